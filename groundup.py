@@ -1,0 +1,55 @@
+"""The command line: `groundup ...`. A thin app that mounts each folder's commands and turns errors into one line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+import manifests.cli
+import pipeline.cli
+import pipeline.quickstart.cli
+import tokenizer.cli
+import train.cli
+import train.settings
+from manifests.errors import UsageError, UserError
+
+app = typer.Typer(
+    help="Builds a language model from the ground up: web pages to clean token shards to a trained GPT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+pipeline.quickstart.cli.register(app, train.cli.train_recipe, train.cli.generate_text, manifests.cli)
+pipeline.cli.register(app, train.settings.check_tables)
+manifests.cli.register(app)
+tokenizer.cli.register(app)
+train.cli.register(app)
+
+
+def main() -> None:
+    """Run the command line. Exit code 0 done, 1 failed with one line, 2 wrong usage; --debug adds the trace."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(args=arguments, prog_name="groundup")
+    except UserError as error:
+        _fail(str(error), 2 if isinstance(error, UsageError) else 1, debug)
+    except KeyboardInterrupt:
+        _fail("interrupted. Finished tasks are kept; the same command goes on from there.", 130, debug)
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        _fail(f"unexpected error: {message}. Run the same command with --debug to see where.", 1, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(f"groundup: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

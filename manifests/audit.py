@@ -1,0 +1,234 @@
+"""Audit: recount every stage, recompute every digest, and hold a build against the four laws.
+
+It trusts nothing that the pipeline says of itself: counts come from the Parquet files, digests from the bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+from manifests.builds import DROPPED, SEAL, TASKS, Build, read_seal
+from manifests.errors import UserError
+from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files
+from manifests.provenance import check_documents, check_tokens
+from manifests.storage import Folder
+
+# Which stage's kept documents each stage reads.
+DOCUMENTS_FROM = {"filter": "extract", "dedup": "filter", "tokenizer": "dedup", "shards": "dedup"}
+_DOCUMENT_STAGES = ("extract", "filter", "dedup")
+
+
+@dataclass
+class AuditReport:
+    """What was looked at and what is wrong. Empty `problems` is a pass."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    checked: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+
+def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = lambda what: None) -> AuditReport:
+    """Audit a build. `deep` also reads every raw record and decodes every token; else a sample of both is read."""
+    build = Build(url)
+    report = AuditReport()
+    try:
+        manifests = build.manifests
+    except UserError as error:
+        report.problems.append(str(error))
+        return report
+    for stage in STAGES:
+        if stage not in manifests:
+            report.problems.append(f"{stage}: not complete (no {MANIFEST})")
+    progress("seal")
+    _check_seal(build, report)
+    for stage, manifest in manifests.items():
+        progress(stage)
+        _check_manifest(manifest, report)
+        damaged = _check_outputs(build.folder.folder(stage), manifest, report)
+        _check_inputs(build, manifest, report)
+        if not damaged and stage in _DOCUMENT_STAGES:
+            _recount(build, manifest, report)
+    _check_flow(manifests, report)
+    if report.passed:  # addresses are followed only through files that are what their digests say
+        progress("raw files")
+        _check_raw_files(build, report)
+    if report.passed:
+        progress("documents")
+        check_documents(build, report.problems, report.notes, report.checked, deep)
+        if "shards" in manifests:
+            progress("tokens")
+            check_tokens(build, report.problems, report.checked, deep)
+    return report
+
+
+def _check_seal(build: Build, report: AuditReport) -> None:
+    """Law 3: what the last run published is what is here."""
+    try:
+        seal = read_seal(build.folder)
+    except UserError as error:
+        report.problems.append(str(error))
+        return
+    assert seal is not None  # Build would have refused the folder
+    recipe = seal["recipe"]
+    expected = build.compute_seal(recipe)
+    for stage, digests in expected["run"].items():
+        sealed = seal.get("run", {}).get(stage)
+        if sealed is None:
+            report.problems.append(f"{SEAL}: says nothing of stage {stage}; the last run was interrupted: run it again")
+            continue
+        for what, name in (("manifest", f"{stage}/{MANIFEST}"), ("records", f"{stage}/{TASKS}/")):
+            report.checked["seals"] += 1
+            if sealed.get(what) != digests[what]:
+                report.problems.append(f"{name}: changed since it was published")
+    if seal != expected and not report.problems:
+        report.problems.append(f"{SEAL}: changed since it was published")
+    for stage, manifest in build.manifests.items():
+        if manifest.recipe != recipe:
+            report.problems.append(f"{stage}/{MANIFEST}: of recipe {manifest.recipe!r}, but the build is {recipe!r}'s")
+
+
+def _check_manifest(manifest: Manifest, report: AuditReport) -> None:
+    """Law 2: the fingerprint is the digest of what it says it is of."""
+    name = f"{manifest.stage}/{MANIFEST}"
+    report.checked["manifests"] += 1
+    if manifest.fingerprint != manifest.fingerprint_of.digest():
+        report.problems.append(f"{name}: its fingerprint is not the digest of its fingerprint_of")
+    if manifest.fingerprint_of.inputs != digest_of_files(manifest.inputs):
+        report.problems.append(f"{name}: its fingerprint is not of the inputs it lists")
+    for source, counts in manifest.counts.sources.items():
+        if not counts.closes:
+            report.problems.append(
+                f"{name}: source {source}: {counts.documents_in} in, but {counts.documents_out} out "
+                f"+ {counts.num_dropped} dropped"
+            )
+
+
+def _check_outputs(folder: Folder, manifest: Manifest, report: AuditReport) -> bool:
+    """Law 3: every output is there with its digest, and nothing else is. True where something is damaged."""
+    before = len(report.problems)
+    present = set(folder.list())
+    known = {MANIFEST}
+    for entry in manifest.outputs:
+        known.add(entry.path)
+        name = f"{manifest.stage}/{entry.path}"
+        if entry.path not in present:
+            report.problems.append(f"{name}: missing")
+            continue
+        found = folder.digest(entry.path)
+        report.checked["files"] += 1
+        report.checked["bytes"] += found.bytes
+        if found.bytes != entry.bytes:
+            report.problems.append(f"{name}: {found.bytes:,} bytes, not {entry.bytes:,}")
+        elif found.sha256 != entry.sha256:
+            report.problems.append(f"{name}: its sha256 is not the manifest's: the file was changed or damaged")
+    strangers = sorted(path for path in present - known if not path.startswith(f"{TASKS}/"))
+    if manifest.stage == "acquire":  # downloads that a recipe no longer names are kept, on purpose
+        if strangers:
+            report.notes.append(f"acquire/: {len(strangers)} files that this recipe does not name")
+    else:
+        report.problems.extend(f"{manifest.stage}/{path}: no manifest names this file" for path in strangers)
+    return len(report.problems) > before
+
+
+def _check_inputs(build: Build, manifest: Manifest, report: AuditReport) -> None:
+    """Law 2: a stage was built from the outputs that the stages before it have now."""
+    available: dict[str, str] = {}
+    for stage, before in build.manifests.items():
+        if stage == manifest.stage:
+            break
+        available |= {f"{stage}/{entry.path}": entry.sha256 for entry in before.outputs}
+    for entry in manifest.inputs:
+        stage = entry.path.split("/", 1)[0]
+        if stage in build.manifests and stage != "acquire" and available.get(entry.path) != entry.sha256:
+            report.problems.append(f"{manifest.stage}/{MANIFEST}: was built from another {entry.path} than is here")
+
+
+def _recount(build: Build, manifest: Manifest, report: AuditReport) -> None:
+    """Law 1: the documents in the files are those of the counts, by source and reason."""
+    stage = manifest.stage
+    kept: Counter[str] = Counter()
+    dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    entries = {f"{stage}/{entry.path}": entry for entry in manifest.outputs}
+    for path in [*build.parts(stage), *build.parts(stage, dropped=True)]:
+        is_drop = path.startswith(f"{stage}/{DROPPED}/")
+        num_rows = 0
+        for table in build.tables(path, ["source", "reason"] if is_drop else ["source"]):
+            num_rows += table.num_rows
+            if is_drop:
+                pairs = zip(table["source"].to_pylist(), table["reason"].to_pylist(), strict=True)
+                for source, reason in pairs:
+                    dropped[source][reason] += 1
+            else:
+                kept.update(table["source"].to_pylist())
+        report.checked["documents"] += num_rows
+        if entries[path].documents != num_rows:
+            report.problems.append(f"{path}: {num_rows} documents, not {entries[path].documents} as the manifest says")
+    for source in sorted({*manifest.counts.sources, *kept, *dropped}):
+        counts = manifest.counts.sources.get(source)
+        if counts is None:
+            report.problems.append(f"{stage}: documents of source {source}, which the manifest does not count")
+            continue
+        if kept[source] != counts.documents_out:
+            report.problems.append(f"{stage}: source {source}: {kept[source]} kept, not {counts.documents_out}")
+        if dict(dropped[source]) != counts.dropped:
+            report.problems.append(
+                f"{stage}: source {source}: dropped {dict(sorted(dropped[source].items()))}, not {counts.dropped}"
+            )
+
+
+def _check_flow(manifests: dict[str, Manifest], report: AuditReport) -> None:
+    """Law 1: what a stage puts out is what the next one takes in."""
+    for stage, before in DOCUMENTS_FROM.items():
+        if stage not in manifests or before not in manifests:
+            continue
+        if stage == "tokenizer" and not manifests[stage].counts.sources:
+            continue  # a ready tokenizer read no documents
+        given, taken = manifests[before].counts.sources, manifests[stage].counts.sources
+        for source in sorted({*given, *taken}):
+            out = given[source].documents_out if source in given else 0
+            into = taken[source].documents_in if source in taken else 0
+            report.checked["flows"] += 1
+            if out != into:
+                report.problems.append(f"{before} -> {stage}: source {source}: {out} documents out, {into} in")
+
+
+def _check_raw_files(build: Build, report: AuditReport) -> None:
+    """Law 4: the raw files that documents point to are there, unchanged. Files elsewhere may be gone: a note."""
+    for raw in build.raw_files.values():
+        if raw.inside:
+            continue  # an output of acquire, looked at above
+        folder, _, name = raw.location.rpartition("/")
+        try:
+            found = Folder(folder or ".").digest(name)
+        except OSError:
+            report.notes.append(f"{raw.key}: read in place when the corpus was built, not here now")
+            continue
+        report.checked["files"] += 1
+        if found.sha256 != raw.sha256:
+            report.problems.append(f"{raw.key}: changed since the corpus was built from it")
+
+
+def problem_lines(report: AuditReport, most: int = 20) -> Iterator[str]:
+    """What to print: the problems, and how many more there are."""
+    yield from report.problems[:most]
+    if len(report.problems) > most:
+        yield f"... and {len(report.problems) - most} more"
+
+
+def as_json(report: AuditReport) -> dict[str, Any]:
+    return {
+        "passed": report.passed,
+        "problems": report.problems,
+        "notes": report.notes,
+        "checked": dict(sorted(report.checked.items())),
+    }
+
+

@@ -1,0 +1,123 @@
+"""Law 4 under audit: documents point to raw records that hold them, and tokens to documents that they spell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from tokenizers import Tokenizer
+
+from manifests.builds import Build, RawEntry
+from manifests.errors import UserError
+from manifests.records import read_record
+from manifests.storage import Folder
+from manifests.trace import shard_stems
+
+_SAMPLE = 200  # raw records, and documents of each shard, that a quick audit reads
+_DTYPES = {"uint16": "<u2", "uint32": "<u4"}
+
+
+def check_documents(build: Build, problems: list[str], notes: list[str], checked: Counter[str], deep: bool) -> None:
+    """Each kept document of `extract` names a raw file of the build; its record is read at its offset and holds it.
+
+    Where a single compressed stream gives a page no offset of its own, its ids are its address and only they are
+    checked. Without `deep`, about 200 records are read, spread evenly.
+    """
+    raw_files = build.raw_files
+    parts = build.parts("extract")
+    total = sum(entry.documents or 0 for entry in build.manifest("extract").outputs if entry.path.startswith("part-"))
+    every = 1 if deep else max(1, total // _SAMPLE)
+    number = 0
+    unreachable: set[str] = set()
+    for part in parts:
+        for table in build.tables(part, ["id", "file", "offset", "length"]):
+            for row in table.to_pylist():
+                number += 1
+                if row["file"] not in raw_files:
+                    problems.append(f"{part}: {row['id']}: comes from {row['file']}, which acquire does not list")
+                    return
+                if row["offset"] < 0:
+                    checked["documents addressed by page and revision"] += 1
+                    continue
+                if number % every == 0:
+                    _check_record(row, raw_files[row["file"]], part, problems, unreachable)
+                    checked["raw records"] += 1
+    notes.extend(f"{file}: not here, so its records were not read" for file in sorted(unreachable))
+
+
+def _check_record(row: dict[str, Any], raw: RawEntry, part: str, problems: list[str], unreachable: set[str]) -> None:
+    folder, _, name = raw.location.rpartition("/")
+    if not Folder(folder or ".").exists(name):
+        unreachable.add(row["file"])
+        return
+    try:
+        record = read_record(raw.location, raw.format, row["offset"], row["length"], row["id"])
+    except UserError as error:
+        problems.append(f"{part}: {row['id']}: {error}")
+        return
+    if not record:
+        problems.append(f"{part}: {row['id']}: no record at byte {row['offset']} of {row['file']}")
+
+
+def check_tokens(build: Build, problems: list[str], checked: Counter[str], deep: bool) -> None:
+    """Each shard is its index: documents follow each other, end with end-of-text, and decode to their text.
+
+    The text is what `dedup` kept, found by the part and row of the index. Without `deep`, about 200 documents of each
+    shard are decoded; places and ends of all are checked.
+    """
+    facts = build.manifest("shards").facts
+    tokenizer = Tokenizer.from_str(build.folder.read_text("tokenizer/tokenizer.json"))
+    texts = _Texts(build)
+    for stem in shard_stems(build):
+        name = f"shards/{stem}.bin"
+        tokens = np.frombuffer(build.folder.read_bytes(name), dtype=_DTYPES[facts["dtype"]])
+        with build.folder.open(f"shards/{stem}.index.parquet") as file:
+            index = pq.read_table(file)
+        starts, lengths = index["start"].to_numpy(), index["length"].to_numpy()
+        checked["tokens"] += len(tokens)
+        if not np.array_equal(starts, np.concatenate([[0], np.cumsum(lengths)[:-1]])) or lengths.sum() != len(tokens):
+            problems.append(f"shards/{stem}.index.parquet: its documents do not follow each other to the shard's end")
+            continue
+        ends = np.flatnonzero(tokens == facts["end_of_text_id"])
+        if not np.array_equal(ends, starts + lengths - 1):
+            problems.append(f"{name}: its end-of-text tokens are not where the index ends its documents")
+            continue
+        step = 1 if deep else max(1, len(index) // _SAMPLE)
+        rows = sorted(index.take(np.arange(0, len(index), step)).to_pylist(), key=lambda row: (row["part"], row["row"]))
+        for row in rows:
+            document = texts.read(row["part"], row["row"])
+            ids = tokens[row["start"] : row["start"] + row["length"] - 1]
+            checked["documents decoded"] += 1
+            if document["id"] != row["id"]:
+                problems.append(f"shards/{stem}.index.parquet: {row['id']} is not at row {row['row']} of {row['part']}")
+                break
+            if tokenizer.decode(ids.tolist(), skip_special_tokens=False) != document["text"]:
+                problems.append(f"{name}: tokens of {row['id']} do not decode to its text in {row['part']}")
+                break
+
+
+class _Texts:
+    """Rows of document parts by number; the row group read last stays in memory, for readers that go in order."""
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._part = ""
+        self._first = 0
+        self._table: Any = None
+
+    def read(self, part: str, row: int) -> dict[str, Any]:
+        if part != self._part or not self._first <= row < self._first + len(self._table):
+            self._load(part, row)
+        found: dict[str, Any] = self._table.slice(row - self._first, 1).to_pylist()[0]
+        return found
+
+    def _load(self, part: str, row: int) -> None:
+        first = 0
+        for table in self._build.tables(part, ["id", "text"]):
+            if row < first + len(table):
+                self._part, self._first, self._table = part, first, table
+                return
+            first += len(table)
+        raise UserError(f"{self._build.url}/{part}: has no row {row}, which the shards' index names.")

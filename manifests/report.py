@@ -1,0 +1,155 @@
+"""The report: one self-contained HTML page of what a build took in, dropped, kept and learned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from manifests.builds import Build
+from manifests.code import groundup_version
+from manifests.drops import find_drops, reason_table
+from manifests.storage import write_error
+
+_TEMPLATE = Path(__file__).with_name("report.html")
+_SAMPLES = 5  # kept documents of each source
+_DROP_SAMPLES = 3  # documents of each reason
+_EXCERPT = 600  # characters
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 800, 300, 44, 24
+
+
+def write_report(out: str, output: Path | None = None) -> str:
+    """Write the report of a build to `output`, or to OUT/report.html; returns where it is."""
+    build = Build(out)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    page = template.render(number=lambda value: f"{value:,}", **report_data(build)).encode("utf-8", "replace")
+    if output is None:
+        build.folder.publish_bytes("report.html", page)
+        return f"{build.url}/report.html"
+    try:
+        output.write_bytes(page)
+    except OSError as error:
+        raise write_error(str(output.parent), output.name, error) from error
+    return str(output)
+
+
+def report_data(build: Build) -> dict[str, Any]:
+    """Everything that the page shows."""
+    reasons = list(reason_table(build))
+    return {
+        "recipe": next((manifest.recipe for manifest in build.manifests.values()), "an empty build"),
+        "version": groundup_version(),
+        "funnel": list(_funnel(build)),
+        "reasons": reasons,
+        "tokenizer": list(_token_facts(build)),
+        "loss": _loss(build),
+        "kept": list(_kept_samples(build)),
+        "dropped": list(_dropped_samples(build, sorted({reason for _, _, reason, _ in reasons}))),
+        "stages": [
+            {
+                "name": name,
+                "fingerprint": manifest.fingerprint,
+                "files": len(manifest.outputs),
+                "bytes": sum(entry.bytes for entry in manifest.outputs),
+            }
+            for name, manifest in build.manifests.items()
+        ],
+    }
+
+
+def _funnel(build: Build) -> Iterator[dict[str, Any]]:
+    entered: dict[str, int] = {}
+    for stage in ("extract", "filter", "dedup", "shards"):
+        if stage not in build.manifests:
+            continue
+        for source, counts in build.manifests[stage].counts.sources.items():
+            whole = max(1, entered.setdefault(source, counts.documents_in))
+            yield {
+                "stage": stage,
+                "source": source,
+                "documents_in": counts.documents_in,
+                "documents_out": counts.documents_out,
+                "num_dropped": counts.num_dropped,
+                "kept_percent": round(100 * counts.documents_out / whole, 2),
+                "dropped_percent": round(100 * counts.num_dropped / whole, 2),
+            }
+
+
+def _token_facts(build: Build) -> Iterator[tuple[str, str]]:
+    if "shards" not in build.manifests:
+        return
+    facts = build.manifests["shards"].facts
+    yield "vocabulary", f"{facts['vocab_size']:,} tokens"
+    for name, split in facts["splits"].items():
+        yield f"{name} tokens", f"{split['num_tokens']:,}"
+        yield f"{name} documents", f"{split['num_documents']:,}"
+        yield f"{name} shards", f"{len(split['shards']):,}"
+        if split["num_tokens"]:
+            yield f"{name} bytes of text per token", f"{split['num_text_bytes'] / split['num_tokens']:.2f}"
+
+
+def _kept_samples(build: Build) -> Iterator[dict[str, Any]]:
+    """The first documents of each source that the last document stage kept."""
+    stage = next((name for name in ("dedup", "filter", "extract") if name in build.manifests), None)
+    shown: dict[str, int] = {}
+    for part in build.parts(stage) if stage else []:
+        for table in build.tables(part):
+            for row in table.slice(0, 50 * _SAMPLES).to_pylist():
+                shown[row["source"]] = shown.get(row["source"], 0) + 1
+                if shown[row["source"]] <= _SAMPLES:
+                    yield {**row, "text": _excerpt(row["text"])}
+
+
+def _dropped_samples(build: Build, reasons: list[str]) -> Iterator[dict[str, Any]]:
+    for reason in reasons:
+        for _, row in find_drops(build, reason, _DROP_SAMPLES):
+            value = None if row["value"] is None else f"{row['value']:.6g}"
+            yield {**row, "value": value, "text": _excerpt(row["text"])}
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + " ..."
+
+
+def _loss(build: Build) -> dict[str, Any] | None:
+    """The loss curve of the run in OUT/train, None where nothing was trained."""
+    if not build.folder.exists("train/metrics.jsonl"):
+        return None
+    rows = [json.loads(line) for line in build.folder.read_text("train/metrics.jsonl").splitlines()]
+    training = [(row["step"], row["loss"]) for row in rows if "loss" in row]
+    validation = [(row["step"], row["validation_loss"]) for row in rows if "validation_loss" in row]
+    points = [*training, *validation]
+    if not points:
+        return None
+    last_step = max(1, max(step for step, _ in points))
+    low, high = min(loss for _, loss in points), max(loss for _, loss in points)
+    span = max(high - low, 1e-9)
+
+    def x(step: float) -> float:
+        return round(_LEFT + (_WIDTH - _LEFT - 10) * step / last_step, 1)
+
+    def y(loss: float) -> float:
+        return round(10 + (_HEIGHT - _BOTTOM - 20) * (high - loss) / span, 1)
+
+    def line(curve: list[tuple[int, float]]) -> str:
+        return " ".join(f"{x(step)},{y(loss)}" for step, loss in curve)
+
+    caption = f"{last_step:,} steps."
+    if validation:
+        caption += f" Validation loss {validation[0][1]:.3f} at first, {validation[-1][1]:.3f} at the end."
+    samples = build.folder.read_text("train/samples.txt") if build.folder.exists("train/samples.txt") else ""
+    return {
+        "caption": caption,
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "left": _LEFT,
+        "training": line(training),
+        "validation": line(validation),
+        "y_ticks": [{"at": y(low + span * part / 4), "label": f"{low + span * part / 4:.2f}"} for part in range(5)],
+        "x_ticks": [{"at": x(last_step * part / 4), "label": f"{last_step * part // 4:,}"} for part in range(5)],
+        "samples": [_excerpt(samples)] if samples else [],
+    }

@@ -1,0 +1,123 @@
+"""Strict settings from TOML: unknown keys and wrong types are refused with their key path.
+
+Every table of a recipe is a `Settings` class beside the code that it steers. This module knows none of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from manifests.errors import UserError
+
+
+class Settings(BaseModel):
+    """Base of every settings table: immutable, and no key that is not declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file. Raises `UserError` when it is missing or is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such recipe. Give the path of a TOML file, or see recipes/ for ready ones.") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML: {error}.") from None
+
+
+def apply_override(data: dict[str, Any], assignment: str) -> None:
+    """Apply one `key.path=value` of `--set` in place.
+
+    The value is read as TOML (`30`, `true`, `["en"]`, `"text"`); what is not TOML is taken as a plain string. A
+    list of named tables is entered by name: `sources.cc.max_files=2`.
+    """
+    key_path, separator, raw = assignment.partition("=")
+    if not separator or not key_path:
+        raise UserError(f"--set {assignment!r}: write it as key=value, for example --set filter.gopher_quality.min_words=30.")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    *tables, leaf = key_path.strip().split(".")
+    node: Any = data
+    for name in tables:
+        if isinstance(node, list):
+            node = _named(node, name, assignment)
+        elif isinstance(node, dict):
+            node = node.setdefault(name, {})
+        else:
+            raise UserError(f"--set {assignment!r}: {name!r} is not a table.")
+    if isinstance(node, list):
+        raise UserError(f"--set {assignment!r}: name a key inside the entry, for example {key_path}.max_files=2.")
+    if not isinstance(node, dict):
+        raise UserError(f"--set {assignment!r}: {tables[-1]!r} is not a table.")
+    node[leaf] = value
+
+
+def _named(entries: list[Any], name: str, assignment: str) -> dict[str, Any]:
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("name") == name:
+            return entry
+    names = ", ".join(str(entry.get("name")) for entry in entries if isinstance(entry, dict))
+    raise UserError(f"--set {assignment!r}: no entry named {name!r}; there are: {names}.")
+
+
+def validate(settings: type[SettingsT], data: dict[str, Any], where: str) -> SettingsT:
+    """Check `data` against `settings`. Raises `UserError` with every problem's key path; `where` names the file."""
+    try:
+        return settings.model_validate(data)
+    except ValidationError as error:
+        problems = [_describe(problem, settings) for problem in error.errors()]
+        raise UserError(f"{where}: " + "; ".join(problems) + ".") from None
+
+
+def _describe(problem: Any, settings: type[Settings]) -> str:
+    location = [part for part in problem["loc"] if not _is_union_tag(part)]
+    key_path = ".".join(str(part) for part in location) or "the file"
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), _all_keys(settings), n=1, cutoff=0.5)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"unknown key {key_path}{hint}"
+    if problem["type"] == "missing":
+        return f"{key_path} is missing"
+    given = f", not {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
+    return f"{key_path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}"
+
+
+def _is_union_tag(part: Any) -> bool:
+    """Discriminated unions add their tag to the location, which is not a key of the file."""
+    return isinstance(part, str) and part.startswith("kind:")
+
+
+def _all_keys(settings: type[Settings]) -> list[str]:
+    """Every key anywhere below a settings class, so that a key at the wrong depth is still recognised."""
+    keys: list[str] = []
+
+    def visit(schema: Any) -> None:
+        if isinstance(schema, dict):
+            keys.extend(schema.get("properties", {}))
+            for value in schema.values():
+                visit(value)
+        elif isinstance(schema, list):
+            for value in schema:
+                visit(value)
+
+    visit(settings.model_json_schema())
+    return sorted(set(keys))
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces. What is digested is digested in this form."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,192 @@
+"""Where a build lives: any fsspec URL, with files published whole or not at all.
+
+On a local disk a file is written under a temporary name, flushed to the disk and renamed. An object store publishes
+an object only when its upload ends, which is the same promise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from manifests.errors import UserError
+
+TEMPORARY_SUFFIX = ".unpublished"
+_COPY_BYTES = 1 << 20
+_counter = itertools.count()
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file that is complete: its path below its folder, its size in bytes and its sha256 in hexadecimal."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class HashingWriter:
+    """A write-only binary file that digests what passes through it."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self._raw.write(view)
+        self._digest.update(view)
+        self.bytes += view.nbytes
+        return view.nbytes
+
+    def flush(self) -> None:
+        self._raw.flush()
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    closed = False
+
+    def close(self) -> None:
+        """Publishing closes the file underneath; a library that closes early must not."""
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+class Folder:
+    """A folder on any fsspec file system. Paths given to its methods are relative and use `/`."""
+
+    def __init__(self, url: str | Path) -> None:
+        self.url = str(url).rstrip("/")
+        self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        self.is_local = isinstance(self.fs, LocalFileSystem)
+
+    def __repr__(self) -> str:
+        return f"Folder({self.url!r})"
+
+    def folder(self, path: str) -> Folder:
+        return Folder(f"{self.url}/{path}")
+
+    def full(self, path: str) -> str:
+        """The path as the file system itself names it."""
+        return f"{self.root}/{path}" if path else str(self.root)
+
+    def exists(self, path: str) -> bool:
+        return bool(self.fs.exists(self.full(path)))
+
+    def size(self, path: str) -> int:
+        return int(self.fs.size(self.full(path)))
+
+    def open(self, path: str, mode: str = "rb") -> Any:
+        """Open for reading."""
+        if mode not in ("rb", "r"):
+            raise ValueError(f"open() is for reading; publish {path} instead.")
+        return self.fs.open(self.full(path), mode)
+
+    def read_bytes(self, path: str) -> bytes:
+        return bytes(self.fs.cat_file(self.full(path)))
+
+    def read_text(self, path: str) -> str:
+        return self.read_bytes(path).decode("utf-8")
+
+    def list(self, path: str = "") -> list[str]:
+        """Every file below `path`, sorted, relative to this folder. Empty where `path` does not exist."""
+        self.fs.invalidate_cache()
+        start = self.full(path)
+        if not self.fs.exists(start):
+            return []
+        prefix = str(self.root).rstrip("/") + "/"
+        return sorted(found[len(prefix) :] for found in self.fs.find(start))
+
+    def delete(self, path: str) -> None:
+        """Delete a file or a whole folder; nothing happens where there is none."""
+        full = self.full(path)
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(full, recursive=True)
+        self.fs.invalidate_cache()
+
+    @contextlib.contextmanager
+    def publish(self, path: str) -> Iterator[HashingWriter]:
+        """Write a file that appears under its name only when the block ends without an error.
+
+        Raises `UserError` when the disk is full or the folder cannot be written.
+        """
+        target = self.full(path)
+        temporary = f"{target}.{os.getpid()}-{next(_counter)}{TEMPORARY_SUFFIX}" if self.is_local else target
+        try:
+            self.fs.makedirs(os.path.dirname(target), exist_ok=True)
+            raw = self.fs.open(temporary, "wb", **({} if self.is_local else {"autocommit": False}))
+        except OSError as error:
+            raise write_error(self.url, path, error) from error
+        writer = HashingWriter(raw)
+        try:
+            yield writer
+            if self.is_local:
+                raw.flush()
+                os.fsync(raw.fileno())
+            raw.close()
+            if self.is_local:
+                os.replace(temporary, target)
+            else:
+                raw.commit()
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                raw.close()
+            with contextlib.suppress(OSError, AttributeError):
+                os.unlink(temporary) if self.is_local else raw.discard()
+            if isinstance(error, OSError):
+                raise write_error(self.url, path, error) from error
+            raise
+
+    def publish_bytes(self, path: str, data: bytes) -> PublishedFile:
+        with self.publish(path) as file:
+            file.write(data)
+        return PublishedFile(path, file.bytes, file.sha256)
+
+    def digest(self, path: str) -> PublishedFile:
+        """Read a file again and return its size and sha256."""
+        digest = hashlib.sha256()
+        num_bytes = 0
+        with self.open(path) as file:
+            while block := file.read(_COPY_BYTES):
+                digest.update(block)
+                num_bytes += len(block)
+        return PublishedFile(path, num_bytes, digest.hexdigest())
+
+    def remove_unpublished(self, path: str = "") -> int:
+        """Remove what an interrupted run left half written; returns how many files."""
+        left = [name for name in self.list(path) if name.endswith(TEMPORARY_SUFFIX)]
+        for name in left:
+            self.delete(name)
+        return len(left)
+
+
+def write_error(url: str, path: str, error: OSError) -> UserError:
+    """What to tell a user whose output cannot be written."""
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(f"{url}/{path}: the disk is full. Free some space and run the same command again; finished tasks are kept.")
+    reason = error.strerror or str(error)
+    return UserError(f"{url}/{path}: cannot be written ({reason}). Check the recipe's output folder and its permissions.")

@@ -1,0 +1,1 @@
+"""Raw web to token shards: the stages and the runner that executes them."""

@@ -1,0 +1,255 @@
+"""Runs a recipe like make: a stage whose fingerprint and outputs still hold is reused, the rest is rebuilt."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from manifests.builds import SEAL, read_seal, write_seal
+from manifests.code import software_versions
+from manifests.errors import UserError
+from manifests.manifest import (
+    MANIFEST,
+    STAGES,
+    Counts,
+    FingerprintParts,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from manifests.storage import Folder, write_error
+from pipeline.executors import ExecutorSettings
+from pipeline.recipe import Recipe
+from pipeline.runner import PhaseRunner, Progress
+from pipeline.stages.all import STAGE_CLASSES
+from pipeline.stages.base import Stage
+from pipeline.tasks import TASKS, WORK
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What would happen to one stage, and why."""
+
+    stage: str
+    action: str  # "reuse", "build" or "follow": runs if a stage before it changes its output
+    reasons: list[str] = field(default_factory=list)
+
+
+def make_stages(recipe: Recipe, build: Folder, until: str | None = None) -> list[Stage]:
+    """The stages of a recipe in order, up to and with `until`."""
+    if until is not None and until not in STAGES:
+        raise UserError(f"--until {until}: no such stage; there are: {', '.join(STAGES)}.")
+    stages = [stage(recipe, build) for stage in STAGE_CLASSES]
+    if until is None:
+        return stages
+    return stages[: [stage.name for stage in stages].index(until) + 1]
+
+
+def plan_build(recipe: Recipe, until: str | None = None) -> list[StagePlan]:
+    """What `run_build` would do now. Reads manifests and local inputs, reaches for no network, writes nothing."""
+    build = Folder(recipe.output)
+    check_owner(recipe, build)
+    plans: list[StagePlan] = []
+    changed: set[str] = set()
+    for stage in make_stages(recipe, build, until):
+        before = [name for name in stage.after if name in changed]
+        manifest = read_manifest(stage.folder)
+        if manifest is None:
+            plan = StagePlan(stage.name, "build", ["not built yet"])
+        elif before:
+            own = _differences(manifest.fingerprint_of, stage, inputs_known=False)
+            plan = StagePlan(stage.name, "build", own) if own else StagePlan(stage.name, "follow", before)
+        else:
+            reasons = _differences(manifest.fingerprint_of, stage) or _missing_outputs(stage, manifest)
+            plan = StagePlan(stage.name, "build" if reasons else "reuse", reasons)
+        if plan.action != "reuse":
+            changed.add(stage.name)
+        plans.append(plan)
+    return plans
+
+
+def _differences(old: FingerprintParts, stage: Stage, inputs_known: bool = True) -> list[str]:
+    """Why a fingerprint no longer holds, in words."""
+    reasons = list(_changed_settings(old.settings, stage.settings()))
+    if old.code != stage.code():
+        reasons.append("its code changed")
+    for name, version in stage.task_parts()["libraries"].items():
+        if old.libraries.get(name) != version:
+            reasons.append(f"{name} {old.libraries.get(name, '(none)')} -> {version}")
+    if inputs_known and old.inputs != stage.fingerprint_parts().inputs:
+        reasons.append("its inputs changed")
+    return reasons
+
+
+def _changed_settings(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from _changed_settings(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+    elif old != new:
+        yield f"{path}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _missing_outputs(stage: Stage, manifest: Manifest) -> list[str]:
+    present = {
+        entry.path
+        for entry in manifest.outputs
+        if stage.folder.exists(entry.path) and stage.folder.size(entry.path) == entry.bytes
+    }
+    gone = [entry.path for entry in manifest.outputs if entry.path not in present]
+    return [f"{stage.name}/{gone[0]} is missing or has another size" + _more(gone)] if gone else []
+
+
+def _more(items: list[str]) -> str:
+    return f" (and {len(items) - 1} more)" if len(items) > 1 else ""
+
+
+@dataclass
+class BuildReport:
+    """What a run did."""
+
+    manifests: dict[str, Manifest]
+    rebuilt: list[str]
+    reused: list[str]
+
+
+def run_build(
+    recipe: Recipe,
+    until: str | None = None,
+    executor: ExecutorSettings | None = None,
+    progress: Progress | None = None,
+    on_stage: Callable[[str, str, Manifest], None] | None = None,
+) -> BuildReport:
+    """Build everything up to `until`. `on_stage(stage, "built" or "reused", manifest)` is called after each stage.
+
+    Raises `UserError` for whatever stops the build; the same command again continues where it stopped.
+    """
+    executor = executor or ExecutorSettings()
+    build = Folder(recipe.output)
+    check_owner(recipe, build)
+    report = BuildReport({}, [], [])
+    with _locked(build):
+        if not build.exists(SEAL):
+            write_seal(build, recipe.name, [])
+        for stage in make_stages(recipe, build, until):
+            manifest = _reusable(stage)
+            if manifest is None:
+                manifest = _build_stage(stage, executor, progress)
+                report.rebuilt.append(stage.name)
+                word = "built"
+            else:
+                report.reused.append(stage.name)
+                word = "reused"
+            _clean_work(stage)
+            write_seal(build, recipe.name, report.rebuilt)
+            report.manifests[stage.name] = manifest
+            if on_stage:
+                on_stage(stage.name, word, manifest)
+            stage.check(manifest)
+    return report
+
+
+def _reusable(stage: Stage) -> Manifest | None:
+    manifest = read_manifest(stage.folder)
+    if manifest is None or manifest.fingerprint != stage.fingerprint_parts().digest():
+        return None
+    return None if _missing_outputs(stage, manifest) else manifest
+
+
+def _build_stage(stage: Stage, executor: ExecutorSettings, progress: Progress | None) -> Manifest:
+    stage.folder.delete(MANIFEST)  # from here until the new one is written, the stage is not complete
+    stage.folder.remove_unpublished()
+    started = time.time()
+    parts = stage.fingerprint_parts()
+    runner = PhaseRunner(stage.build, stage.name, stage.task_parts(), executor, progress, stage.keeps_strangers)
+    result = stage.run(runner)
+    outputs = [
+        entry for record in result.records for entry in record.outputs if not entry.path.startswith(f"{WORK}/")
+    ]
+    unit = "files" if stage.name == "acquire" else "documents"
+    counts = Counts.sum([*(record.counts for record in result.records), *result.counts]).model_copy(update={"unit": unit})
+    if not stage.keeps_strangers:
+        _remove_strangers(stage, {entry.path for entry in outputs})
+    manifest = Manifest(
+        stage=stage.name,
+        recipe=stage.recipe.name,
+        fingerprint=parts.digest(),
+        fingerprint_of=parts,
+        inputs=stage.inputs(),
+        outputs=outputs,
+        counts=counts,
+        facts=result.facts,
+        software=software_versions(),
+        run={
+            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.time() - started, 3),
+            "host": platform.node(),
+            "executor": executor.model_dump(),
+            "tasks_run": runner.num_run,
+            "tasks_reused": runner.num_reused,
+            **stage.run_facts(),
+        },
+    )
+    write_manifest(stage.folder, manifest)
+    return manifest
+
+
+def _remove_strangers(stage: Stage, outputs: set[str]) -> None:
+    """Remove what an earlier, other build of this stage left, so that the folder holds what its manifest says."""
+    for path in stage.folder.list():
+        if path not in outputs and not path.startswith((f"{TASKS}/", f"{WORK}/")):
+            stage.folder.delete(path)
+
+
+def _clean_work(stage: Stage) -> None:
+    if stage.folder.exists(WORK):
+        stage.folder.delete(WORK)
+
+
+def check_owner(recipe: Recipe, build: Folder) -> None:
+    """Refuse to build into a folder that another recipe, or somebody else, made. Raises `UserError`."""
+    seal = read_seal(build)
+    if seal is not None:
+        if seal["recipe"] != recipe.name:
+            raise UserError(
+                f"{build.url}: holds the build of recipe {seal['recipe']!r}, not {recipe.name!r}. "
+                "Give this recipe another output, or delete that folder."
+            )
+        return
+    strangers = [stage for stage in STAGES if build.exists(stage)]
+    if strangers:
+        raise UserError(
+            f"{build.url}: has a folder {strangers[0]}/ that groundup did not make. Give the recipe another output."
+        )
+
+
+@contextlib.contextmanager
+def _locked(build: Folder) -> Iterator[None]:
+    """One run at a time in a local build folder."""
+    if not build.is_local:
+        yield
+        return
+    import fcntl
+    import os
+
+    path = build.full(".lock")
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115 - held until the run ends
+    except OSError as error:
+        raise write_error(build.url, ".lock", error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{build.url}: another groundup run is writing here. Wait for it, or stop it.") from None
+        yield

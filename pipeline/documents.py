@@ -1,0 +1,71 @@
+"""The document and the drop: their Arrow schemas, and what every block shares.
+
+A document travels through a task as datatrove's `Document`: `text` and `id` are its own fields, the other columns
+are keys of `metadata`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import pyarrow as pa
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
+
+METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("url", pa.string()),
+    ("source", pa.string()),  # name of the recipe's source
+    ("language", pa.string()),  # ISO 639-1 where there is one
+    ("language_score", pa.float32()),
+    ("date", pa.string()),  # ISO 8601, as the record states it
+    ("file", pa.string()),  # raw file it was read from, as the acquire manifest names it
+    ("offset", pa.int64()),  # bytes into that file as stored (compressed), -1 where there is no address inside it
+    ("length", pa.int64()),  # bytes of the record as stored, -1 where unknown
+    ("digest", pa.string()),  # of the raw record as its source states it, else sha1 of its payload: "sha1:BASE32"
+]
+DOCUMENT_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), *METADATA_FIELDS])
+DROP_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("stage", pa.string()),
+    ("reason", pa.string()),
+    ("value", pa.float64()),  # what broke the threshold, null where a reason has no number
+    ("detail", pa.string()),  # an error's message and the like
+    ("duplicate_of", pa.string()),  # id of the document kept in its place
+    ("cluster", pa.int64()),
+]
+DROP_SCHEMA = pa.schema([*DOCUMENT_SCHEMA, *DROP_FIELDS])
+
+
+class DropSink(Protocol):
+    """Where a block sends what it takes out of the stream."""
+
+    def add(self, document: Document, reason: str, value: float | None = None, detail: str | None = None) -> None: ...
+
+
+class Block(PipelineStep):
+    """Base of groundup's datatrove blocks: one that can drop documents with a reason.
+
+    Inside a stage the runner sets `drops`, and every drop is written with its reason and value. In somebody else's
+    datatrove pipeline `drops` stays None, and drops are counted in datatrove's statistics only.
+    """
+
+    drops: DropSink | None = None
+
+    def drop(self, document: Document, reason: str, value: float | None = None, detail: str | None = None) -> None:
+        """Take a document out of the stream. `reason` is snake_case and stable: users filter by it."""
+        self.stat_update("dropped", f"dropped_{reason}")
+        if self.drops is not None:
+            self.drops.add(document, reason, value, detail)
+
+
+def document_row(document: Document) -> dict[str, Any]:
+    """A document as one row of `DOCUMENT_SCHEMA`; missing metadata is null."""
+    metadata = document.metadata
+    row: dict[str, Any] = {"id": document.id, "text": document.text}
+    for name, _ in METADATA_FIELDS:
+        row[name] = metadata.get(name)
+    return row
+
+
+def row_document(row: dict[str, Any]) -> Document:
+    """The document of one row of `DOCUMENT_SCHEMA`."""
+    return Document(text=row["text"], id=row["id"], metadata={name: row[name] for name, _ in METADATA_FIELDS})

@@ -1,0 +1,113 @@
+"""datatrove's executors, as groundup uses them: quiet, blocking, and told by the runner alone which tasks to run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from datatrove.executor.base import PipelineExecutor
+from datatrove.executor.local import LocalPipelineExecutor
+from datatrove.executor.slurm import SlurmPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from loguru import logger
+from pydantic import Field
+
+from manifests.errors import UserError
+from manifests.settings import Settings
+
+# Loaded once in the server that local workers are forked from, so that a worker starts in milliseconds.
+_PRELOAD = ["pipeline.stages.all"]
+
+
+class ClusterSettings(Settings):
+    """`[executor]` of a recipe: what a Slurm or Ray cluster is asked for, for each task. None of it changes an output."""
+
+    partition: str | None = None  # Slurm partition
+    time: str = "24:00:00"  # Slurm limit of one task
+    cpus_per_task: int = Field(1, ge=1)
+    memory_gigabytes: int = Field(4, ge=1)  # of each CPU
+    qos: str | None = None
+
+
+class ExecutorSettings(Settings):
+    """Where tasks run."""
+
+    kind: Literal["local", "slurm", "ray"] = "local"
+    workers: int = Field(1, ge=1)  # tasks at a time
+    cluster: ClusterSettings = ClusterSettings()
+
+
+class _Quiet:
+    """Mixed into an executor: datatrove's own lines stay out of the user's terminal."""
+
+    def _run_for_rank(self, *arguments: Any, **keywords: Any) -> Any:
+        logger.disable("datatrove")
+        return super()._run_for_rank(*arguments, **keywords)  # type: ignore[misc]
+
+
+class _LocalExecutor(_Quiet, LocalPipelineExecutor):
+    pass
+
+
+class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):
+    """Submits an array job and waits for its end (`sbatch --wait`)."""
+
+    def launch_merge_stats(self) -> None:
+        """Nothing: counts are in groundup's own records."""
+
+
+def make_executor(settings: ExecutorSettings, steps: list[PipelineStep], num_tasks: int, logs: str) -> PipelineExecutor:
+    """An executor for `num_tasks` ranks of `steps`, whose `run()` returns when all have ended.
+
+    `skip_completed` is off: the runner decides what is complete. Raises `UserError` when a cluster lacks a setting.
+    """
+    logger.disable("datatrove")
+    workers = max(1, min(settings.workers, num_tasks))
+    cluster = settings.cluster
+    if settings.kind == "local":
+        import multiprocess
+
+        multiprocess.set_forkserver_preload(_PRELOAD)
+        return _LocalExecutor(steps, num_tasks, workers, logs, skip_completed=False)
+    if settings.kind == "slurm":
+        if cluster.partition is None:
+            raise UserError("--executor slurm: say which partition: --set executor.partition=NAME, or in the recipe.")
+        return _SlurmExecutor(
+            steps,
+            num_tasks,
+            time=cluster.time,
+            partition=cluster.partition,
+            cpus_per_task=cluster.cpus_per_task,
+            mem_per_cpu_gb=cluster.memory_gigabytes,
+            workers=workers,
+            job_name="groundup",
+            qos=cluster.qos,
+            env_command=f"source {Path(sys.prefix) / 'bin' / 'activate'}",
+            sbatch_args={"wait": ""},
+            logging_dir=logs,
+            slurm_logs_folder=f"{logs}/slurm",
+            skip_completed=False,
+            with_srun=False,
+        )
+    return _ray_executor(settings, steps, num_tasks, workers, logs)
+
+
+def _ray_executor(
+    settings: ExecutorSettings, steps: list[PipelineStep], num_tasks: int, workers: int, logs: str
+) -> PipelineExecutor:
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        raise UserError("--executor ray: Ray is not installed. Install it with: pip install 'groundup[ray]'") from None
+    from datatrove.executor.ray import RayPipelineExecutor
+
+    return RayPipelineExecutor(
+        steps,
+        num_tasks,
+        workers,
+        skip_completed=False,
+        logging_dir=logs,
+        cpus_per_task=settings.cluster.cpus_per_task,
+        mem_per_cpu_gb=settings.cluster.memory_gigabytes,
+    )

@@ -1,0 +1,196 @@
+"""HTML to the text of its main content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from datatrove.data import Document
+from resiliparse.extract.html2text import extract_plain_text
+
+from manifests.errors import UserError
+from pipeline.documents import Block
+from pipeline.extractors.warc import PLAIN_TEXT_KEY
+
+MAX_HTML_CHARACTERS = 16 << 20
+# The parser's time grows with the square of the depth: 0.2 s at 5,000 levels, minutes at 200,000.
+MAX_DEPTH = 5000
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:\-]*)")
+_NEVER_DEEP = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
+    | {"p", "li", "dt", "dd", "option", "tr", "td", "th", "thead", "tbody"}
+)
+
+
+def extract_main_text(html: str) -> str:
+    """The main content of a page as plain text: a line a block, list items with bullets, no navigation, no links.
+
+    Raises whatever the parser raises; `HtmlExtractor` turns that into a drop.
+    """
+    # Measured on 990 pages with gold segments: F1 0.864 at 820 pages/s, against 0.842 with the library's defaults.
+    # Comments and alternative texts cost 1.3 and 0.7 points, footers that pass for content 0.3.
+    return extract_plain_text(
+        html,
+        preserve_formatting=True,
+        main_content=True,
+        list_bullets=True,
+        alt_texts=False,
+        links=False,
+        form_fields=False,
+        noscript=False,
+        comments=False,
+        hidden_elements=False,
+        skip_elements=["footer"],
+    )
+
+
+def _resiliparse_text(html: str) -> str:
+    return extract_plain_text(html, main_content=True)
+
+
+def _trafilatura() -> Callable[[str], str]:
+    try:
+        import trafilatura
+    except ImportError:
+        raise UserError(
+            'extract.html = "trafilatura" needs the trafilatura package: pip install trafilatura, or use "groundup".'
+        ) from None
+
+    def extract(html: str) -> str:
+        # deduplicate stays off: it would make a page's text depend on the pages before it.
+        return trafilatura.extract(html, include_comments=False, deduplicate=False) or ""
+
+    return extract
+
+
+def html_backend(name: str) -> Callable[[str], str]:
+    """The function behind `extract.html`: "groundup", "resiliparse" or "trafilatura"."""
+    if name == "groundup":
+        return extract_main_text
+    if name == "resiliparse":
+        return _resiliparse_text
+    if name == "trafilatura":
+        return _trafilatura()
+    raise UserError(f'extract.html: no extractor {name!r}. Use "groundup", "resiliparse" or "trafilatura".')
+
+
+class TextExtractor(Block):
+    """Base of the extractors: replaces a document's text by what `extract` makes of it.
+
+    Documents that a reader marked as plain text pass as they are. Reasons of drops: empty_text, extraction_error
+    (detail: the error), page_too_large (value: characters).
+    """
+
+    type = "extractor"
+
+    def __init__(self, max_characters: int = MAX_HTML_CHARACTERS) -> None:
+        super().__init__()
+        self.max_characters = max_characters
+
+    def extract(self, document: Document) -> str:
+        raise NotImplementedError
+
+    def refuse(self, document: Document) -> tuple[str, float] | None:
+        """The reason and value for which a document is not even tried."""
+        if len(document.text) > self.max_characters:
+            return "page_too_large", len(document.text)
+        return None
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        for document in data or ():
+            if document.metadata.pop(PLAIN_TEXT_KEY, False):
+                text = document.text
+            elif (refused := self.refuse(document)) is not None:
+                document.text = ""
+                self.drop(document, *refused)
+                continue
+            else:
+                try:
+                    text = self.extract(document)
+                except (Exception, RecursionError) as error:  # parsers state no narrower type; every one is a drop
+                    document.text = ""
+                    self.drop(document, "extraction_error", detail=f"{type(error).__name__}: {error}"[:500])
+                    continue
+            document.text = normalise(text)
+            if not document.text:
+                self.drop(document, "empty_text")
+                continue
+            self.stat_update("documents")
+            yield document
+
+
+class HtmlExtractor(TextExtractor):
+    """Replaces a document's HTML by the text of its main content, with the backend that the recipe names.
+
+    Besides the reasons of `TextExtractor`: nested_too_deep (value: levels), for pages that would hold up the parser.
+    """
+
+    name = "HTML main content"
+
+    def __init__(self, backend: str = "groundup", max_characters: int = MAX_HTML_CHARACTERS) -> None:
+        super().__init__(max_characters)
+        self.backend = backend
+        self._extract = html_backend(backend)
+
+    def extract(self, document: Document) -> str:
+        return self._extract(document.text)
+
+    def refuse(self, document: Document) -> tuple[str, float] | None:
+        refused = super().refuse(document)
+        if (
+            refused is None
+            and document.text.count("<") > MAX_DEPTH
+            and (depth := nesting_depth(document.text)) > MAX_DEPTH
+        ):
+            return "nested_too_deep", depth
+        return refused
+
+
+class PlainTextExtractor(TextExtractor):
+    """Keeps text as it is; drops empty documents."""
+
+    name = "plain text"
+
+    def __init__(self) -> None:
+        super().__init__(max_characters=1 << 40)
+
+    def extract(self, document: Document) -> str:
+        return document.text
+
+
+class WikitextExtractor(TextExtractor):
+    """Replaces a page's wikitext by plain text."""
+
+    name = "wikitext"
+
+    def extract(self, document: Document) -> str:
+        from pipeline.extractors.wikitext import wikitext_to_text
+
+        return wikitext_to_text(document.text, document.metadata.get("language"))
+
+
+def nesting_depth(html: str) -> int:
+    """How deep elements nest, at most: end tags that a page leaves out count as nesting, as they do for a parser."""
+    depth = deepest = 0
+    for end, name in _TAG.findall(html):
+        if name.lower() in _NEVER_DEEP:
+            continue
+        depth += -1 if end else 1
+        if depth < 0:
+            depth = 0
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def normalise(text: str) -> str:
+    """Line ends as `\\n`, no NULs or lone surrogates (Arrow refuses them), nothing around the text."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.strip()

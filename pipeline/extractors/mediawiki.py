@@ -1,0 +1,300 @@
+"""Pages of MediaWiki XML dumps, streamed with bounded memory (export schemas 0.3 to 0.11, gz, bz2, xz or plain).
+
+A page is cut out of the stream by its tags, which cannot occur inside a text because `<` is escaped there, and then
+parsed by itself. So a dump that breaks off still yields every complete page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import xml.etree.ElementTree as ET
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from urllib.parse import quote, urlsplit
+
+from datatrove.data import Document
+
+from pipeline.extractors.members import MemberStream, open_raw
+from pipeline.extractors.raw import RawFile, Reader
+from pipeline.extractors.wikitext import is_redirect
+
+MAX_PAGE_BYTES = 256 << 20
+# Pages of a compressed stream wait for its end, which is what gives them an address, up to this many bytes.
+MAX_STREAM_BYTES = 32 << 20
+_PAGE_START = b"<page>"
+_PAGE_END = b"</page>"
+_HEAD_BYTES = 1 << 20
+_DBNAME = re.compile(r"<dbname>([^<]+)</dbname>")
+_BASE = re.compile(r"<base>([^<]+)</base>")
+_XML_LANG = re.compile(r"<mediawiki[^>]*\bxml:lang=\"([^\"]+)\"")
+_NAMESPACE = re.compile(r"<namespace key=\"(-?\d+)\"[^>]*>([^<]+)</namespace>")
+_WIKI_IN_NAME = re.compile(
+    r"^((?:[a-z]{2,3}|simple|commons|wikidata|species|meta|incubator|[a-z]{2,4}(?:_[a-z]{1,10}){1,2})"
+    r"(?:wiki(?:source|quote|books|news|voyage|versity)?|wiktionary))(?![a-z])"
+)
+_PROJECT = re.compile(r"^(.+?)(?:wiki|wiktionary|wikisource|wikiquote|wikibooks|wikinews|wikivoyage|wikiversity)$")
+_NO_LANGUAGE = frozenset({"commons", "wikidata", "species", "meta", "incubator", "mediawiki", "sources", "foundation"})
+_LANGUAGES = {
+    "simple": "en",
+    "be_x_old": "be",
+    "zh_yue": "yue",
+    "zh_min_nan": "nan",
+    "zh_classical": "lzh",
+    "als": "gsw",
+}
+_REFUSED = (
+    (b"7z\xbc\xaf", "a 7z archive, which is not read: unpack it, or take the bz2 dump"),
+    (b"\xff\xfe", "a dump in UTF-16, which is not read: convert it to UTF-8"),
+    (b"\xfe\xff", "a dump in UTF-16, which is not read: convert it to UTF-8"),
+)
+# Canonical names, for dumps so old that pages carry no <ns> and so bare that they carry no siteinfo.
+_CANONICAL_NAMESPACES = {
+    "Media": -2, "Special": -1, "Talk": 1, "User": 2, "User talk": 3, "Project": 4, "Wikipedia": 4, "File": 6, "Image": 6,
+    "MediaWiki": 8, "Template": 10, "Help": 12, "Category": 14, "Portal": 100, "Module": 828,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a dump says of its wiki: database name, base URL of its pages, language, namespaces by local name."""
+
+    wiki: str
+    base: str | None
+    language: str | None
+    namespaces: dict[str, int] = field(default_factory=dict)
+
+    def url(self, title: str) -> str | None:
+        path = quote(title.replace(" ", "_"), safe="/:@!$'()*,;~")
+        return f"{self.base}{path}" if self.base else None
+
+    def namespace_of(self, title: str) -> int:
+        prefix, separator, _ = title.partition(":")
+        if not separator:
+            return 0
+        return self.namespaces.get(prefix, _CANONICAL_NAMESPACES.get(prefix, 0))
+
+
+def read_site(head: str, key: str, language: str | None = None) -> Site:
+    """What the part of a dump before its first page, and its file name, say of the wiki.
+
+    A file named after a wiki (`dewiki-...`) is that wiki's: cut-down dumps carry another wiki's siteinfo.
+    """
+    base_url = _first(_BASE, head)
+    host_wiki = _wiki_of_host(urlsplit(base_url).hostname or "") if base_url else None
+    stated = _first(_DBNAME, head) or host_wiki
+    name = PurePosixPath(key).name
+    in_name = _WIKI_IN_NAME.match(name.lower())
+    wiki = in_name.group(1) if in_name else stated or name.partition(".")[0]
+    if stated is not None and stated != wiki:
+        base_url = None
+    project = _PROJECT.match(wiki)
+    code = project.group(1) if project else None
+    if language is None and code is not None:
+        language = _LANGUAGES.get(code, code if code not in _NO_LANGUAGE else None)
+    elif language is None:
+        language = _first(_XML_LANG, head)
+    base = base_url[: base_url.rfind("/") + 1] if base_url else None
+    if base is None and code is not None and wiki == f"{code}wiki" and code not in _NO_LANGUAGE:
+        base = f"https://{code.replace('_', '-')}.wikipedia.org/wiki/"
+    namespaces = {local: int(number) for number, local in _NAMESPACE.findall(head)}
+    return Site(wiki, base, language, namespaces)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    found = pattern.search(text)
+    return found.group(1).strip() if found else None
+
+
+def _wiki_of_host(host: str) -> str | None:
+    parts = host.removeprefix("www.").split(".")
+    if len(parts) != 3 or parts[2] != "org":
+        return None
+    code = parts[0].replace("-", "_")
+    if parts[1] == "wikimedia":
+        return f"{code}wiki"
+    return code + ("wiki" if parts[1] == "wikipedia" else parts[1])
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A page cut out of a run, whose stored bytes are not known before its compressed stream ends."""
+
+    element: bytes
+    offset: int  # of the compressed stream that it starts in
+    start: int  # positions in the run
+    end: int
+
+
+class MediaWikiReader(Reader):
+    """Reads one dump file; a document's text is the page's wikitext, its id `<wiki>/<page>/<revision>`.
+
+    `offset` and `length` are the `<page>` element's in a plain dump; in a compressed one those of the stream that
+    holds it (a multistream dump has one for every 100 pages), or -1 where that stream unpacks to over 32 MiB and is
+    no address: there the id is. Pages outside namespace 0 are counted in `num_other_records` as `namespace_<n>`.
+
+    Reasons of drops: redirect, empty_page, not_wikitext (detail: the content model), bad_xml, page_too_large,
+    truncated (the file ends inside the dump), unreadable (damaged compressed data).
+    """
+
+    name = "MediaWiki"
+
+    def __init__(self, file: RawFile, max_page_bytes: int = MAX_PAGE_BYTES) -> None:
+        super().__init__(file)
+        self.max_page_bytes = max_page_bytes
+
+    def read(self) -> Iterator[Document]:
+        with open_raw(self.file.path) as raw:
+            stream = MemberStream(raw, name=self.file.path)
+            site: Site | None = None
+            stream.fill()
+            refused = next((what for magic, what in _REFUSED if stream.buffer.startswith(magic)), None)
+            if refused is not None:
+                self.drop_unreadable(0, stream.size, refused)
+                return
+            while True:
+                for item in self._pages(stream):
+                    if isinstance(item, str):
+                        site = site or read_site(item, self.file.key, self.file.language)
+                        continue
+                    site = site or read_site("", self.file.key, self.file.language)
+                    document = self._document(site, *item)
+                    if document is not None:
+                        yield document
+                if stream.damage is None or not stream.next_run():
+                    return
+
+    def _pages(self, stream: MemberStream) -> Iterator[str | tuple[bytes, int, int]]:
+        """The head of the dump, then every page element with its offset and length, of one run of the stream."""
+        waiting: deque[_Waiting] = deque()
+        waiting_bytes = 0
+        while (start := self._find(stream, _PAGE_START)) is not None:
+            if start:
+                yield bytes(stream.buffer[: min(start, _HEAD_BYTES)]).decode("utf-8", "replace")
+                stream.consume(start)
+            position = stream.position
+            offset, _ = stream.covering_address(position, position + 1)
+            end = self._find(stream, _PAGE_END, self.max_page_bytes)
+            if end is None:
+                break
+            if end < 0:
+                self._drop_oversized(stream, offset)
+                continue
+            size = end + len(_PAGE_END)
+            waiting.append(_Waiting(bytes(memoryview(stream.buffer)[:size]), offset, position, position + size))
+            waiting_bytes += size
+            for page in self._located(stream, waiting):
+                waiting_bytes -= len(page[0])
+                yield page
+            if waiting_bytes > MAX_STREAM_BYTES:
+                yield from ((page.element, -1, -1) for page in waiting)
+                waiting.clear()
+                waiting_bytes = 0
+            stream.consume(size)
+        yield from self._located(stream, waiting)
+        yield from ((page.element, page.offset, stream.resume_offset() - page.offset) for page in waiting)
+        self._end_of_run(stream)
+
+    @staticmethod
+    def _located(stream: MemberStream, waiting: deque[_Waiting]) -> Iterator[tuple[bytes, int, int]]:
+        """Take from `waiting` the pages whose stored bytes are known by now."""
+        while waiting:
+            page = waiting[0]
+            if stream.compression is None:
+                offset, length = stream.address(page.start, page.end)
+            else:
+                stops = (at for position, at in stream.boundaries() if position >= page.end and at > page.offset)
+                offset, length = page.offset, next(stops, -1) - page.offset
+            if length < 0:
+                return
+            waiting.popleft()
+            yield page.element, offset, length
+
+    def _drop_oversized(self, stream: MemberStream, offset: int) -> None:
+        document = self.document(f"{self.file.key}#{offset}", offset=offset)
+        self.drop_record(document, "page_too_large", detail=f"over {self.max_page_bytes} bytes")
+        while (found := stream.buffer.find(_PAGE_END)) < 0:
+            stream.consume(max(0, len(stream.buffer) - len(_PAGE_END) + 1))
+            if not stream.fill():
+                return
+        stream.consume(found + len(_PAGE_END))
+
+    def _find(self, stream: MemberStream, tag: bytes, limit: int = 0) -> int | None:
+        """Position of a tag in the buffer; None when the run ends before it; -1 when it is beyond `limit` bytes.
+
+        Without a limit, what lies before the tag is dropped from the buffer as it grows.
+        """
+        searched = 0
+        while True:
+            found = stream.buffer.find(tag, searched)
+            if found >= 0:
+                return found
+            searched = max(0, len(stream.buffer) - len(tag) + 1)
+            if limit and searched > limit:
+                return -1
+            if not limit and searched > 2 * _HEAD_BYTES:
+                stream.consume(searched)
+                searched = 0
+            if not stream.fill():
+                return None
+
+    def _end_of_run(self, stream: MemberStream) -> None:
+        rest = bytes(stream.buffer)
+        offset, _ = stream.covering_address(stream.position, stream.end_position)
+        if stream.damage is not None and not stream.truncated:
+            self.drop_unreadable(stream.damage_offset, stream.resume_offset() - stream.damage_offset, stream.damage)
+        elif stream.truncated or b"</mediawiki>" not in rest:
+            inside = "inside a page" if rest.lstrip().startswith(_PAGE_START) else "before its closing tag"
+            self.drop_unreadable(offset, stream.size - offset, f"the dump ends {inside}", reason="truncated")
+        stream.consume(len(stream.buffer))
+
+    def _document(self, site: Site, element: bytes, offset: int, length: int) -> Document | None:
+        document = self.document(f"{self.file.key}#{self.num_candidates}", offset=offset, length=length)
+        try:
+            page = ET.fromstring(element)
+        except (ET.ParseError, ValueError) as error:
+            self.report_damage(offset, f"a page is not XML: {error}")
+            self.drop_record(document, "bad_xml", detail=str(error))
+            return None
+        title = (page.findtext("title") or "").strip()
+        namespace = page.findtext("ns")
+        number = int(namespace) if namespace and namespace.strip().lstrip("-").isdigit() else site.namespace_of(title)
+        if number != 0:
+            self.num_other_records[f"namespace_{number}"] += 1
+            return None
+        revisions = page.findall("revision")
+        revision = revisions[-1] if revisions else ET.Element("revision")
+        numbers = page.findtext("id", "").strip(), revision.findtext("id", "").strip()
+        if all(numbers):
+            document.id = "/".join((site.wiki, *numbers))
+        text = revision.findtext("text") or ""
+        document.metadata.update(
+            url=site.url(title),
+            language=site.language,
+            date=revision.findtext("timestamp"),
+            digest=_text_digest(text, revision.findtext("sha1")),
+        )
+        if page.find("redirect") is not None or is_redirect(text):
+            self.drop_record(document, "redirect", detail=title)
+            return None
+        model = revision.findtext("model") or "wikitext"
+        if model != "wikitext":
+            self.drop_record(document, "not_wikitext", detail=model)
+            return None
+        if not text.strip():
+            self.drop_record(document, "empty_page", detail=title)
+            return None
+        document.text = text
+        return document
+
+
+def _text_digest(text: str, stated: str | None) -> str:
+    """The dump's own SHA-1 of the revision (base 36) where it has one, else that of the text (base 32)."""
+    if stated and stated.strip():
+        return f"sha1:{stated.strip()}"
+    return "sha1:" + base64.b32encode(hashlib.sha1(text.encode("utf-8"), usedforsecurity=False).digest()).decode(
+        "ascii"
+    )

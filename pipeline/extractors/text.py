@@ -1,0 +1,248 @@
+"""Documents of text, HTML, JSONL and Parquet files, in any of the compressions that `members` knows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from datatrove.data import Document
+
+from manifests.errors import UserError
+from pipeline.extractors.charset import MAX_BROKEN_FRACTION, decode
+from pipeline.extractors.members import MemberStream, open_raw
+from pipeline.extractors.raw import RawFile, Reader
+from pipeline.extractors.warc import payload_digest
+
+MAX_FILE_BYTES = 512 << 20
+MAX_LINE_BYTES = 256 << 20
+_ROWS_AT_ONCE = 256
+_COLUMNS = ("text", "id", "url", "date", "language")
+_GUTENBERG_START = re.compile(
+    r"^.{0,6}\*\*\*\s?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.IGNORECASE | re.MULTILINE
+)
+_GUTENBERG_OLD_START = re.compile(r"^\*END\*?\s?THE SMALL PRINT.*$", re.IGNORECASE | re.MULTILINE)
+_GUTENBERG_END = re.compile(
+    r"^.{0,6}(?:\*\*\*\s?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?Project Gutenberg).*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_GUTENBERG_CREDIT = re.compile(
+    r"\A\s*(?:(?:E-?text )?(?:Produced|Prepared|Transcribed|Scanned|Proofread|Proofed)\b[^\n]*(?:\n[^\n]+)*\n\s*\n)",
+    re.IGNORECASE,
+)
+_HTML_DOCUMENTS = frozenset({"html"})
+
+
+class TextFileReader(Reader):
+    """Reads one file as one document: format text, html, gutenberg or code. Its id is the file's key.
+
+    Reasons of drops: empty_payload, decode_error (value: share of characters that mean nothing), file_too_large,
+    truncated (the compressed data breaks off), unreadable (it is damaged).
+    """
+
+    name = "text file"
+
+    def __init__(self, file: RawFile, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+        super().__init__(file)
+        self.max_file_bytes = max_file_bytes
+
+    def read(self) -> Iterator[Document]:
+        with open_raw(self.file.path) as raw:
+            stream = MemberStream(raw, name=self.file.path)
+            document = self.document(self.file.key, offset=0, length=stream.size)
+            while len(stream.buffer) <= self.max_file_bytes and stream.fill():
+                pass
+            if len(stream.buffer) > self.max_file_bytes:
+                self.drop_record(document, "file_too_large", detail=f"over {self.max_file_bytes} bytes")
+                return
+            data = bytes(stream.buffer)
+            if stream.damage is not None:
+                self.report_damage(stream.damage_offset, stream.damage)
+                self.drop_record(document, "truncated" if stream.truncated else "unreadable", detail=stream.damage)
+                return
+        document.metadata["digest"] = payload_digest(data)
+        if not data.strip():
+            self.drop_record(document, "empty_payload")
+            return
+        decoded = decode(data, is_html=self.file.format in _HTML_DOCUMENTS)
+        if decoded.broken_fraction > MAX_BROKEN_FRACTION:
+            what = f"characters that mean nothing in {decoded.codec}"
+            self.drop_record(document, "decode_error", decoded.broken_fraction, what)
+            return
+        text = decoded.text.replace("\x00", "").replace("\r\n", "\n")
+        document.text = strip_gutenberg(text) if self.file.format == "gutenberg" else text
+        yield document
+
+
+def strip_gutenberg(text: str) -> str:
+    """A Project Gutenberg text without the licence before and after it; other texts stay as they are."""
+    start = _GUTENBERG_START.search(text) or _GUTENBERG_OLD_START.search(text)
+    if start is not None:
+        text = text[start.end() :]
+    ends = list(_GUTENBERG_END.finditer(text))
+    if ends:
+        # The shorter notice stands a few lines above the marker; a mention early in a book is no end.
+        first = next((end for end in ends if end.start() > len(text) * 0.5), None)
+        if first is not None:
+            text = text[: first.start()]
+    return _GUTENBERG_CREDIT.sub("", text, count=1).strip()
+
+
+class JsonlReader(Reader):
+    """Reads one document a line: `text`, and `id`, `url`, `date`, `language` where present.
+
+    Without an id it is `<file>#<line>`, counted from 1. `offset` and `length` are the line's bytes in an uncompressed
+    file, -1 in a compressed one. Blank lines are counted apart.
+
+    Reasons of drops: bad_json (value: the line, detail: what is wrong), empty_payload, truncated, unreadable.
+    """
+
+    name = "JSONL"
+
+    def __init__(self, file: RawFile, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        super().__init__(file)
+        self.max_line_bytes = max_line_bytes
+
+    def read(self) -> Iterator[Document]:
+        with open_raw(self.file.path) as raw:
+            stream = MemberStream(raw, name=self.file.path)
+            number = 0
+            while True:
+                for line, start in self._lines(stream):
+                    number += 1
+                    offset, length = (-1, -1) if stream.compression else (start, 0 if line is None else len(line))
+                    document = self.document(f"{self.file.key}#{number}", offset=offset, length=length)
+                    if line is None:
+                        self._drop_line(document, number, f"a line of over {self.max_line_bytes} bytes")
+                        continue
+                    if not line.strip():
+                        self.num_other_records["blank_line"] += 1
+                        continue
+                    if self._parse(document, line, number):
+                        yield document
+                if stream.damage is None:
+                    return
+                what = stream.damage
+                reason = "truncated" if stream.truncated else "unreadable"
+                at, length = stream.damage_offset, stream.resume_offset() - stream.damage_offset
+                self.drop_unreadable(at, length, what, reason)
+                if not stream.next_run():
+                    return
+
+    def _lines(self, stream: MemberStream) -> Iterator[tuple[bytes | None, int]]:
+        """Every line with its position; None for one that is too long. A torn last line of a damaged run is left."""
+        searched = 0
+        while True:
+            found = stream.buffer.find(b"\n", searched)
+            if found >= 0:
+                line, start = bytes(memoryview(stream.buffer)[: found + 1]), stream.position
+                stream.consume(found + 1)
+                searched = 0
+                yield line, start
+                continue
+            searched = len(stream.buffer)
+            if searched > self.max_line_bytes:
+                start = stream.position
+                self._skip_line(stream)
+                searched = 0
+                yield None, start
+            elif not stream.fill():
+                break
+        if stream.buffer and stream.damage is None:
+            line, start = bytes(stream.buffer), stream.position
+            stream.consume(len(line))
+            yield line, start
+
+    @staticmethod
+    def _skip_line(stream: MemberStream) -> None:
+        while (found := stream.buffer.find(b"\n")) < 0:
+            stream.consume(len(stream.buffer))
+            if not stream.fill():
+                return
+        stream.consume(found + 1)
+
+    def _parse(self, document: Document, line: bytes, number: int) -> bool:
+        try:
+            row = json.loads(line.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            self._drop_line(document, number, str(error))
+            return False
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            self._drop_line(document, number, "it is no object with a string under `text`")
+            return False
+        fill_document(document, row)
+        if not document.text.strip():
+            self.drop_record(document, "empty_payload", number)
+            return False
+        return True
+
+    def _drop_line(self, document: Document, number: int, what: str) -> None:
+        self.drop_record(document, "bad_json", number, f"line {number}: {what}")
+
+
+def fill_document(document: Document, row: dict[str, Any]) -> None:
+    """Take over the columns that a row has; what it leaves out stays as it was. The digest is of the text."""
+    document.text = _sound(row["text"])
+    for name in ("url", "date", "language"):
+        if row.get(name) is not None:
+            document.metadata[name] = _sound(str(row[name]))
+    if row.get("id") not in (None, ""):
+        document.id = _sound(str(row["id"]))
+    document.metadata["digest"] = payload_digest(document.text.encode("utf-8"))
+
+
+def _sound(text: str) -> str:
+    """JSON may smuggle in lone surrogates, which no file can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+class ParquetReader(Reader):
+    """Reads one document a row, a row group's batch at a time: columns as in JSONL; an id left out is `<file>#<row>`.
+
+    Rows count from 0. Reasons of drops: bad_row (no text), empty_payload, unreadable (the file or a row group).
+    Raises `UserError` where the file has no string column `text`.
+    """
+
+    name = "Parquet"
+
+    def read(self) -> Iterator[Document]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with open_raw(self.file.path) as raw:
+            try:
+                parquet = pq.ParquetFile(raw)
+            except (pa.ArrowException, OSError) as error:
+                self.drop_unreadable(0, raw.seek(0, 2), f"not a Parquet file: {error}")
+                return
+            names = [name for name in _COLUMNS if name in parquet.schema_arrow.names]
+            if "text" not in names:
+                there = ", ".join(parquet.schema_arrow.names)
+                raise UserError(
+                    f"{self.file.key}: there is no column `text` (there are: {there}). Rename the one to read."
+                )
+            first = 0
+            for group in range(parquet.num_row_groups):
+                row_number = first
+                try:
+                    for batch in parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=names):
+                        for row in batch.to_pylist():
+                            document = self._row(row, row_number)
+                            row_number += 1
+                            if document is not None:
+                                yield document
+                except (pa.ArrowException, OSError) as error:
+                    self.drop_unreadable(-1, -1, f"row group {group} from row {row_number}: {error}")
+                first += parquet.metadata.row_group(group).num_rows
+
+    def _row(self, row: dict[str, Any], number: int) -> Document | None:
+        document = self.document(f"{self.file.key}#{number}")
+        if not isinstance(row["text"], str):
+            self.drop_record(document, "bad_row", number, f"row {number}: no text")
+            return None
+        fill_document(document, row)
+        if not document.text.strip():
+            self.drop_record(document, "empty_payload", number)
+            return None
+        return document

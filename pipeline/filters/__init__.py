@@ -1,0 +1,1 @@
+"""Which documents are kept: language, and the published rules of Gopher, C4 and FineWeb."""

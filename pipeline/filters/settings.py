@@ -1,0 +1,123 @@
+"""The `[filter]` table of a recipe: which rules judge a document, and their thresholds.
+
+A fraction is compared as its paper says: "at most" keeps a document that is exactly on the threshold. Where a paper
+leaves a detail open, datatrove's reading of it is followed, since most published corpora were filtered by it. To
+switch one comparison off, set the threshold to where it cannot be broken: 0 for a minimum, 1.0 for a largest fraction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from manifests.settings import Settings, validate
+
+RuleName = Literal["gopher_repetition", "gopher_quality", "c4", "fineweb"]
+RULE_NAMES: tuple[RuleName, ...] = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
+
+GOPHER_STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
+
+
+class GopherRepetitionSettings(Settings):
+    """Largest share of a text that may be repetition (Rae et al. 2021, arXiv:2112.11446, table A1).
+
+    A line or paragraph is a duplicate where the same one stood before. The share of an n-gram is the number of its
+    characters, spaces included, times its occurrences, over all characters of the text; that of duplicate n-grams is
+    the characters of words inside an n-gram that stood before, each counted once.
+    """
+
+    max_duplicate_line_fraction: float = 0.30
+    max_duplicate_paragraph_fraction: float = 0.30
+    max_duplicate_line_character_fraction: float = 0.20
+    max_duplicate_paragraph_character_fraction: float = 0.20
+    max_top_2gram_fraction: float = 0.20
+    max_top_3gram_fraction: float = 0.18
+    max_top_4gram_fraction: float = 0.16
+    max_duplicate_5gram_fraction: float = 0.15
+    max_duplicate_6gram_fraction: float = 0.14
+    max_duplicate_7gram_fraction: float = 0.13
+    max_duplicate_8gram_fraction: float = 0.12
+    max_duplicate_9gram_fraction: float = 0.11
+    max_duplicate_10gram_fraction: float = 0.10
+
+
+class GopherQualitySettings(Settings):
+    """What prose looks like (Rae et al. 2021, arXiv:2112.11446, section A1.1, "Quality Filtering").
+
+    The number of words and their mean length leave out words that are punctuation only; symbols and alphabetic words
+    are shares of all words, punctuation included (datatrove's reading). A document in a language without stop words
+    in `stop_words` is not judged by them, and one in a language without spaces is not judged by word length.
+    """
+
+    min_words: int = 50
+    max_words: int = 100_000
+    min_mean_word_length: float = 3.0  # characters
+    max_mean_word_length: float = 10.0
+    max_symbol_fraction: float = Field(default=0.1, description="Number signs, or ellipses, for each word.")
+    max_bullet_line_fraction: float = 0.9
+    max_ellipsis_line_fraction: float = 0.3
+    min_alphabetic_word_fraction: float = 0.8
+    min_stop_words: int = Field(
+        default=2, description="How many different ones of the language's stop words must occur."
+    )
+    stop_words: dict[str, list[str]] = Field(default={"en": GOPHER_STOP_WORDS}, description="By language.")
+
+
+class C4Settings(Settings):
+    """Lines and pages that are no prose (Raffel et al. 2020, JMLR 21:140, section 2.2, and its published code).
+
+    FineWeb uses all of them but terminal punctuation (Penedo et al. 2024, arXiv:2406.17557), so that one is off here.
+    Lines are removed; the text that is kept is without them and without citation marks such as `[1]`.
+    """
+
+    require_terminal_punctuation: bool = False
+    min_words_per_line: int = 3
+    max_word_length: int = Field(default=1000, description="Characters; a line with a longer word is removed.")
+    min_sentences: int = 5
+    remove_citations: bool = True
+    remove_javascript_lines: bool = True
+    remove_policy_lines: bool = True
+    drop_lorem_ipsum: bool = True
+    drop_curly_bracket: bool = True
+
+
+class FineWebSettings(Settings):
+    """The three rules that FineWeb found by comparing corpora (Penedo et al. 2024, arXiv:2406.17557).
+
+    The share of characters in duplicated lines is the paper's 0.1 (datatrove's code says 0.01, which FineWeb-2's
+    authors correct). `max_new_lines_per_word` is datatrove's, not the paper's.
+    """
+
+    min_punctuated_line_fraction: float = 0.12
+    max_duplicate_line_character_fraction: float = 0.1
+    max_short_line_fraction: float = 0.67
+    short_line_length: int = Field(default=30, description="Characters; a line up to this long is short.")
+    max_new_lines_per_word: float = 0.3
+
+
+class FilterSettings(Settings):
+    """Everything the filter stage decides by."""
+
+    languages: list[str] = Field(default=["en"], description="ISO 639-1 codes to keep; [] keeps all.")
+    language_threshold: float = Field(default=0.65, ge=0.0, le=1.0, description="Smallest score to keep (FineWeb's).")
+    rules: list[RuleName] = Field(default=list(RULE_NAMES), description="Applied in this order; [] applies none.")
+    gopher_repetition: GopherRepetitionSettings = GopherRepetitionSettings()
+    gopher_quality: GopherQualitySettings = GopherQualitySettings()
+    c4: C4Settings = C4Settings()
+    fineweb: FineWebSettings = FineWebSettings()
+
+    def merged(self, overrides: dict[str, Any], where: str = "source") -> FilterSettings:
+        """These settings with a source's own over them, table by table; a list replaces a list.
+
+        Raises `UserError` for an unknown key or a wrong type; `where` says in whose settings.
+        """
+        return validate(FilterSettings, _merge(self.model_dump(), overrides), where)
+
+
+def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in overrides.items():
+        below = result.get(key)
+        result[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result

@@ -1,0 +1,101 @@
+"""The typed recipe: one TOML file that says a whole build. Each table's class stands beside the code it steers.
+
+`[model]` and `[train]` belong to the trainer, which reads the same file; here they only pass.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PrivateAttr, field_validator
+
+from manifests.errors import UserError
+from manifests.settings import Settings, apply_override, load_toml, validate
+from pipeline.executors import ClusterSettings
+from pipeline.dedup.settings import DedupSettings
+from pipeline.extractors.settings import ExtractSettings
+from pipeline.filters.settings import FilterSettings
+from pipeline.sources.settings import Source
+
+
+class TokenizerSettings(Settings):
+    """How the vocabulary is made, or where a ready one is."""
+
+    path: str | None = None  # a tokenizer.json that exists, relative to the recipe; then nothing below applies
+    vocab_size: int = Field(32_768, ge=257)  # tokens, the 256 bytes and the special token included
+    sample_bytes: int = Field(1_000_000_000, gt=0)  # UTF-8 bytes of text that the merges are learned from, at most
+    pretokenizer: str = Field("gpt4", pattern="^(gpt2|gpt4)$")  # the regular expression that cuts text into words
+    min_frequency: int = Field(2, ge=1)  # pairs seen less often are never merged
+
+
+class ShardSettings(Settings):
+    """How documents become token shards."""
+
+    tokens_per_shard: int = Field(100_000_000, gt=0)
+    validation_fraction: float = Field(0.005, ge=0.0, lt=1.0)  # of documents, chosen by a hash of their id
+
+
+class Recipe(Settings):
+    """A whole build. Unknown keys and wrong types are refused."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    output: str  # a folder, relative to where the command runs, or any fsspec URL
+    seed: int = 0
+    sources: list[Source] = Field(min_length=1)
+    extract: ExtractSettings = ExtractSettings()
+    filter: FilterSettings = FilterSettings()
+    dedup: DedupSettings = DedupSettings()
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    shards: ShardSettings = ShardSettings()
+    executor: ClusterSettings = ClusterSettings()
+    model: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
+
+    _folder: Path = PrivateAttr(default=Path("."))
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: list[Source]) -> list[Source]:
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are named {twice[0]!r}; names must differ")
+        return sources
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the recipe file: what its relative paths start from."""
+        return self._folder
+
+    def resolve(self, path: str) -> str:
+        """A path of the recipe as it can be opened: relative ones start at the recipe's folder."""
+        if re.match(r"^[a-z][a-z0-9+]*://", path) or Path(path).is_absolute():
+            return path
+        return str(self._folder / path)
+
+    def filter_settings(self, source: Source) -> FilterSettings:
+        """The filter's settings for one source, with the source's own rules and thresholds laid over."""
+        overrides: dict[str, Any] = dict(source.filter)
+        if source.rules is not None:
+            overrides["rules"] = source.rules
+        return self.filter.merged(overrides) if overrides else self.filter
+
+
+def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe and lay `key=value` overrides over it.
+
+    Raises `UserError` with the key path of each thing that is wrong.
+    """
+    data = load_toml(path)
+    for assignment in overrides or []:
+        apply_override(data, assignment)
+    recipe = validate(Recipe, data, str(path))
+    recipe._folder = path.resolve().parent
+    for source in recipe.sources:
+        try:
+            recipe.filter_settings(source)
+        except UserError as error:
+            raise UserError(f"{path}: source {source.name!r}: {error}") from None
+    return recipe

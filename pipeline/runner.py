@@ -1,0 +1,213 @@
+"""Executes the tasks of a phase on a datatrove executor, and keeps what is already complete.
+
+There is no scheduler here: datatrove runs the tasks (local processes, Slurm, Ray). What it lacks stands around it:
+a fingerprint for each task, records published last, and errors that name what failed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from datatrove.data import DocumentsPipeline
+from datatrove.pipeline.base import PipelineStep
+from pydantic import ValidationError
+
+from manifests.errors import UserError
+from manifests.manifest import json_bytes
+from manifests.storage import Folder
+from pipeline.executors import ExecutorSettings, make_executor
+from pipeline.tasks import (
+    TASKS,
+    Phase,
+    Task,
+    TaskOutput,
+    TaskRecord,
+    error_path,
+    record_path,
+    task_fingerprint,
+)
+
+Progress = Callable[[str, int, int], None]  # (what runs, tasks done, tasks in all)
+
+
+class RunTask(PipelineStep):
+    """The datatrove step that a worker executes: the pending task of its rank, whole or not at all.
+
+    A task that fails leaves an error record and lets the others go on; the runner reports it afterwards.
+    """
+
+    type = "task"
+    name = "groundup task"
+
+    def __init__(self, build: str, stage: str, phase: Phase, pending: list[tuple[Task, str]]) -> None:
+        super().__init__()
+        self._build = build
+        self._stage = stage
+        self._phase = phase
+        self._pending = pending
+
+    def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        _die_with_parent()
+        task, fingerprint = self._pending[rank]
+        output = TaskOutput(Folder(self._build), self._stage)
+        started = time.time()
+        try:
+            self._phase.process(task, output)
+            run = {"seconds": round(time.time() - started, 3), "host": platform.node()}
+            output.publish_record(task, self._phase.name, fingerprint, run)
+        except Exception as error:  # reported by the runner, from the record written here
+            failure = {"task": task.name, "user_error": isinstance(error, UserError), "error": _one_line(error)}
+            failure["traceback"] = traceback.format_exc()
+            output.folder.publish_bytes(error_path(self._phase.name, task.name), json_bytes(failure))
+        yield from ()
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+
+
+def _die_with_parent() -> None:
+    """A worker must not outlive a killed run and publish beside its successor (Linux; elsewhere a pool notices)."""
+    if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
+        import multiprocess
+
+        if multiprocess.parent_process() is not None:
+            pr_set_pdeathsig = 1
+            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+class PhaseRunner:
+    """Runs phases of one stage. Made by the stage driver, used by the stages."""
+
+    def __init__(
+        self,
+        build: Folder,
+        stage: str,
+        parts: dict[str, Any],
+        executor: ExecutorSettings,
+        progress: Progress | None = None,
+        keep_strangers: bool = False,
+    ) -> None:
+        self.build = build
+        self.folder = build.folder(stage)
+        self.stage = stage
+        self._parts = parts
+        self._executor = executor
+        self._keep_strangers = keep_strangers
+        self._progress = progress or (lambda what, done, total: None)
+        self.num_reused = 0
+        self.num_run = 0
+
+    def run(self, phase: Phase, tasks: list[Task]) -> list[TaskRecord]:
+        """Run the tasks that are not complete yet; returns every task's record, in the order of `tasks`.
+
+        Raises `UserError` when a task failed; the complete ones are kept for the next run.
+        """
+        parts = {**self._parts, "phase_settings": phase.settings()}
+        prints = {task.name: task_fingerprint(task, phase.name, parts) for task in tasks}
+        self._remove_strangers(phase, set(prints))
+        records = {task.name: self._complete_record(phase, task.name, prints[task.name]) for task in tasks}
+        pending = [(task, prints[task.name]) for task in tasks if records[task.name] is None]
+        self.num_reused += len(tasks) - len(pending)
+        self.num_run += len(pending)
+        if pending:
+            self._execute(phase, pending, len(tasks))
+        for task, fingerprint in pending:
+            records[task.name] = self._complete_record(phase, task.name, fingerprint)
+        self._raise_failures(phase, [task for task, _ in pending if records[task.name] is None], len(tasks))
+        return [record for record in records.values() if record is not None]
+
+    def _complete_record(self, phase: Phase, name: str, fingerprint: str) -> TaskRecord | None:
+        """A task's record if it is of this fingerprint and every file it names is there with its size."""
+        path = record_path(phase.name, name)
+        if not self.folder.exists(path):
+            return None
+        try:
+            record = TaskRecord.model_validate_json(self.folder.read_bytes(path))
+        except ValidationError:
+            return None  # damaged: the task runs again
+        if record.fingerprint != fingerprint:
+            return None
+        for entry in record.outputs:
+            if not self.folder.exists(entry.path) or self.folder.size(entry.path) != entry.bytes:
+                return None
+        return record
+
+    def _remove_strangers(self, phase: Phase, names: set[str]) -> None:
+        """Remove old errors, and the records of tasks that this plan does not have."""
+        prefix = f"{TASKS}/{phase.name}/"
+        for path in self.folder.list(prefix.rstrip("/")):
+            name = path.removeprefix(prefix).removesuffix(".json").removesuffix(".error")
+            if path.endswith(".error.json"):
+                self.folder.delete(path)
+            elif name not in names and not self._keep_strangers:
+                self.folder.delete(path)
+
+    def _execute(self, phase: Phase, pending: list[tuple[Task, str]], total: int) -> None:
+        step = RunTask(self.build.url, self.stage, phase, pending)
+        logs = f"{self.build.url}/logs/{self.stage}-{phase.name}"
+        executor = make_executor(self._executor, [step], len(pending), logs)
+        done_before = total - len(pending)
+        label = self.stage if phase.name == self.stage else f"{self.stage} {phase.name}"
+        with self._watch(phase, label, {task.name for task, _ in pending}, done_before, total):
+            executor.run()
+
+    @contextmanager
+    def _watch(self, phase: Phase, label: str, names: set[str], done_before: int, total: int) -> Iterator[None]:
+        """Report progress from the records that appear, which is true for every executor."""
+        stop = threading.Event()
+        folder = Folder(self.folder.url)
+        before = set(folder.list(f"{TASKS}/{phase.name}"))
+
+        def count() -> int:
+            found = set(folder.list(f"{TASKS}/{phase.name}"))
+            return len({record_path(phase.name, name) for name in names} & (found - before))
+
+        def watch() -> None:
+            while not stop.wait(0.5):
+                self._progress(label, done_before + count(), total)
+
+        self._progress(label, done_before, total)
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+        self._progress(label, done_before + count(), total)
+
+    def _raise_failures(self, phase: Phase, failed: list[Task], total: int) -> None:
+        if not failed:
+            return
+        import json
+
+        lines = []
+        details = []
+        for task in failed:
+            path = error_path(phase.name, task.name)
+            if self.folder.exists(path):
+                failure = json.loads(self.folder.read_text(path))
+                lines.append(failure["error"] if failure["user_error"] else f"task {task.name}: {failure['error']}")
+                details.append(failure["traceback"])
+            else:
+                lines.append(f"task {task.name} ended without a result (killed, or out of memory)")
+        distinct = list(dict.fromkeys(lines))
+        more = f" (and {len(distinct) - 1} other errors)" if len(distinct) > 1 else ""
+        if len(failed) == total == 1:
+            message = f"{self.stage}: {distinct[0]}{more}"
+        else:
+            message = f"{self.stage}: {len(failed)} of {total} tasks failed: {distinct[0]}{more}"
+        error = UserError(message)
+        error.add_note("\n".join(details))
+        raise error

@@ -1,0 +1,1 @@
+"""Where raw files come from: sources of a recipe, their listings, and the downloader that fetches them."""

@@ -1,0 +1,123 @@
+"""What every stage has: a name, the settings and code that decide its output, its inputs, and how it runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from manifests.code import code_digest, library_versions
+from manifests.errors import UserError
+from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, digest_of_files, read_manifest
+from manifests.storage import Folder
+from pipeline.recipe import Recipe
+from pipeline.runner import PhaseRunner
+from pipeline.tasks import Task, TaskRecord
+
+# Modules that move data but do not shape it: a change here rebuilds nothing.
+PLUMBING = frozenset(
+    {
+        "manifests",
+        "manifests.code",
+        "manifests.errors",
+        "manifests.manifest",
+        "manifests.settings",
+        "manifests.storage",
+        "pipeline",
+        "pipeline.executors",
+        "pipeline.recipe",
+        "pipeline.runner",
+        "pipeline.stages",
+        "pipeline.stages.base",
+        "pipeline.tasks",
+        "tokenizer",
+    }
+)
+
+
+@dataclass
+class StageResult:
+    """What a stage's run adds to its manifest beside the records of its tasks."""
+
+    records: list[TaskRecord]
+    facts: dict[str, Any] = field(default_factory=dict)
+    counts: list[Counts] = field(default_factory=list)  # of what no task counted
+
+
+class Stage(ABC):
+    """One stage of a build. Subclasses read like the recipe's table of the same name."""
+
+    name: ClassVar[str]
+    after: ClassVar[tuple[str, ...]]  # stages whose output it reads
+    libraries: tuple[str, ...] = ("pyarrow",)  # distributions that shape its output
+    keeps_strangers: ClassVar[bool] = False  # files that the plan no longer names are kept (downloads)
+
+    def __init__(self, recipe: Recipe, build: Folder) -> None:
+        self.recipe = recipe
+        self.build = build
+        self.folder = build.folder(self.name)
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Every setting that decides the output, as JSON."""
+
+    @abstractmethod
+    def inputs(self) -> list[FileEntry]:
+        """The files that it reads, with their digests, in order."""
+
+    @abstractmethod
+    def run(self, runner: PhaseRunner) -> StageResult:
+        """Run the stage's phases."""
+
+    def code(self) -> str:
+        return code_digest((type(self).__module__,), PLUMBING)
+
+    def task_parts(self) -> dict[str, Any]:
+        """The share of every task's fingerprint that the stage decides."""
+        return {"code": self.code(), "libraries": library_versions(self.libraries)}
+
+    def fingerprint_parts(self) -> FingerprintParts:
+        return FingerprintParts(
+            settings=self.settings(),
+            code=self.code(),
+            libraries=library_versions(self.libraries),
+            inputs=digest_of_files(self.inputs()),
+        )
+
+    def upstream(self, stage: str) -> Manifest:
+        """The manifest of a stage that must be complete by now."""
+        manifest = read_manifest(self.build.folder(stage))
+        if manifest is None:
+            raise UserError(f"{self.build.url}: stage {stage} is not complete; run the recipe without --until first.")
+        return manifest
+
+    def run_facts(self) -> dict[str, Any]:
+        """What the manifest should note that is not reproducible."""
+        return {}
+
+    def check(self, manifest: Manifest) -> None:
+        """Look at the finished stage; raises `UserError` where the build should stop here."""
+
+
+def kept_parts(manifest: Manifest) -> list[FileEntry]:
+    """The kept document parts of a stage in document order, with paths below the build."""
+    return [
+        entry.model_copy(update={"path": f"{manifest.stage}/{entry.path}"})
+        for entry in manifest.outputs
+        if entry.path.startswith("part-") and entry.path.endswith(".parquet")
+    ]
+
+
+def part_tasks(parts: list[FileEntry]) -> list[Task]:
+    """One task for each document part; the task keeps the part's name."""
+    return [Task(name=part_name(part.path), inputs=(part,)) for part in parts]
+
+
+def part_name(path: str) -> str:
+    """`cc-00000` of `extract/part-cc-00000.parquet`."""
+    return path.rsplit("/", 1)[-1].removeprefix("part-").removesuffix(".parquet")
+
+
+def part_source(name: str) -> str:
+    """The source of a part's name: `cc` of `cc-00000`."""
+    return name.rsplit("-", 1)[0]

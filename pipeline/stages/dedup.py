@@ -1,0 +1,244 @@
+"""`dedup`: kept documents -> unique documents, the copies dropped with their cluster and the document kept instead.
+
+Four phases: keys of each part, edges of each hash partition, clusters of the whole, then each part is written again.
+Which document survives depends on the order of sources and files alone: the first of its cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.manifest import FileEntry
+from pipeline.dedup.clusters import NEAR_DUPLICATE, Assignment, resolve
+from pipeline.dedup.keys import part_and_row, part_keys
+from pipeline.dedup.lsh import edges, partition_count, partition_pairs
+from pipeline.dedup.minhash import estimated_jaccard
+from pipeline.dedup.settings import DedupSettings
+from pipeline.parts import PartReader, PartWriter, read_rows
+from pipeline.runner import PhaseRunner
+from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_tasks
+from pipeline.tasks import WORK, Phase, Task, TaskOutput
+
+_MEMORY_BYTES = 2 << 30  # what finding the edges of one partition may use
+_KINDS = ("near", "exact")
+CLUSTERS = "clusters.parquet"
+CLUSTER_SCHEMA = pa.schema(
+    [
+        ("part", pa.string()),  # input part, below the build
+        ("row", pa.int64()),
+        ("id", pa.string()),
+        ("cluster", pa.int64()),  # number of the survivor: (ordinal of its part << 32) + row
+        ("cluster_size", pa.int64()),
+        ("reason", pa.string()),  # null for the survivor
+        ("similarity", pa.float64()),  # estimated Jaccard with the survivor, for near duplicates
+        ("duplicate_of", pa.string()),  # id of the survivor, null for itself
+    ]
+)
+
+
+def _key_path(name: str, what: str) -> str:
+    return f"{WORK}/keys/{name}.{what}.npy"
+
+
+class Keys(Phase):
+    """Part -> signatures, and (key, document) pairs in the order of their partition."""
+
+    name = "keys"
+
+    def __init__(self, settings: DedupSettings, num_partitions: int) -> None:
+        self._settings = settings
+        self._num_partitions = num_partitions
+
+    def settings(self) -> dict[str, Any]:
+        return {"dedup": self._settings.model_dump(), "num_partitions": self._num_partitions}
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        (part,) = task.inputs
+        texts, sources = [], []
+        for row in read_rows(output.build, part.path, ["text", "source"]):
+            texts.append(row["text"])
+            sources.append(row["source"])
+        keys = part_keys(texts, sources, task.settings["ordinal"], self._settings)
+        output.publish_array(_key_path(task.name, "signatures"), keys.signatures)
+        for kind, (values, index) in zip(_KINDS, (keys.band_pairs(), keys.exact_pairs()), strict=True):
+            values, index, bounds = partition_pairs(values, index, self._num_partitions)
+            for what, array in (("keys", values), ("index", index), ("bounds", bounds)):
+                output.publish_array(_key_path(task.name, f"{kind}-{what}"), array)
+
+
+class Edges(Phase):
+    """Hash partition -> pairs of documents that share a key."""
+
+    name = "edges"
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        partition = task.settings["partition"]
+        for kind in _KINDS:
+            values, index = [], []
+            for name in self._names:
+                start, stop = output.read_array(_key_path(name, f"{kind}-bounds"))[partition : partition + 2]
+                values.append(output.read_array(_key_path(name, f"{kind}-keys"))[start:stop])
+                index.append(output.read_array(_key_path(name, f"{kind}-index"))[start:stop])
+            found = edges(np.concatenate(values), np.concatenate(index))
+            output.publish_array(f"{WORK}/edges/{task.name}.{kind}.npy", found)
+
+
+class Clusters(Phase):
+    """All edges -> `clusters.parquet`: the documents that have a copy, in document order."""
+
+    name = "clusters"
+
+    def __init__(self, parts: list[str], partitions: list[str]) -> None:
+        self._parts = parts
+        self._partitions = partitions
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        near, exact = (
+            [output.read_array(f"{WORK}/edges/{name}.{kind}.npy") for name in self._partitions] for kind in _KINDS
+        )
+        assignment = resolve(near, exact)
+        ids = self._ids(assignment, output)
+        signatures = _Signatures(self._parts, output)
+        sizes = dict(zip(*np.unique(assignment.root, return_counts=True), strict=True))
+        similarity = self._similarities(assignment, signatures)
+        reasons = assignment.reasons()
+        parts, rows = part_and_row(assignment.index)
+        columns: dict[str, list[Any]] = {
+            "part": [self._parts[ordinal] for ordinal in parts],
+            "row": rows.tolist(),
+            "id": [ids[index] for index in assignment.index.tolist()],
+            "cluster": assignment.root.tolist(),
+            "cluster_size": [int(sizes[root]) for root in assignment.root],
+            "reason": reasons,
+            "similarity": similarity,
+            "duplicate_of": [
+                ids[root] if reason else None for root, reason in zip(assignment.root.tolist(), reasons, strict=True)
+            ],
+        }
+        with output.publish(CLUSTERS) as file:
+            pq.write_table(pa.table(columns, schema=CLUSTER_SCHEMA), file, compression="zstd")
+        output.facts["num_clusters"] = len(sizes)
+
+    def _ids(self, assignment: Assignment, output: TaskOutput) -> dict[int, str]:
+        """Global index -> id, of the documents in clusters."""
+        ids: dict[int, str] = {}
+        for ordinal, path in enumerate(self._parts):
+            mine = assignment.part(ordinal)
+            wanted = dict(zip(mine.rows().tolist(), mine.index.tolist(), strict=True))
+            if wanted:
+                for row, document in enumerate(read_rows(output.build, path, ["id"])):
+                    if row in wanted:
+                        ids[wanted[row]] = document["id"]
+        return ids
+
+    def _similarities(self, assignment: Assignment, signatures: _Signatures) -> list[float | None]:
+        reasons = assignment.reasons()
+        return [
+            signatures.similarity(index, root) if reason == NEAR_DUPLICATE else None
+            for index, root, reason in zip(assignment.index.tolist(), assignment.root.tolist(), reasons, strict=True)
+        ]
+
+
+class _Signatures:
+    """Signatures by global index, from the memory-mapped files of the parts."""
+
+    def __init__(self, parts: list[str], output: TaskOutput) -> None:
+        self._parts = parts
+        self._output = output
+        self._arrays: dict[int, np.ndarray] = {}
+
+    def _read(self, index: int) -> np.ndarray:
+        ordinal, row = (int(number) for number in part_and_row(np.int64(index)))
+        if ordinal not in self._arrays:
+            path = _key_path(part_name(self._parts[ordinal]), "signatures")
+            self._arrays[ordinal] = self._output.read_array(path)
+        signature: np.ndarray = self._arrays[ordinal][row]
+        return signature
+
+    def similarity(self, first: int, second: int) -> float:
+        return float(estimated_jaccard(self._read(first), self._read(second)))
+
+
+class Apply(Phase):
+    """Part -> its survivors, and the rest dropped with the document that is kept instead."""
+
+    name = "apply"
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        part, clusters = task.inputs
+        path = clusters.path.removeprefix(f"{output.stage}/")
+        drops = {row["row"]: row for row in _cluster_rows(output, path, part.path) if row["reason"]}
+        documents = PartReader(output.build, part.path, output.counts).run()
+        num_text_bytes = 0
+        with PartWriter(output, f"part-{task.name}") as writer:
+            for row, document in enumerate(documents):
+                drop = drops.get(row)
+                if drop is None:
+                    num_text_bytes += len(document.text.encode())
+                    writer.write(document)
+                else:
+                    value, original = drop["similarity"], drop["duplicate_of"]
+                    writer.add(document, drop["reason"], value, None, original, drop["cluster"])
+        output.facts["num_text_bytes"] = num_text_bytes
+
+
+def _cluster_rows(output: TaskOutput, path: str, part: str) -> Iterator[dict[str, Any]]:
+    with output.folder.open(path) as file:
+        yield from pq.read_table(file, filters=[("part", "=", part)]).to_pylist()
+
+
+class DedupStage(Stage):
+    """See the module."""
+
+    name = "dedup"
+    after = ("filter",)
+    libraries = ("numpy", "pyarrow")
+
+    def settings(self) -> dict[str, Any]:
+        return {"dedup": self.recipe.dedup.model_dump()}
+
+    def inputs(self) -> list[FileEntry]:
+        return kept_parts(self.upstream("filter"))
+
+    def run(self, runner: PhaseRunner) -> StageResult:
+        settings = self.recipe.dedup
+        parts = self.inputs()
+        num_documents = sum(part.documents or 0 for part in parts)
+        num_partitions = partition_count(num_documents, settings.minhash.num_buckets + 1, _MEMORY_BYTES)
+        tasks = [
+            task.model_copy(update={"settings": {"ordinal": ordinal}}) for ordinal, task in enumerate(part_tasks(parts))
+        ]
+        keys = runner.run(Keys(settings, num_partitions), tasks)
+        partitions = [
+            Task(
+                name=f"{number:05d}",
+                inputs=tuple(entry for record in keys for entry in record.outputs),
+                settings={"partition": number, "num_partitions": num_partitions},
+            )
+            for number in range(num_partitions)
+        ]
+        found = runner.run(Edges([task.name for task in tasks]), partitions)
+        together = Task(
+            name="clusters",
+            inputs=(*parts, *(entry for record in [*keys, *found] for entry in record.outputs)),
+        )
+        clusters = runner.run(Clusters([part.path for part in parts], [task.name for task in partitions]), [together])
+        table = clusters[0].outputs[0]
+        table = table.model_copy(update={"path": f"{self.name}/{table.path}"})
+        apply_tasks = [task.model_copy(update={"inputs": (*task.inputs, table)}) for task in part_tasks(parts)]
+        applied = runner.run(Apply(), apply_tasks)
+        return StageResult(
+            records=[*applied, *clusters],
+            facts={
+                "num_text_bytes": sum(record.facts["num_text_bytes"] for record in applied),
+                "num_clusters": clusters[0].facts["num_clusters"],
+            },
+        )

@@ -1,0 +1,265 @@
+"""`shards`: documents -> packed token shards, globally shuffled, with the mixture and the validation split decided.
+
+Encoding is a task for each document part; writing is a task for each shard, which is a range of the shuffle hash.
+Both depend on the data and the recipe's seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from manifests.errors import UserError
+from manifests.manifest import FileEntry
+from pipeline.parts import read_rows
+from pipeline.runner import PhaseRunner
+from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks
+from pipeline.tasks import WORK, Phase, Task, TaskOutput
+from tokenizer.encode import BulkEncoder
+from tokenizer.shards import WrittenShard, shard_dtype, shard_facts, write_shard
+
+TRAIN, VALIDATION = "train", "validation"
+_BATCH_DOCUMENTS = 512
+_CHECKED_DOCUMENTS = 64  # of each part, compared with `tokenizers`
+_ROWS_PER_GROUP = 65_536
+_HASH_RANGE = 1 << 64
+
+_ENCODED_SCHEMA = pa.schema(
+    [
+        ("key", pa.uint64()),  # place in the global shuffle
+        ("split", pa.string()),
+        ("start", pa.int64()),  # of the document's ids in its part's token file
+        ("length", pa.int64()),  # ids, without the end-of-text
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("url", pa.string()),
+        ("num_bytes", pa.int64()),
+        ("part", pa.string()),
+        ("row", pa.int64()),
+        ("copy", pa.int32()),
+    ]
+)
+
+
+def _hash(*words: object) -> int:
+    return xxhash.xxh3_64_intdigest("\0".join(str(word) for word in words).encode())
+
+
+def shuffle_key(seed: int, source: str, document: str, copy: int) -> int:
+    """A document's place in the order of training: uniform in [0, 2^64), and the same in every run."""
+    return _hash("shuffle", seed, source, document, copy)
+
+
+def is_validation(seed: int, source: str, document: str, fraction: float) -> bool:
+    return _hash("validation", seed, source, document) < int(fraction * _HASH_RANGE)
+
+
+def num_copies(seed: int, source: str, document: str, weight: float) -> int:
+    """How often a document of a source with this weight is in the mixture: 2.5 is two or three times, by hash."""
+    whole = int(weight)
+    return whole + int(_hash("mixture", seed, source, document) < int((weight - whole) * _HASH_RANGE))
+
+
+class Encode(Phase):
+    """Document part -> token ids, and one row for each copy of each document."""
+
+    name = "encode"
+
+    def __init__(self, seed: int, validation_fraction: float, weights: dict[str, float]) -> None:
+        self._seed = seed
+        self._validation_fraction = validation_fraction
+        self._weights = weights
+
+    def settings(self) -> dict[str, Any]:
+        return {"seed": self._seed, "validation_fraction": self._validation_fraction}
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        part, tokenizer = task.inputs
+        encoder = BulkEncoder(output.build.read_bytes(tokenizer.path))
+        dtype = shard_dtype(encoder.vocab_size)
+        ids: list[np.ndarray] = []
+        rows: list[dict[str, Any]] = []
+        position = 0
+        checked = False
+        for batch in _batches(read_rows(output.build, part.path, ["id", "source", "url", "text"])):
+            texts = [row["text"] for row in batch]
+            if not checked:
+                encoder.check_equal(texts[:_CHECKED_DOCUMENTS])
+                checked = True
+            flat, offsets = encoder.encode_batch(texts)
+            ids.append(flat.astype(dtype))
+            for number, row in enumerate(batch):
+                start, stop = int(offsets[number]), int(offsets[number + 1])
+                rows.extend(self._copies(row, position + start, stop - start, part.path, output))
+            position += len(flat)
+        rows_table = pa.Table.from_pylist(rows, _ENCODED_SCHEMA)
+        stem = f"{WORK}/encoded/{task.name}"
+        output.publish_array(f"{stem}.npy", np.concatenate(ids) if ids else np.empty(0, dtype))
+        with output.publish(f"{stem}.parquet") as file:
+            pq.write_table(rows_table, file, compression="zstd", row_group_size=_ROWS_PER_GROUP)
+        for split in (TRAIN, VALIDATION):
+            # Each document is followed by one end-of-text.
+            output.facts[split] = sum(row["length"] + 1 for row in rows if row["split"] == split)
+
+    def _copies(
+        self, row: dict[str, Any], start: int, length: int, part: str, output: TaskOutput
+    ) -> Iterator[dict[str, Any]]:
+        source, document = row["source"], row["id"]
+        output.counts.read(source)
+        copies = num_copies(self._seed, source, document, self._weights[source])
+        if copies == 0:
+            output.counts.dropped(source, "mixture_weight")
+            return
+        output.counts.kept(source)
+        split = VALIDATION if is_validation(self._seed, source, document, self._validation_fraction) else TRAIN
+        for copy in range(copies if split == TRAIN else 1):
+            yield {
+                "key": shuffle_key(self._seed, source, document, copy),
+                "split": split,
+                "start": start,
+                "length": length,
+                "id": document,
+                "source": source,
+                "url": row["url"],
+                "num_bytes": len(row["text"].encode()),
+                "part": part,
+                "row": row["row"],
+                "copy": copy,
+            }
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    for number, row in enumerate(rows):
+        batch.append({**row, "row": number})
+        if len(batch) == _BATCH_DOCUMENTS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class Write(Phase):
+    """A range of the shuffle hash -> one shard, its documents in the order of their keys."""
+
+    name = "write"
+
+    def __init__(self, vocab_size: int, end_of_text_id: int) -> None:
+        self._vocab_size = vocab_size
+        self._end_of_text_id = end_of_text_id
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        split, number, num_shards = (task.settings[key] for key in ("split", "shard", "num_shards"))
+        low, high = number * _HASH_RANGE // num_shards, (number + 1) * _HASH_RANGE // num_shards
+        chosen: list[dict[str, Any]] = []
+        tokens: list[np.ndarray] = []
+        for entry in task.inputs:
+            path = entry.path.removeprefix(f"{output.stage}/")
+            if path.endswith(".npy"):
+                tokens.append(output.read_array(path))
+                continue
+            for row in _rows_between(output, path, split, low, high):
+                chosen.append({**row, "tokens": len(tokens)})  # the part's token file comes next in the inputs
+        chosen.sort(key=lambda row: (row["key"], row["source"], row["id"], row["copy"]))
+        documents = ((tokens[row["tokens"]][row["start"] : row["start"] + row["length"]], row) for row in chosen)
+        stem = f"{split}/shard-{number:05d}"
+        shard = write_shard(output.folder, stem, documents, self._vocab_size, self._end_of_text_id)
+        for file in shard.files:
+            is_tokens = file.path == shard.path
+            output.add(FileEntry.of(file, shard.num_documents, shard.num_tokens if is_tokens else None))
+        output.facts |= {
+            "split": split,
+            "path": shard.path,
+            "num_tokens": shard.num_tokens,
+            "num_documents": shard.num_documents,
+            "num_text_bytes": shard.num_text_bytes,
+        }
+
+
+def _rows_between(output: TaskOutput, path: str, split: str, low: int, high: int) -> Iterator[dict[str, Any]]:
+    """The rows of an encoded part that lie in a range of the shuffle and in a split."""
+    with output.folder.open(path) as file:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            table = parquet.read_row_group(group)
+            keys = table["key"].to_numpy()
+            inside = (keys >= np.uint64(low)) & (keys <= np.uint64(high - 1))
+            inside &= table["split"].to_numpy(zero_copy_only=False) == split
+            yield from table.take(np.flatnonzero(inside)).to_pylist()
+
+
+class ShardsStage(Stage):
+    """See the module."""
+
+    name = "shards"
+    after = ("dedup", "tokenizer")
+    libraries = ("gigatoken", "numpy", "pyarrow", "tokenizers", "xxhash")
+
+    def settings(self) -> dict[str, Any]:
+        weights = {source.name: source.weight for source in self.recipe.sources}
+        return {"shards": self.recipe.shards.model_dump(), "seed": self.recipe.seed, "weights": weights}
+
+    def inputs(self) -> list[FileEntry]:
+        return [*kept_parts(self.upstream("dedup")), self._tokenizer()]
+
+    def _tokenizer(self) -> FileEntry:
+        manifest = self.upstream("tokenizer")
+        entry = next(entry for entry in manifest.outputs if entry.path == "tokenizer.json")
+        return entry.model_copy(update={"path": f"tokenizer/{entry.path}"})
+
+    def run(self, runner: PhaseRunner) -> StageResult:
+        shards = self.recipe.shards
+        tokenizer = self._tokenizer()
+        weights = {source.name: source.weight for source in self.recipe.sources}
+        tasks = [
+            Task(
+                name=task.name,
+                inputs=(*task.inputs, tokenizer),
+                settings={"weight": weights[part_source(part_name(task.inputs[0].path))]},
+            )
+            for task in part_tasks(kept_parts(self.upstream("dedup")))
+        ]
+        encode = Encode(self.recipe.seed, shards.validation_fraction, weights)
+        encoded = runner.run(encode, tasks)
+        if not any(record.facts[TRAIN] for record in encoded):
+            raise UserError(
+                f"shards: no document is left of {self.recipe.name!r}. "
+                f"See where they went: groundup report {self.build.url}"
+            )
+        facts = self.upstream("tokenizer").facts
+        write = Write(facts["vocab_size"], facts["end_of_text_id"])
+        inputs = tuple(
+            entry.model_copy(update={"path": f"{self.name}/{entry.path}"})
+            for record in encoded
+            for entry in sorted(record.outputs, key=lambda entry: entry.path, reverse=True)  # .parquet, then .npy
+        )
+        write_tasks = []
+        for split in (TRAIN, VALIDATION):
+            num_tokens = sum(record.facts[split] for record in encoded)
+            num_shards = -(-num_tokens // shards.tokens_per_shard)
+            write_tasks += [
+                Task(
+                    name=f"{split}-{number:05d}",
+                    inputs=inputs,
+                    settings={"split": split, "shard": number, "num_shards": num_shards},
+                )
+                for number in range(num_shards)
+            ]
+        written = runner.run(write, write_tasks)
+        splits: dict[str, list[WrittenShard]] = {TRAIN: [], VALIDATION: []}
+        for record in written:
+            fact = dict(record.facts)
+            splits[fact.pop("split")].append(WrittenShard(files=[], **fact))
+        return StageResult(
+            records=[*encoded, *written],
+            facts={
+                **shard_facts(facts["vocab_size"], facts["end_of_text_id"], splits),
+                "tokenizer_sha256": tokenizer.sha256,
+                "seed": self.recipe.seed,
+            },
+        )

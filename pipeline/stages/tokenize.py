@@ -1,0 +1,135 @@
+"""`tokenizer`: a deterministic sample of documents -> `tokenizer.json`, or a ready one taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from tokenizers import Tokenizer
+
+from manifests.errors import UserError
+from manifests.manifest import FileEntry
+from manifests.storage import Folder
+from pipeline.parts import read_rows
+from pipeline.recipe import TokenizerSettings
+from pipeline.runner import PhaseRunner
+from pipeline.stages.base import Stage, StageResult, kept_parts
+from pipeline.tasks import Phase, Task, TaskOutput
+from tokenizer.bpe import END_OF_TEXT, train_bpe
+
+TOKENIZER = "tokenizer.json"
+_HASH_RANGE = 1 << 64
+
+
+class TrainTokenizer(Phase):
+    """Learn merges from the documents that a hash of their id chooses, so that the sample does not move."""
+
+    name = "tokenizer"
+
+    def __init__(self, settings: TokenizerSettings, seed: int) -> None:
+        self._settings = settings
+        self._seed = seed
+
+    def settings(self) -> dict[str, Any]:
+        return {"tokenizer": self._settings.model_dump(), "seed": self._seed}
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        total = task.settings["num_text_bytes"]
+        fraction = min(1.0, self._settings.sample_bytes / max(1, total))
+        tokenizer = train_bpe(
+            self._sample(task, output, fraction),
+            self._settings.vocab_size,
+            pretokenizer=self._settings.pretokenizer,
+            min_frequency=self._settings.min_frequency,
+        )
+        output.facts["sample_fraction"] = fraction
+        _publish(tokenizer, output)
+
+    def _sample(self, task: Task, output: TaskOutput, fraction: float) -> Iterator[str]:
+        limit = int(fraction * _HASH_RANGE)
+        sample_bytes = 0
+        for entry in task.inputs:
+            for row in read_rows(output.build, entry.path, ["id", "source", "text"]):
+                source = row["source"]
+                output.counts.read(source)
+                if xxhash.xxh3_64_intdigest(f"sample\0{self._seed}\0{source}\0{row['id']}".encode()) < limit:
+                    output.counts.kept(source)
+                    sample_bytes += len(row["text"].encode())
+                    yield row["text"]
+                else:
+                    output.counts.dropped(source, "not_sampled")
+        output.facts["sample_bytes"] = sample_bytes
+
+
+class TakeTokenizer(Phase):
+    """Take over a tokenizer that exists, after a look at whether it can be used."""
+
+    name = "tokenizer"
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        data = _read(self._path)
+        try:
+            tokenizer = Tokenizer.from_str(data.decode("utf-8"))
+        except Exception as error:  # the library raises plain Exception for whatever it cannot parse
+            raise UserError(f"{self._path}: not a tokenizer.json that `tokenizers` can load ({error}).") from None
+        _publish(tokenizer, output, data)
+
+
+def _publish(tokenizer: Tokenizer, output: TaskOutput, data: bytes | None = None) -> None:
+    end_of_text_id = tokenizer.token_to_id(END_OF_TEXT)
+    if end_of_text_id is None:
+        raise UserError(f"the tokenizer has no token {END_OF_TEXT}, which ends a document in a shard; add it to it.")
+    with output.publish(TOKENIZER) as file:
+        file.write(data if data is not None else (tokenizer.to_str(pretty=True) + "\n").encode())
+    output.facts |= {"vocab_size": tokenizer.get_vocab_size(), "end_of_text_id": end_of_text_id}
+
+
+def _read(path: str) -> bytes:
+    folder, _, name = path.rpartition("/")
+    try:
+        return Folder(folder or ".").read_bytes(name)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such tokenizer. Check tokenizer.path in the recipe.") from None
+
+
+class TokenizerStage(Stage):
+    """See the module."""
+
+    name = "tokenizer"
+    after = ("dedup",)
+    libraries = ("pyarrow", "tokenizers", "xxhash")
+
+    def settings(self) -> dict[str, Any]:
+        if self.recipe.tokenizer.path:
+            return {"tokenizer": {"path": Path(self.recipe.tokenizer.path).name}}
+        return {"tokenizer": self.recipe.tokenizer.model_dump(), "seed": self.recipe.seed}
+
+    def inputs(self) -> list[FileEntry]:
+        if self.recipe.tokenizer.path:
+            import hashlib
+
+            data = _read(self.recipe.resolve(self.recipe.tokenizer.path))
+            name = Path(self.recipe.tokenizer.path).name
+            return [FileEntry(path=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())]
+        return kept_parts(self.upstream("dedup"))
+
+    def run(self, runner: PhaseRunner) -> StageResult:
+        inputs = tuple(self.inputs())
+        if self.recipe.tokenizer.path:
+            phase: Phase = TakeTokenizer(self.recipe.resolve(self.recipe.tokenizer.path))
+            task = Task(name="tokenizer", inputs=inputs)
+        else:
+            if not any(entry.documents for entry in inputs):
+                raise UserError(
+                    f"tokenizer: no document is left to learn from. See where they went: groundup report {self.build.url}"
+                )
+            phase = TrainTokenizer(self.recipe.tokenizer, self.recipe.seed)
+            num_text_bytes = self.upstream("dedup").facts["num_text_bytes"]
+            task = Task(name="tokenizer", inputs=inputs, settings={"num_text_bytes": num_text_bytes})
+        records = runner.run(phase, [task])
+        return StageResult(records=records, facts=records[0].facts)

@@ -1,0 +1,174 @@
+"""A task: the unit of work that is fixed by the data, published whole, and recorded last.
+
+A phase says what its tasks do; `TaskOutput` is what one task may publish; its record (`tasks/<phase>/<name>.json`) is
+written after everything else and makes the task complete.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from manifests.manifest import Counts, FileEntry, SourceCounts, digest_of, json_bytes
+from manifests.settings import Settings
+from manifests.storage import Folder
+
+TASKS = "tasks"
+WORK = "work"  # files that later phases of a stage read; removed when the stage is complete
+
+
+class Task(Settings):
+    """One unit of work. Its name is stable: it comes from the source and the input's place in it, not from a rank."""
+
+    name: str
+    inputs: tuple[FileEntry, ...] = ()
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class TaskRecord(Settings):
+    """What a finished task leaves: the proof that it is complete, and its part of the stage's manifest."""
+
+    task: str
+    phase: str
+    fingerprint: str
+    outputs: list[FileEntry]
+    counts: Counts
+    facts: dict[str, Any]
+    damaged: list[str]  # one line for each place in an input that could not be read
+    run: dict[str, Any]
+
+
+def record_path(phase: str, task: str) -> str:
+    return f"{TASKS}/{phase}/{task}.json"
+
+
+def error_path(phase: str, task: str) -> str:
+    return f"{TASKS}/{phase}/{task}.error.json"
+
+
+def task_fingerprint(task: Task, phase: str, parts: dict[str, Any]) -> str:
+    """The digest of everything that decides a task's output. `parts` is the phase's own share of it."""
+    inputs = [[entry.path, entry.sha256] for entry in task.inputs]
+    return digest_of({"phase": phase, "parts": parts, "name": task.name, "settings": task.settings, "inputs": inputs})
+
+
+class CountsBuilder:
+    """Counts of one task while it runs."""
+
+    def __init__(self) -> None:
+        self._in: Counter[str] = Counter()
+        self._out: Counter[str] = Counter()
+        self._dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._other: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._edited: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def read(self, source: str, number: int = 1) -> None:
+        self._in[source] += number
+
+    def kept(self, source: str, number: int = 1) -> None:
+        self._out[source] += number
+
+    def dropped(self, source: str, reason: str, number: int = 1) -> None:
+        self._dropped[source][reason] += number
+
+    def other_records(self, source: str, kind: str, number: int) -> None:
+        self._other[source][kind] += number
+
+    def edited(self, source: str, rule: str, number: int) -> None:
+        self._edited[source][rule] += number
+
+    def build(self) -> Counts:
+        names = sorted({*self._in, *self._out, *self._dropped, *self._other, *self._edited})
+        return Counts.sum(
+            [
+                Counts(
+                    sources={
+                        name: SourceCounts(
+                            documents_in=self._in[name],
+                            documents_out=self._out[name],
+                            dropped=dict(self._dropped[name]),
+                            other_records=dict(self._other[name]),
+                            edited=dict(self._edited[name]),
+                        )
+                        for name in names
+                    }
+                )
+            ]
+        )
+
+
+class TaskOutput:
+    """What a task may publish, and where it counts what it did. Every file goes through this object."""
+
+    def __init__(self, build: Folder, stage: str) -> None:
+        self.build = build  # the whole build: where inputs are read
+        self.folder = build.folder(stage)  # the stage's own folder: where outputs go
+        self.stage = stage
+        self.counts = CountsBuilder()
+        self.facts: dict[str, Any] = {}
+        self.damaged: list[str] = []
+        self.run_facts: dict[str, Any] = {}  # not reproducible: retries, seconds
+        self.outputs: list[FileEntry] = []
+
+    def add(self, entry: FileEntry) -> None:
+        self.outputs.append(entry)
+
+    @contextmanager
+    def publish(self, path: str) -> Iterator[Any]:
+        """Publish one file of this task and note it among the outputs."""
+        with self.folder.publish(path) as file:
+            yield file
+        self.add(FileEntry(path=path, bytes=file.bytes, sha256=file.sha256))
+
+    def publish_array(self, path: str, array: np.ndarray) -> None:
+        """Publish an array as `.npy`."""
+        with self.publish(path) as file:
+            np.save(file, array, allow_pickle=False)
+
+    def read_array(self, path: str) -> np.ndarray:
+        """Read an array that an earlier phase published; memory-mapped on a local disk."""
+        if self.folder.is_local:
+            return np.load(self.folder.full(path), mmap_mode="r", allow_pickle=False)
+        with self.folder.open(path) as file:
+            return np.load(file, allow_pickle=False)
+
+    def publish_record(self, task: Task, phase: str, fingerprint: str, run: dict[str, Any]) -> TaskRecord:
+        """Write the task's record: from here on the task is complete.
+
+        Raises `RuntimeError` when documents in are not documents out plus documents dropped: that is a defect here.
+        """
+        counts = self.counts.build()
+        if not counts.closes:
+            raise RuntimeError(f"{self.stage} {phase} {task.name}: counts do not close: {counts.model_dump()}")
+        record = TaskRecord(
+            task=task.name,
+            phase=phase,
+            fingerprint=fingerprint,
+            outputs=self.outputs,
+            counts=counts,
+            facts=self.facts,
+            damaged=self.damaged,
+            run={**run, **self.run_facts},
+        )
+        self.folder.publish_bytes(record_path(phase, task.name), json_bytes(record.model_dump()))
+        return record
+
+
+class Phase(ABC):
+    """What one kind of task does. Phases are sent to other processes, so they hold settings and no open files."""
+
+    name: str
+
+    def settings(self) -> dict[str, Any]:
+        """What decides this phase's output beside the task's inputs and the stage's code."""
+        return {}
+
+    @abstractmethod
+    def process(self, task: Task, output: TaskOutput) -> None:
+        """Do the task: read its inputs below `output.build`, publish through `output`, count everything."""

@@ -1,0 +1,206 @@
+"""Charsets, HTML and wikitext: what becomes text and what does not."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from datatrove.data import Document
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manifests.errors import UserError
+from manifests.settings import validate
+from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.extractors.charset import codec_of, decode
+from pipeline.extractors.html import HtmlExtractor, extract_main_text, nesting_depth
+from pipeline.extractors.wikitext import is_redirect, wikitext_to_text
+
+LEGACY = [
+    ("shift_jis", "cp932", "①日本語の髙島屋、テスト。"),
+    ("euc-jp", "euc_jp", "日本語のページです。"),
+    ("iso-2022-jp", "iso2022_jp", "日本語のページです。"),
+    ("gb2312", "gb18030", "这是一个中文网页，價錢€𠀀。"),
+    ("big5", "big5hkscs", "這是一個中文網頁。"),
+    ("euc-kr", "cp949", "한국어 페이지 똠방각하."),
+    ("windows-1251", "cp1251", "Это русская страница."),
+    ("koi8-r", "koi8-r", "Это русская страница."),
+    ("iso-8859-1", "cp1252", "Café “naïve” – 5 €"),
+    ("windows-1250", "cp1250", "Příliš žluťoučký kůň"),
+    ("iso-8859-2", "iso8859-2", "Zażółć gęślą jaźń"),
+    ("iso-8859-7", "iso8859-7", "Ελληνική σελίδα"),
+    ("windows-1253", "cp1253", "Ελληνική σελίδα"),
+    ("iso-8859-9", "cp1254", "Türkçe ığüşöç"),
+    ("windows-1256", "cp1256", "صفحة عربية"),
+    ("tis-620", "cp874", "หน้าเว็บภาษาไทย"),
+    ("iso-8859-8-i", "iso8859-8", "דף בעברית"),
+]
+
+
+@pytest.mark.parametrize(("label", "codec", "text"), LEGACY)
+def test_declared_charset(label: str, codec: str, text: str) -> None:
+    html = f"<html><head><meta charset={label}></head><body>{text}</body></html>"
+    assert text in decode(html.encode(codec)).text
+    bare = f"<html><body>{text}</body></html>"
+    assert text in decode(bare.encode(codec), label.upper()).text
+    # The page is UTF-8 in truth: the declaration is wrong.
+    assert text in decode(html.encode()).text
+    assert text in decode(bare.encode(), label).text
+
+
+@pytest.mark.parametrize("codec", ["gb18030", "koi8-r", "cp1251", "iso8859-7", "euc_jp", "cp1252"])
+def test_undeclared_charset_is_detected(codec: str) -> None:
+    text = {c: t for _, c, t in LEGACY}[codec] * 40
+    text = text.replace("“", "").replace("”", "").replace("价", "") if codec == "cp1252" else text
+    assert decode(f"<p>{text}</p>".encode(codec)).text == f"<p>{text}</p>"
+
+
+def test_byte_order_marks_and_stray_bytes() -> None:
+    assert decode("é漢".encode("utf-16")).text == "é漢"
+    assert decode(b"\xef\xbb\xbfabc", "koi8-r").text == "abc"
+    mostly = ("Ünïcödé " * 500).encode() + b"\xff"
+    assert decode(mostly).text == "Ünïcödé " * 500 + "\ufffd"
+    assert decode(b'<meta charset="utf-16"><p>caf\xc3\xa9').text.endswith("café")
+    assert decode(b"\x00\x01\xff\xfe" * 99).broken_fraction > 0.1
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.binary(max_size=500), st.text(max_size=12) | st.sampled_from(["hex", "rot13", "idna", "utf-7", "undefined", "utf-16"]))
+def test_decode_never_raises(data: bytes, label: str) -> None:
+    assert isinstance(decode(data, label).text, str)
+    decode(b"<meta charset='" + label.encode("utf-8", "replace") + b"'>" + data)
+    assert codec_of(label) is None or "".encode(codec_of(label) or "") is not None
+
+
+PAGE = """<!doctype html><html><head><title>T</title></head><body>
+<nav><ul><li><a href=/>Home page</a></li><li><a href=/a>About us page</a></li></ul></nav>
+<main><article><h1>The heading</h1><p>The first paragraph has a <a href=/x>linked word</a> and goes on for a while, as a
+paragraph of an article does, with enough words to be one.</p><ul><li>First item of a list that says more than a menu does, in a sentence.</li>
+<li>Second item of a list that says more than a menu does, in a sentence.</li></ul>
+<pre>def f():
+    return 1</pre><p>The last paragraph also has a few more words than that.</p></article></main>
+<footer><p>Copyright notice of the site, all rights reserved.</p></footer></body></html>"""
+
+
+def test_main_text() -> None:
+    text = extract_main_text(PAGE)
+    for kept in ("The heading", "linked word", "First item", "    return 1", "last paragraph"):
+        assert kept in text
+    for left in ("Home page", "Copyright", "href"):
+        assert left not in text
+    assert text.index("First item") < text.index("Second item")
+    assert "sentence.\n" in text
+
+
+def run(extractor: HtmlExtractor, *texts: str, **metadata: object) -> tuple[list[Document], list[tuple[str, float | None]]]:
+    drops: list[tuple[str, float | None]] = []
+
+    class Sink:
+        def add(self, document: Document, reason: str, value: float | None = None, detail: str | None = None) -> None:
+            drops.append((reason, value))
+
+    extractor.drops = Sink()
+    documents = [Document(text=text, id=str(number), metadata=dict(metadata)) for number, text in enumerate(texts)]
+    return list(extractor(documents)), drops
+
+
+def test_every_document_is_kept_or_dropped() -> None:
+    extractor = HtmlExtractor(max_characters=4_000_000)
+    hostile = "<div>" * 200_000 + "deep"
+    kept, drops = run(extractor, PAGE, "<html></html>", hostile, "x" * 4_000_001, "<table><td colspan=1000000000>cell</table>")
+    assert len(kept) + len(drops) == 5
+    assert drops[:3] == [("empty_text", None), ("nested_too_deep", 200_000), ("page_too_large", 4_000_001)]
+    assert nesting_depth("<div><p><p><br><b></b></div></div><i>") == 2
+    kept, drops = run(extractor, "plain <b>text</b>\r\n", plain_text=True)
+    assert kept[0].text == "plain <b>text</b>"
+    assert "plain_text" not in kept[0].metadata
+
+
+def test_an_error_of_the_parser_is_a_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor = HtmlExtractor()
+
+    def fail(html: str) -> str:
+        raise ValueError("no")
+
+    monkeypatch.setattr(extractor, "_extract", fail)
+    assert run(extractor, PAGE) == ([], [("extraction_error", None)])
+
+
+def test_backends() -> None:
+    for backend in ("groundup", "resiliparse"):
+        assert "first paragraph" in run(HtmlExtractor(backend), PAGE)[0][0].text
+    pytest.importorskip("trafilatura")
+    assert "first paragraph" in run(HtmlExtractor("trafilatura"), PAGE)[0][0].text
+    with pytest.raises(UserError, match="no extractor 'x'"):
+        HtmlExtractor("x")
+    with pytest.raises(UserError, match=r"html"):
+        validate(ExtractSettings, {"html": "x"}, "recipe.toml")
+    with pytest.raises(UserError, match="no reader for format"):
+        reader_for(RawFile("k", "p", "s", "pdf"))
+
+
+def test_quality_on_real_pages(shared_data: Path) -> None:
+    """Segment F1 over a sample of pages with gold segments; the library's defaults give 0.842 over all of them."""
+    folder = shared_data / "web/trafilatura"
+    records = [json.loads(line) for line in (folder / "manifest.jsonl").open()]
+    wanted = {record["file"]: record for record in records[::5] if record.get("must_contain")}
+    found = spurious = missed = 0
+    with tarfile.open(folder / "html.tar.xz") as archive:
+        for member in archive:
+            record = wanted.get(member.name)
+            if record is None:
+                continue
+            file = archive.extractfile(member)
+            assert file is not None
+            text = " ".join(extract_main_text(decode(file.read()).text).split())
+            hits = [" ".join(segment.split()) in text for segment in record["must_contain"]]
+            found += sum(hits)
+            missed += len(hits) - sum(hits)
+            spurious += sum(" ".join(segment.split()) in text for segment in record["must_not_contain"])
+    assert found > 300
+    assert 2 * found / (2 * found + missed + spurious) > 0.85
+
+
+def test_wikitext() -> None:
+    source = """{{Infobox city|name=X|a={{b|c}}}}[[File:X.jpg|thumb|A [[caption]] here]]
+'''Berlin''' is the [[capital city|capital]] of [[Germany]]<ref name=a>{{cite|x}}</ref>.<!-- note -->
+&nbsp;It has 3&thinsp;million ''people''.<ref name="b" />
+
+== History ==
+* first ''item''
+* second [http://x.org label] and [http://y.org]
+{| class="wikitable"
+| cell
+|}
+<gallery>File:A.jpg|x</gallery>
+# one<br>line
+__NOTOC__
+[[Category:Cities]] [[de:Berlin]]"""
+    text = wikitext_to_text(source, "en")
+    assert "Berlin is the capital of Germany." in text
+    assert "\n\nHistory\n\n- first item\n- second label and" in text
+    for left in ("Infobox", "caption", "cite", "cell", "note", "NOTOC", "Category", "de:", "[", "{", "<", "'''", "File"):
+        assert left not in text
+    assert wikitext_to_text("[[Datei:x.png|mini]][[Kategorie:Y]]Text", "de") == "Text"
+    assert is_redirect("#WEITERLEITUNG [[Ziel]]")
+    assert is_redirect("#REDIRECT[[a]]")
+    assert not is_redirect("# [[list]]\n# item")
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.text(alphabet="[]{}|'=<>/!-*#:;ref \n\taé_", max_size=120))
+def test_wikitext_never_raises(text: str) -> None:
+    assert isinstance(wikitext_to_text(text), str)
+
+
+def test_real_wikipedia_has_no_markup_left(shared_data: Path) -> None:
+    paths = ["wiki/json-wikipedia/it__small-dump.xml.gz", "wiki/gensim/enwiki-table-markup.xml.bz2"]
+    extractor = extractor_for("mediawiki", ExtractSettings())
+    for path in paths:
+        pages = list(reader_for(RawFile(path, str(shared_data / path), "wiki", "mediawiki"))())[:40]
+        documents = list(extractor(pages))
+        assert len(documents) >= 5
+        for document in documents:
+            assert not any(mark in document.text for mark in ("{{", "}}", "[[", "]]", "<ref", "{|", "thumb|")), document.id

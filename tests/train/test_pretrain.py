@@ -1,0 +1,203 @@
+"""Whole runs: learning, going on exactly, and refusing what does not fit."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from manifests.errors import UserError
+from tests.train.builds import command, losses, recipe, write_build, write_recipe
+from tokenizer.shards import ShardSet
+from train import checkpoint, pretrain as pretrain_module
+from train.distributed import Ranks
+from train.hardware import find_hardware
+from train.pretrain import pretrain
+from train.validation import bits_per_byte, validate
+
+
+@pytest.fixture(scope="module")
+def undisturbed(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without interruption, with dropout, so that random numbers count."""
+    torch.set_num_threads(1)
+    return pretrain(recipe(build, {"dropout": 0.1}), tmp_path_factory.mktemp("undisturbed")).run
+
+
+def weights(run: Path, step: int = 12) -> bytes:
+    return (checkpoint.checkpoint_path(run / "checkpoints", step) / "model.safetensors").read_bytes()
+
+
+def test_writes_what_a_run_consists_of(build: Path, undisturbed: Path) -> None:
+    names = {path.name for path in undisturbed.iterdir()}
+    assert names >= {"config.toml", "manifest.json", "metrics.jsonl", "samples.txt", "tokenizer.json", "checkpoints"}
+    rows = [json.loads(line) for line in (undisturbed / "metrics.jsonl").read_text().splitlines()]
+    train_rows = [row for row in rows if row["kind"] == "train"]
+    assert [row["step"] for row in train_rows] == list(range(1, 13))
+    assert [row["tokens"] for row in train_rows] == [256 * step for step in range(1, 13)]
+    assert all(row["tokens_per_second"] > 0 and row["mfu"] > 0 for row in train_rows)
+    assert [row["step"] for row in rows if row["kind"] == "validation"] == [0, 5, 10, 12]
+    kept = checkpoint.list_checkpoints(undisturbed / "checkpoints")
+    assert [path.name for path in kept] == ["step-00000008", "step-00000012"]
+    manifest = json.loads((undisturbed / "manifest.json").read_text())
+    shards = ShardSet.open(str(build / "shards"), "train")
+    assert manifest["facts"]["data_manifest_sha256"] == shards.manifest_sha256
+    assert manifest["facts"]["loss"] == train_rows[-1]["loss"]
+    assert {"host", "started", "ended", "device"} <= set(manifest["run"])
+
+
+def test_going_on_gives_the_same_losses_to_the_last_digit(build: Path, undisturbed: Path, tmp_path: Path) -> None:
+    asked = recipe(build, {"dropout": 0.1})
+    for until in (3, 9, None):  # 3 and 9 are no steps at which a checkpoint is due
+        summary = pretrain(asked, tmp_path, until_step=until)
+        assert summary.step == (until or 12)
+    assert losses(tmp_path) == losses(undisturbed)
+    assert weights(tmp_path) == weights(undisturbed)
+    assert (tmp_path / "samples.txt").read_text() == (undisturbed / "samples.txt").read_text()
+
+
+def test_going_on_from_an_older_checkpoint_writes_no_doubles(build: Path, undisturbed: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    shutil.rmtree(run / "checkpoints" / "step-00000012")
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "train", "step": 13, "lo')  # cut off by a crash
+    assert pretrain(recipe(build, {"dropout": 0.1}), run).finished
+    assert losses(run) == losses(undisturbed)
+    assert weights(run) == weights(undisturbed)
+    assert (run / "samples.txt").read_text() == (undisturbed / "samples.txt").read_text()
+
+
+def test_kill_and_go_on_is_exact(build: Path, tmp_path: Path) -> None:
+    options = {"max_tokens": 256 * 60, "checkpoint_every_steps": 3, "batch_tokens": 256}
+    asked = write_recipe(tmp_path / "recipe.toml", build, **options)
+    whole = pretrain(recipe(build, **options), tmp_path / "whole").run
+    run, kills = tmp_path / "killed", 0
+    for wanted in (1, 25, 48):
+        process = command(asked, "--run", run)
+        while process.poll() is None:
+            if (run / "metrics.jsonl").exists() and len((run / "metrics.jsonl").read_bytes().splitlines()) >= wanted:
+                os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.001)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 2  # a fast machine may be done before the last one
+    process = command(asked, "--run", run)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    assert losses(run) == losses(whole)
+    assert weights(run, 60) == weights(whole, 60)
+    assert not list((run / "checkpoints").glob("*.unpublished"))
+
+
+def test_a_signal_saves_and_stops(build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = pretrain_module._Pretraining._row
+
+    def interrupt(self: object, step: int, *rest: object) -> object:
+        if step == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, step, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pretrain_module._Pretraining, "_row", interrupt)
+    with pytest.raises(UserError, match="stopped by SIGTERM after step 7, which is saved"):
+        pretrain(recipe(build), tmp_path)
+    assert checkpoint.list_checkpoints(tmp_path / "checkpoints")[-1].name == "step-00000007"
+    monkeypatch.undo()
+    assert pretrain(recipe(build), tmp_path).finished
+
+
+def test_a_finished_run_is_left_alone(build: Path, undisturbed: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.name != ".lock"}
+    del before[undisturbed]
+    summary = pretrain(recipe(build, {"dropout": 0.1}, checkpoint_every_steps=5), undisturbed)
+    assert summary.reused
+    assert summary.finished
+    after = {path: path.stat().st_mtime_ns for path in before}
+    changed = {path.name for path in before if before[path] != after[path]}
+    assert not changed
+
+
+def test_another_configuration_is_refused(build: Path, tmp_path: Path, documents: list[str]) -> None:
+    pretrain(recipe(build), tmp_path / "run", until_step=2)
+    for other, message in (
+        (recipe(build, learning_rate=0.5), r"train.learning_rate 0.003 -> 0.5.*--restart"),
+        (recipe(build, {"width": 64}), r"model.width 32 -> 64"),
+        (recipe(build, seed=2), r"seed 1 -> 2"),
+        (recipe(write_build(tmp_path / "other", documents[2:])), r"data.manifest_sha256 '.*' -> '"),
+    ):
+        with pytest.raises(UserError, match=message):
+            pretrain(other, tmp_path / "run")
+    assert pretrain(recipe(build, seed=2), tmp_path / "run", until_step=1, restart=True).step == 1
+
+
+def test_two_processes_do_not_share_a_run(build: Path, tmp_path: Path) -> None:
+    with pretrain_module.RunFolder(tmp_path).locked(), pytest.raises(UserError, match="another process trains here"):
+        pretrain(recipe(build), tmp_path)
+
+
+def test_divergence_stops_with_a_clear_error(build: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"step \d+: the loss is .*diverged.*learning_rate"):
+        pretrain(recipe(build, learning_rate=1e30, gradient_clip=0), tmp_path)
+
+
+def test_learns_real_text_by_heart(tmp_path: Path, shared_data: Path) -> None:
+    text = (shared_data / "books" / "tinyshakespeare.txt").read_text()[:6000]
+    build = write_build(tmp_path / "build", [text[:3000], text[3000:]], num_shards=1, num_validation=1)
+    small = recipe(build, max_tokens=256 * 250, learning_rate=1e-2, sample_tokens=0, validate_every_steps=0)
+    pretrain(small, tmp_path / "run")
+    values = [row[3] for row in losses(tmp_path / "run") if row[0] == "train"]
+    # 3,000 characters, read 21 times: far below the ~3.3 nats of single letters, but not below zero.
+    assert 0 < sum(values[-10:]) / 10 < 1.8
+    assert values[0] > 5
+
+
+def test_accumulation_does_not_change_the_gradient(build: Path, tmp_path: Path) -> None:
+    runs = [pretrain(recipe(build, micro_batch_sequences=size), tmp_path / str(size)).run for size in (8, 3, 1)]
+    whole, *parts = (losses(run) for run in runs)
+    for rows in parts:
+        for row, expected in zip(rows, whole, strict=True):
+            assert row[3:] == pytest.approx(expected[3:], rel=2e-4)
+
+
+def test_bits_per_byte(build: Path) -> None:
+    shards = ShardSet.open(str(build / "shards"), "validation")
+    assert bits_per_byte(math.log(2), 10, 40) == pytest.approx(0.25)
+
+    class Uniform(torch.nn.Module):
+        """Gives every byte the same probability, and keeps count of the targets."""
+
+        num_targets = 0
+
+        def forward(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
+            self.num_targets += targets_BT.numel()
+            return torch.tensor(math.log(256.0))
+
+    for most, expected in ((10**9, shards.num_tokens - 1), (1000, 1000), (40, 40), (7, 7)):
+        model = Uniform()
+        found = validate(model, shards, most, 32, 4, Ranks(), find_hardware("float32", measure_peak=False))
+        assert model.num_targets == found.num_tokens == expected
+        assert found.loss == pytest.approx(math.log(256))
+        # A byte that costs 8 bits, and an end of text a document.
+        assert found.bits_per_byte == pytest.approx(8 * shards.num_tokens / shards.num_text_bytes)
+
+
+@pytest.mark.parametrize("num_ranks", [2])
+def test_ranks_give_the_losses_of_one_process(build: Path, tmp_path: Path, num_ranks: int) -> None:
+    asked = write_recipe(tmp_path / "recipe.toml", build, batch_tokens=32 * 7, max_tokens=32 * 7 * 8)  # 3 and 4
+    process = command(asked, "--run-folder", tmp_path / "ranks", ranks=num_ranks)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    from train.settings import load_run
+
+    pretrain(load_run(asked), tmp_path / "one")
+    together, alone = losses(tmp_path / "ranks"), losses(tmp_path / "one")
+    assert [row[:3] for row in together] == [row[:3] for row in alone]
+    for row, expected in zip(together, alone, strict=True):
+        assert row[3] == pytest.approx(expected[3], abs=1e-5)
+        assert row[6] == pytest.approx(expected[6], abs=1e-5)
+    assert output.count("step 8: validation loss") == 1  # one rank tells

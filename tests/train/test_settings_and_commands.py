@@ -1,0 +1,127 @@
+"""The recipe's tables, and the commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from tokenizers import Tokenizer
+from typer.testing import CliRunner
+
+from manifests.errors import UserError
+from tests.train.builds import byte_tokenizer, recipe, write_recipe
+from tokenizer.shards import ShardSet
+from train import checkpoint, cli
+from train.generate import load_trained
+from train.pretrain import pretrain
+from train.settings import check_tables, load_run
+
+
+@pytest.fixture(scope="module")
+def run(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pretrain(recipe(build), tmp_path_factory.mktemp("run")).run
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    app = typer.Typer()
+    cli.register(app)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"train": {"learning_rat": 1.0}}, r"unknown key train.learning_rat \(did you mean 'learning_rate'\?\)"),
+        ({"train": {"max_tokens": "many"}}, r"train.max_tokens: .*integer"),
+        ({"train": {"schedule": "linear"}}, r"train.schedule: .*cosine"),
+        ({"train": {"sequence_length": 100, "batch_tokens": 1024}}, r"1024 is not a multiple .* 1000 is"),
+        ({"train": {"betas": [0.9, 1.0]}}, r"betas must lie in"),
+        ({"train": {"micro_batch_sequences": 0}}, r"at least 1"),
+        ({"model": {"preset": "tinny"}}, r"no preset 'tinny' \(did you mean 'tiny'\?\)"),
+        ({"model": {"vocab_size": 3}}, r"unknown key model.vocab_size"),
+        ({"model": {"width": 30, "num_heads": 4}}, r"\[model\] does not describe a model"),
+    ],
+)
+def test_wrong_tables_are_refused(tables: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_tables({"name": "x", "output": "build/x"} | tables, "recipe.toml")
+
+
+def test_other_tables_are_not_ours(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('name = "x"\noutput = "build/x"\n[[sources]]\nname = "a"\n[filter]\nrules = []\n')
+    found = load_run(path, ["train.learning_rate=0.01", "model.num_layers=3", "sources.a.weight=2"])
+    assert (found.train.learning_rate, found.model.num_layers) == (0.01, 3)
+    assert found.config(300).num_layers == 3
+    check_tables({"name": "x", "output": "y", "sources": [], "shards": {"anything": 1}}, "recipe.toml")
+
+
+def test_generates_the_same_text_for_the_same_seed(run: Path) -> None:
+    trained = load_trained(run)
+    texts = ["".join(trained.stream("def ", 30, temperature=1.0, seed=seed)) for seed in (1, 1, 2)]
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+    assert trained.step == 12
+    greedy = ["".join(trained.stream("def ", 20, temperature=0.0, seed=seed)) for seed in (1, 2)]
+    assert greedy[0] == greedy[1]
+    assert "".join(load_trained(run / "checkpoints" / "step-00000008").stream("", 5))
+
+
+def test_characters_of_several_bytes_come_out_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = load_trained(run)
+    wanted = byte_tokenizer().encode("naïve 日本 text").ids
+    monkeypatch.setattr("train.generate.generate_ids", lambda *_, **__: iter([*wanted, 256, 65]))
+    pieces = list(trained.stream("x", 50))
+    assert "".join(pieces) == "naïve 日本 text"
+    assert not any("\ufffd" in piece for piece in pieces)
+
+
+def test_generate_command(app: typer.Typer, run: Path) -> None:
+    arguments = ["generate", str(run), "--prompt", "import ", "--max-tokens", "12", "--num-samples", "2", "--top-k", "5"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.output.count("import ") == 2
+    with pytest.raises(UserError, match="no checkpoint here"):
+        CliRunner().invoke(app, ["generate", str(run.parent)], catch_exceptions=False)
+
+
+def test_missing_tokenizer_and_damaged_state(run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"tokenizer.json: missing"):
+        load_trained(copy)
+    byte_tokenizer().save(str(copy / "tokenizer.json"))
+    assert isinstance(load_trained(copy).tokenizer, Tokenizer)
+    state = checkpoint.list_checkpoints(copy / "checkpoints")[-1] / "state.json"
+    state.write_text(state.read_text()[:-20])
+    with pytest.raises(UserError, match=r"state.json: cannot be read"):
+        load_trained(copy)
+
+
+def test_steps_command_lists_what_a_step_saw(app: typer.Typer, build: Path, run: Path) -> None:
+    result = CliRunner().invoke(app, ["steps", str(run), "--step", "3", "--json"], catch_exceptions=False)
+    rows = [json.loads(line) for line in result.output.splitlines()]
+    shards = ShardSet.open(str(build / "shards"), "train")
+    assert rows == shards.documents_between(2 * 256, 3 * 256 + 1)
+    plain = CliRunner().invoke(app, ["steps", str(run), "--step", "3"], catch_exceptions=False).output
+    assert [line.split("\t")[0] for line in plain.splitlines()] == [row["id"] for row in rows]
+    for step, message in (("13", "has steps 1 to 12"), ("99", "has steps 1 to 12")):
+        with pytest.raises(UserError, match=message):
+            CliRunner().invoke(app, ["steps", str(run), "--step", step], catch_exceptions=False)
+
+
+def test_train_command(app: typer.Typer, build: Path, tmp_path: Path) -> None:
+    asked = write_recipe(tmp_path / "recipe.toml", build, max_tokens=256 * 3)
+    arguments = ["train", str(asked), "--run", str(tmp_path / "run")]
+    stopped = CliRunner().invoke(app, [*arguments, "--until-step", "2"], catch_exceptions=False)
+    assert "stopped after step 2 of 3" in stopped.output
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "3 steps done; validation loss" in done.output
+    with pytest.raises(UserError, match=r"train.learning_rate 0.003 -> 0.1"):
+        CliRunner().invoke(app, [*arguments, "--set", "train.learning_rate=0.1"], catch_exceptions=False)

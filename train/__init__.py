@@ -1,0 +1,1 @@
+"""From token shards to weights: loader, optimizer, schedule, checkpoints, pretraining and generation."""

@@ -1,0 +1,235 @@
+"""Checkpoints: written whole or not at all, and loaded only where they belong.
+
+A checkpoint is a folder `step-00000100` (after 100 steps) with:
+
+- `model.safetensors`: the weights under the model's own names; a tied weight once;
+- `optimizer.pt`: the optimizer's state, parameters by name (read without executing code);
+- `state.json`: step, tokens, the loader's and the random generators' state, the model's configuration, the digests
+  of the data and of the settings, and size and sha256 of the two files.
+
+It is written under a temporary name, flushed to the disk and renamed. Random numbers of a step are seeded by
+(seed, step, rank), so the state of loader and generators is the seed and the step.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from manifests.errors import UserError
+from manifests.storage import TEMPORARY_SUFFIX, write_error
+
+MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.pt", "state.json"
+FORMAT_VERSION = 1
+_NAME = re.compile(r"step-(\d{8,})")
+_WRAPPERS = re.compile(r"(^|\.)(_orig_mod|module)\.")
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """What `state.json` says. `step` counts finished steps, `tokens` those they trained on."""
+
+    step: int
+    tokens: int
+    seed: int
+    model_config: dict[str, Any]
+    data_sha256: str
+    settings_sha256: str
+    num_ranks: int = 1
+    loss: float | None = None  # of the last step
+
+
+def checkpoint_path(checkpoints: Path, step: int) -> Path:
+    return checkpoints / f"step-{step:08d}"
+
+
+def list_checkpoints(checkpoints: Path) -> list[Path]:
+    """The complete checkpoints, oldest first."""
+    found = [(int(match[1]), path) for path in _entries(checkpoints) if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found) if (path / STATE_FILE).is_file()]
+
+
+def remove_incomplete(checkpoints: Path, say: Callable[[str], None]) -> None:
+    """Remove what an interrupted run left of a checkpoint, with a line for each."""
+    complete = set(list_checkpoints(checkpoints))
+    for path in _entries(checkpoints):
+        unfinished = path.name.endswith(TEMPORARY_SUFFIX) or (_NAME.fullmatch(path.name) and path not in complete)
+        if unfinished and path.is_dir():
+            shutil.rmtree(path)
+            say(f"removed an incomplete checkpoint: {path}")
+
+
+def save_checkpoint(
+    checkpoints: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: CheckpointState, keep: int
+) -> Path:
+    """Publish the checkpoint of `state.step`, then remove all but the last `keep`. Raises `UserError` on a full disk."""
+    target = checkpoint_path(checkpoints, state.step)
+    temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        save_file(plain_state(model), temporary / MODEL_FILE, metadata={"format": "pt"})
+        torch.save(_optimizer_by_name(optimizer), temporary / OPTIMIZER_FILE)
+        files = {name: _size_and_digest(temporary / name) for name in (MODEL_FILE, OPTIMIZER_FILE)}
+        text = json.dumps({"format": FORMAT_VERSION, **asdict(state), "files": files}, indent=2, sort_keys=True)
+        (temporary / STATE_FILE).write_text(text + "\n", encoding="utf-8")
+        for name in (MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, "."):
+            _flush(temporary / name)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+        _flush(checkpoints)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # torch and safetensors wrap what the system said; a full disk is told as such.
+        cause = error if isinstance(error, OSError) else OSError(_errno_in(error), str(error))
+        raise write_error(str(checkpoints), target.name, cause) from error
+    for old in list_checkpoints(checkpoints)[:-keep]:
+        shutil.rmtree(old)
+    return target
+
+
+def read_state(path: Path) -> CheckpointState:
+    """Read `state.json` and check the size of the files beside it. Raises `UserError` when it is no checkpoint."""
+    try:
+        data = json.loads((path / STATE_FILE).read_text(encoding="utf-8"))
+        files = data.pop("files")
+        if data.pop("format") != FORMAT_VERSION:
+            raise UserError(f"{path}: written by another version of groundup; use that version, or train anew.")
+        state = CheckpointState(**data)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no checkpoint here (no {STATE_FILE}). Give a run's or a checkpoint's folder.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path / STATE_FILE, f"cannot be read ({error})") from None
+    for name, (num_bytes, _) in files.items():
+        size = (path / name).stat().st_size if (path / name).is_file() else None
+        if size != num_bytes:
+            raise damaged(path / name, "missing" if size is None else f"{size} bytes long, not {num_bytes}")
+    return state
+
+
+def load_model(path: Path, model: nn.Module) -> None:
+    """Load a checkpoint's weights into `model`.
+
+    Raises `UserError` that names the first tensor whose name or shape differs, or the file that is damaged.
+    """
+    _check_digest(path, MODEL_FILE)
+    try:
+        tensors = load_file(path / MODEL_FILE)
+    except (SafetensorError, OSError) as error:
+        raise damaged(path / MODEL_FILE, f"cannot be read ({error})") from None
+    mine = plain_state(model)
+    for name in sorted({*tensors, *mine}):
+        theirs, ours = tensors.get(name), mine.get(name)
+        if theirs is None or ours is None:
+            where = "model" if theirs is None else "checkpoint"
+            raise UserError(f"{path}: does not match its model: only the {where} has the tensor {name}. {_ADVICE}")
+        if theirs.shape != ours.shape:
+            shapes = f"{list(theirs.shape)} in the checkpoint and {list(ours.shape)} in the model"
+            raise UserError(f"{path}: does not match its model: {name} is {shapes}. {_ADVICE}")
+    with torch.no_grad():
+        for name, tensor in mine.items():
+            tensor.copy_(tensors[name])
+
+
+def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Load the optimizer's state that belongs to the same parameters. Raises `UserError` where it does not fit."""
+    _check_digest(path, OPTIMIZER_FILE)
+    try:
+        saved = torch.load(path / OPTIMIZER_FILE, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        raise damaged(path / OPTIMIZER_FILE, f"cannot be read ({type(error).__name__})") from None
+    names = [name for group in optimizer.param_groups for name in group["names"]]
+    if sorted(saved) != sorted(names):
+        other = sorted(set(saved) ^ set(names))[0]
+        raise UserError(f"{path}: the optimizer's state does not match the model: see {other}. {_ADVICE}")
+    state = optimizer.state_dict()
+    state["state"] = {number: saved[name] for number, name in enumerate(names)}
+    optimizer.load_state_dict(state)
+
+
+def check_matches(path: Path, state: CheckpointState, model_config: dict[str, Any], data_sha256: str) -> None:
+    """Refuse a checkpoint of another model or of other data, naming the first thing that differs."""
+    for key in sorted({*state.model_config, *model_config}):
+        theirs, ours = state.model_config.get(key), model_config.get(key)
+        if theirs != ours:
+            raise UserError(
+                f"{path}: does not match its model: {key} is {theirs!r} in the checkpoint and {ours!r} in the recipe. "
+                f"{_ADVICE}"
+            )
+    if state.data_sha256 != data_sha256:
+        raise UserError(
+            f"{path}: was trained on other data: the shards' manifest has digest {data_sha256[:16]} now and had "
+            f"{state.data_sha256[:16]}. Restore those shards, or train anew with --restart."
+        )
+
+
+_ADVICE = "Use the recipe it was made with, or train anew with --restart."
+
+
+def plain_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and persistent buffers under the model's own names, each once, without the names of wrappers."""
+    seen: set[tuple[int, tuple[int, ...]]] = set()
+    plain: dict[str, torch.Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        identity = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and identity in seen:
+            continue
+        seen.add(identity)
+        plain[_WRAPPERS.sub(r"\1", name)] = tensor.detach()
+    return plain
+
+
+def damaged(path: Path, what: str) -> UserError:
+    return UserError(f"{path}: {what}. Delete this checkpoint's folder and go on from the one before, or train anew.")
+
+
+def _optimizer_by_name(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
+    state = optimizer.state_dict()["state"]
+    names = [name for group in optimizer.param_groups for name in group["names"]]
+    return {name: {key: value.cpu() for key, value in state[number].items()} for number, name in enumerate(names)}
+
+
+def _check_digest(path: Path, name: str) -> None:
+    try:
+        expected = json.loads((path / STATE_FILE).read_text(encoding="utf-8"))["files"][name]
+        found = _size_and_digest(path / name)
+    except (OSError, ValueError, KeyError) as error:
+        raise damaged(path / name, f"cannot be read ({error})") from None
+    if found != expected:
+        raise damaged(path / name, "its content is not what was written (sha256 differs)")
+
+
+def _size_and_digest(path: Path) -> list[Any]:
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
+def _flush(path: Path) -> None:
+    """Have the system write a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _errno_in(error: Exception) -> int:
+    full = "No space left" in str(error) or "os error 28" in str(error) or "unexpected pos" in str(error)
+    return errno.ENOSPC if full else errno.EIO
+
+
+def _entries(checkpoints: Path) -> list[Path]:
+    return sorted(checkpoints.iterdir()) if checkpoints.is_dir() else []

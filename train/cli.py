@@ -1,0 +1,89 @@
+"""Commands: `train`, `generate`, `steps`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from train.settings import load_run
+
+Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
+
+
+def train(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    run: Annotated[
+        str | None,
+        # torchrun takes --run for an abbreviation of its own options, hence the second name.
+        typer.Option("--run", "--run-folder", help="Folder of the run; by default train/ in the build."),
+    ] = None,
+    until_step: Annotated[int | None, typer.Option(min=1, help="Stop after this step, with a checkpoint.")] = None,
+    restart: Annotated[bool, typer.Option(help="Remove the run that is there and train anew.")] = False,
+) -> None:
+    """Train the recipe's model on its shards, or go on with a run that was interrupted."""
+    from train.pretrain import pretrain  # torch takes seconds to import; the other commands need not wait
+
+    summary = pretrain(load_run(recipe, overrides), run, until_step, restart)
+    if summary.reused:
+        return
+    if not summary.finished:
+        typer.echo(f"{summary.run}: stopped after step {summary.step} of {summary.num_steps}.")
+        return
+    line = f"{summary.run}: {summary.num_steps} steps done"
+    if summary.first_validation and summary.last_validation:
+        first, last = summary.first_validation, summary.last_validation
+        line += f"; validation loss {first['validation_loss']:.4f} -> {last['validation_loss']:.4f}"
+        line += f", {last['bits_per_byte']:.4f} bits per byte"
+    typer.echo(f"{line}. Next: groundup generate {summary.run} --prompt ...")
+
+
+def generate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or of one of its checkpoints.")],
+    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1, help="At most so many new tokens.")] = 200,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable token.")] = 0.8,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Draw from the k most probable tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Draw from this probability mass.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same text.")] = 0,
+    num_samples: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
+) -> None:
+    """Let a trained model go on with a text."""
+    from train.generate import load_trained
+
+    trained = load_trained(run)
+    for number in range(num_samples):
+        if num_samples > 1:
+            typer.echo(f"--- sample {number + 1}")
+        typer.echo(prompt, nl=False)
+        for piece in trained.stream(prompt, max_tokens, temperature, top_k, top_p, seed + number):
+            typer.echo(piece, nl=False)
+        typer.echo("")
+
+
+def steps(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    step: Annotated[int, typer.Option(min=1, help="The step, as metrics.jsonl counts: the first is 1.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a document.")] = False,
+) -> None:
+    """List the documents that a training step saw, in the order it read them."""
+    from train.steps import documents_of_run_step
+
+    for document in documents_of_run_step(run, step):
+        typer.echo(json.dumps(document) if as_json else _line(document))
+
+
+def _line(document: dict[str, Any]) -> str:
+    columns = (document["id"], document["source"], document["url"], document["shard"], document["start"])
+    return "\t".join("" if column is None else str(column) for column in columns)
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the commands of this folder on the command line."""
+    app.command("train")(train)
+    app.command("generate")(generate)
+    app.command("steps")(steps)

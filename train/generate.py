@@ -1,0 +1,118 @@
+"""Let a trained model write: load a run or a checkpoint with its tokenizer, and stream text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from manifests.errors import UserError
+from model import GPT, GPTConfig, generate
+from train import checkpoint
+from train.run_folder import CHECKPOINTS, TOKENIZER
+
+END_OF_TEXT = "<|endoftext|>"
+_REPLACEMENT = "\ufffd"
+_MOST_TOKENS_OF_A_CHARACTER = 4
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model with its tokenizer, ready to write. `step` is that of its checkpoint."""
+
+    model: GPT
+    tokenizer: Tokenizer
+    step: int
+
+    def stream(
+        self,
+        prompt: str,
+        max_new_tokens: int,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Pieces of text that go on from `prompt`, as they come, until the end of a text or `max_new_tokens`."""
+        encoded = self.tokenizer.encode(prompt, add_special_tokens=False).ids
+        end_of_text = self.tokenizer.token_to_id(END_OF_TEXT)
+        # A text begins after the end of another one, in training too.
+        ids = encoded or ([end_of_text] if end_of_text is not None else [0])
+        device = next(self.model.parameters()).device
+        prompt_BT = torch.tensor([ids], dtype=torch.long, device=device)
+        was_training = self.model.training
+        self.model.eval()
+        pending: list[int] = []
+        try:
+            tokens = generate_ids(
+                self.model, prompt_BT, max_new_tokens, temperature, top_k, top_p, seed, stop_token=end_of_text
+            )
+            for token in tokens:
+                if token == end_of_text:
+                    break
+                pending.append(token)
+                text = self.tokenizer.decode(pending, skip_special_tokens=True)
+                # A character of several bytes may need more than one token.
+                if not text.endswith(_REPLACEMENT) or len(pending) >= _MOST_TOKENS_OF_A_CHARACTER:
+                    pending.clear()
+                    yield text
+        finally:
+            self.model.train(was_training)
+        if pending:
+            yield self.tokenizer.decode(pending, skip_special_tokens=True)
+
+
+def generate_ids(
+    model: GPT,
+    prompt_BT: torch.Tensor,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    seed: int,
+    stop_token: int | None,
+) -> Iterator[int]:
+    """The ids that go on from one prompt, (1, T), as they come."""
+    out = generate(model, prompt_BT, max_new_tokens, temperature, top_k, top_p, seed, stop_token)
+    yield from out[0, prompt_BT.shape[1] :].tolist()
+
+
+def load_trained(path: str | Path, device: str | torch.device | None = None) -> Trained:
+    """Load the last checkpoint of a run, or the checkpoint that `path` itself is.
+
+    Raises `UserError` when there is none, when it is damaged, or when the run has no tokenizer.
+    """
+    path = Path(path)
+    if not (path / checkpoint.STATE_FILE).is_file():
+        found = checkpoint.list_checkpoints(path / CHECKPOINTS)
+        if not found:
+            raise UserError(f"{path}: no checkpoint here. Give the folder of a run, such as OUT/train, or train it first.")
+        path = found[-1]
+    state = checkpoint.read_state(path)
+    tokenizer = load_tokenizer(path.resolve().parents[1] / TOKENIZER)
+    try:
+        config = GPTConfig.from_dict(state.model_config)
+    except (TypeError, ValueError) as error:
+        raise checkpoint.damaged(path / checkpoint.STATE_FILE, f"describes no model ({error})") from None
+    model = GPT(config)
+    checkpoint.load_model(path, model)
+    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+    if tokenizer.get_vocab_size() > config.vocab_size:
+        raise UserError(
+            f"{path}: its model has {config.vocab_size} token ids, its tokenizer {tokenizer.get_vocab_size()}. Put the "
+            f"tokenizer it was trained with at {path.resolve().parents[1] / TOKENIZER}."
+        )
+    return Trained(model, tokenizer, state.step)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load a `tokenizer.json`. Raises `UserError`."""
+    if not path.is_file():
+        raise UserError(f"{path}: missing; text cannot be encoded without the run's tokenizer. Copy it there.")
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise UserError(f"{path}: not a tokenizer ({error}). Copy the tokenizer of the build there.") from None

@@ -1,0 +1,152 @@
+"""What a run computes on: the device, its number format, its peak speed, and how much fits on it at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from manifests.errors import UserError
+from model import GPTConfig
+
+# Dense bfloat16 (float16 where there is none) FLOP/s without sparsity, from the makers' data sheets. The first name
+# that is part of the device's name counts, so the longer names stand first.
+PEAK_FLOPS: tuple[tuple[str, float], ...] = (
+    ("GB200", 2.5e15),
+    ("B200", 2.25e15),
+    ("GH200", 989e12),
+    ("H200", 989e12),
+    ("H100 NVL", 835e12),
+    ("H100 PCIe", 756e12),
+    ("H100", 989e12),
+    ("H800", 989e12),
+    ("A100", 312e12),
+    ("A800", 312e12),
+    ("L40S", 362e12),
+    ("L40", 181e12),
+    ("L4", 121e12),
+    ("A40", 150e12),
+    ("A30", 165e12),
+    ("A10G", 70e12),
+    ("A10", 125e12),
+    ("V100", 125e12),
+    ("T4", 65e12),
+    ("RTX 5090", 209e12),
+    ("RTX 4090", 165e12),
+    ("RTX 3090", 71e12),
+    ("MI300X", 1307e12),
+    ("MI250X", 383e12),
+)
+
+_CPU_MICRO_BATCH_TOKENS = 4096  # more brings no speed on a CPU and costs memory
+_MEMORY_FRACTION = 0.6  # of a GPU's memory, for what grows with the micro-batch
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The device of one rank. `autocast` is None in plain float32; `peak_flops` is 0 where it is not known."""
+
+    device: torch.device
+    name: str
+    autocast: torch.dtype | None
+    peak_flops: float
+    peak_source: str
+
+    def precision(self) -> contextlib.AbstractContextManager[Any]:
+        """Around a forward pass."""
+        if self.autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast)
+
+    def synchronise(self) -> None:
+        """Wait for the device, so that a clock tells the truth."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def find_hardware(precision: str, local_rank: int = 0, measure_peak: bool = True) -> Hardware:
+    """Pick the device and resolve `precision` ("auto", "float32", "bfloat16").
+
+    "auto" is bfloat16 autocast on a GPU that computes in it, and float32 on a CPU: a processor without matrix units
+    for bfloat16 is slower with it, and float32 gives the same losses on more machines.
+    """
+    if not torch.cuda.is_available():
+        autocast = torch.bfloat16 if precision == "bfloat16" else None
+        peak = measure_matmul_flops(autocast or torch.float32) if measure_peak else 0.0
+        return Hardware(torch.device("cpu"), _cpu_name(), autocast, peak, "measured: a matrix product on this CPU")
+    device = torch.device("cuda", local_rank)
+    name = torch.cuda.get_device_name(device)
+    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" and not has_bfloat16:
+        raise UserError(f"train.precision: {name} does not compute in bfloat16; set it to float32 or auto.")
+    autocast = None if precision == "float32" or not has_bfloat16 else torch.bfloat16
+    if autocast is not None:
+        torch.set_float32_matmul_precision("high")
+    peak = next((flops for part, flops in PEAK_FLOPS if part in name), 0.0)
+    return Hardware(device, name, autocast, peak, "data sheet, dense bfloat16" if peak else "unknown")
+
+
+def measure_matmul_flops(dtype: torch.dtype, size: int = 1024, seconds: float = 0.2) -> float:
+    """FLOP/s of square matrix products: the most that this CPU can be asked for."""
+    left, right = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
+    best = float("inf")
+    stop = time.perf_counter() + seconds
+    while best == float("inf") or time.perf_counter() < stop:
+        start = time.perf_counter()
+        left @ right
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 / best
+
+
+def micro_batch_sequences(setting: int | str, config: GPTConfig, rank_sequences: int, hardware: Hardware) -> int:
+    """Sequences a rank passes through the model at once.
+
+    "auto" follows from the model, the batch and the kind of device alone, so that an interrupted run goes on with
+    the same sums. On a GPU it estimates, per token, the activations that wait for the backward pass (about 34 bytes
+    a layer and channel with 16-bit activations; Korthikanti et al., 2022, without the attention matrix) and three
+    copies of the logits, and takes what fits.
+    """
+    if isinstance(setting, int):
+        return min(setting, rank_sequences)
+    if hardware.device.type == "cpu":
+        tokens = float(_CPU_MICRO_BATCH_TOKENS)
+    else:
+        bytes_per_token = 34 * config.num_layers * config.width + 10 * config.vocab_size
+        if hardware.autocast is None:
+            bytes_per_token *= 2
+        memory = torch.cuda.get_device_properties(hardware.device).total_memory
+        tokens = _MEMORY_FRACTION * memory / bytes_per_token
+    most = max(1, int(tokens) // config.sequence_length)
+    # Parts of equal size: no small one left at the end.
+    num_parts = -(-rank_sequences // most)
+    return -(-rank_sequences // num_parts)
+
+
+def describe(hardware: Hardware) -> dict[str, Any]:
+    """What a manifest says of the machine, in its part that is not reproducible."""
+    return {
+        "host": platform.node(),
+        "device": hardware.name,
+        "device_type": hardware.device.type,
+        "precision": "float32" if hardware.autocast is None else str(hardware.autocast).removeprefix("torch."),
+        "peak_flops": hardware.peak_flops,
+        "peak_flops_source": hardware.peak_source,
+        "num_threads": torch.get_num_threads(),
+        "num_cpus": os.cpu_count(),
+    }
+
+
+def _cpu_name() -> str:
+    """The processor's name, as Linux knows it; elsewhere the kind of machine."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

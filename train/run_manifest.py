@@ -1,0 +1,68 @@
+"""The manifest of a finished run: from which data, settings and code its weights came."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from manifests.code import code_digest, library_versions, software_versions
+from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, write_manifest
+from manifests.storage import Folder
+from train import checkpoint
+from train.hardware import Hardware, describe
+from train.run_folder import CHECKPOINTS, CONFIG, RunFolder, deciding, read_metrics
+
+_LIBRARIES = ("numpy", "safetensors", "torch")
+
+
+def write_run_manifest(
+    folder: RunFolder, config: dict[str, Any], step: int, hardware: Hardware, run: dict[str, Any]
+) -> None:
+    """Publish RUN/manifest.json, the last file of a run.
+
+    `config` is what config.toml says, `step` the last one. The environment, the times and the speed stand under
+    `run`; the losses stand among the facts, as they are equal where device, library and number of threads are.
+    """
+    shards = Folder(config["data"]["shards"])
+    inputs = [
+        FileEntry(path=f"shards/{entry['path']}", bytes=entry["bytes"], sha256=entry["sha256"])
+        for entry in json.loads(shards.read_bytes("manifest.json")).get("outputs", [])
+    ]
+    weights = f"{CHECKPOINTS}/{checkpoint.checkpoint_path(folder.checkpoints, step).name}/{checkpoint.MODEL_FILE}"
+    parts = FingerprintParts(
+        settings=deciding(config),
+        code=code_digest(("train.pretrain",)),
+        libraries=library_versions(_LIBRARIES),
+        inputs=f"sha256:{config['data']['manifest_sha256']}",
+    )
+    rows = read_metrics(folder.path)
+    losses = [row for row in rows if row["kind"] == "train"]
+    validations = [row for row in rows if row["kind"] == "validation"]
+    facts: dict[str, Any] = {
+        "data_manifest_sha256": config["data"]["manifest_sha256"],
+        "model": config["resolved_model"],
+        "num_steps": step,
+        "num_tokens": step * config["train"]["batch_tokens"],
+        "loss": losses[-1]["loss"] if losses else None,
+    }
+    if validations:
+        facts |= {
+            "first_validation_loss": validations[0]["validation_loss"],
+            "validation_loss": validations[-1]["validation_loss"],
+            "bits_per_byte": validations[-1]["bits_per_byte"],
+        }
+    speeds = sorted(row["tokens_per_second"] for row in losses)
+    run = run | describe(hardware) | {"median_tokens_per_second": speeds[len(speeds) // 2] if speeds else None}
+    manifest = Manifest(
+        stage="train",
+        recipe=config["name"],
+        fingerprint=parts.digest(),
+        fingerprint_of=parts,
+        inputs=inputs,
+        outputs=[FileEntry.of(folder.folder.digest(path)) for path in (CONFIG, weights)],
+        counts=Counts(),
+        facts=facts,
+        software=software_versions(),
+        run=run,
+    )
+    write_manifest(folder.folder, manifest)

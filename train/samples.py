@@ -1,0 +1,26 @@
+"""Samples of a model while it trains: `samples.txt`."""
+
+from __future__ import annotations
+
+from model import GPT
+from train.generate import Trained, load_tokenizer
+from train.run_folder import TOKENIZER, RunFolder
+from train.settings import TrainSettings
+
+_TEMPERATURE, _TOP_K = 0.8, 50
+
+
+def write_samples(folder: RunFolder, model: GPT, step: int, settings: TrainSettings, seed: int) -> bool:
+    """Go on from each of the recipe's prompts and add the texts; False where the run has no tokenizer.
+
+    Drawn with a generator of its own, so that samples change nothing about training.
+    """
+    if not settings.sample_tokens or not settings.sample_prompts:
+        return True
+    if not (folder.path / TOKENIZER).is_file():
+        return False
+    trained = Trained(model, load_tokenizer(folder.path / TOKENIZER), step)
+    for prompt in settings.sample_prompts:
+        text = "".join(trained.stream(prompt, settings.sample_tokens, _TEMPERATURE, _TOP_K, seed=seed))
+        folder.add_sample(step, f"temperature {_TEMPERATURE}, top k {_TOP_K}, seed {seed}", prompt, text)
+    return True

@@ -1,0 +1,155 @@
+"""The tables of a recipe that steer training: [model] and [train]."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from manifests.errors import UserError
+from manifests.settings import Settings, apply_override, load_toml, validate
+from model import PRESETS, GPTConfig, preset
+
+
+class ModelSettings(Settings):
+    """[model]: a preset, and any of its fields set otherwise.
+
+    The vocabulary's size comes from the shards and the sequence length from [train]. A field that is left out keeps
+    the preset's value; `model.GPTConfig` says what each one means.
+    """
+
+    preset: str = "tiny"
+    num_layers: int | None = Field(None, ge=1)
+    num_heads: int | None = Field(None, ge=1)
+    num_kv_heads: int | None = Field(None, ge=1)
+    width: int | None = Field(None, ge=1)
+    mlp_ratio: float | None = Field(None, gt=0)
+    norm: str | None = None
+    positions: str | None = None
+    activation: str | None = None
+    tied_head: bool | None = None
+    bias: bool | None = None
+    qk_norm: bool | None = None
+    attention: str | None = None
+    dropout: float | None = Field(None, ge=0, lt=1)
+
+    def config(self, vocab_size: int, sequence_length: int | None, where: str = "[model]") -> GPTConfig:
+        """The model's whole configuration. Raises `UserError` for an unknown preset or fields that do not fit."""
+        if self.preset not in PRESETS:
+            near = difflib.get_close_matches(self.preset, PRESETS, n=1, cutoff=0.4)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise UserError(f"{where}: model.preset: no preset {self.preset!r}{hint}; there are: {', '.join(PRESETS)}.")
+        overrides = self.model_dump(exclude={"preset"}, exclude_none=True)
+        try:
+            return preset(self.preset, vocab_size, sequence_length, **overrides)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{where}: [model] does not describe a model: {error}.") from error
+
+
+class TrainSettings(Settings):
+    """[train]: how long, how fast and how exactly to train."""
+
+    sequence_length: int | None = Field(None, ge=1)
+    """Tokens of one sequence, the context of the model. None: the preset's own."""
+    batch_tokens: int = Field(16_384, ge=1)
+    """Tokens of one optimizer step over all ranks; a multiple of `sequence_length`."""
+    micro_batch_sequences: int | Literal["auto"] = "auto"
+    """Sequences that pass through the model at once on one rank; the rest of a batch is accumulated."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Tokens to train on, rounded down to whole batches. None: once through the training shards."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    """At the peak of the schedule."""
+    min_learning_rate_fraction: float = Field(0.1, ge=0, le=1)
+    """What the last step has, as a fraction of the peak."""
+    warmup_fraction: float = Field(0.02, ge=0, lt=1)
+    """Fraction of all steps that the learning rate rises."""
+    warmup_tokens: int | None = Field(None, ge=0)
+    """The same in tokens; goes before `warmup_fraction`."""
+    schedule: Literal["cosine", "constant_decay"] = "cosine"
+    decay_fraction: float = Field(0.2, ge=0, le=1)
+    """Fraction of all steps that "constant_decay" falls."""
+
+    weight_decay: float = Field(0.1, ge=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    gradient_clip: float = Field(1.0, ge=0)
+    """Largest norm of the whole gradient; 0 does not clip."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """"bfloat16" is autocast. "auto": bfloat16 on a GPU that has it, float32 elsewhere."""
+    compile: bool = False
+    """Compile the model with `torch.compile`."""
+
+    validate_every_steps: int = Field(100, ge=0)
+    """0: before the first step and after the last one only."""
+    validation_tokens: int = Field(524_288, ge=1)
+    """Tokens of the validation shards that are read, from their start; all of them where there are fewer."""
+    checkpoint_every_steps: int = Field(500, ge=0)
+    """0: after the last step only."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """How many checkpoints stay; the oldest go first."""
+    sample_every_steps: int = Field(0, ge=0)
+    """How often samples are written to `samples.txt`. 0: after the last step only."""
+    sample_prompts: list[str] = ["The ", "In this "]
+    sample_tokens: int = Field(100, ge=0)
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> TrainSettings:
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError("betas must lie in [0, 1)")
+        if self.micro_batch_sequences != "auto" and self.micro_batch_sequences < 1:
+            raise ValueError('micro_batch_sequences must be at least 1, or "auto"')
+        if self.sequence_length is not None and self.batch_tokens % self.sequence_length:
+            nearest = max(1, round(self.batch_tokens / self.sequence_length)) * self.sequence_length
+            raise ValueError(
+                f"batch_tokens {self.batch_tokens} is not a multiple of sequence_length {self.sequence_length}; "
+                f"{nearest} is"
+            )
+        return self
+
+
+# Settings that change when something is written, not what is learned: a run may go on with other values.
+OPERATIONAL_SETTINGS = frozenset(
+    {"checkpoint_every_steps", "keep_checkpoints", "sample_every_steps", "sample_prompts", "sample_tokens"}
+)
+
+
+class TrainRecipe(Settings):
+    """What training takes from a recipe. `output` is the folder of the build, whose `shards/` are read."""
+
+    name: str = Field(min_length=1)
+    output: str = Field(min_length=1)
+    seed: int = Field(0, ge=0)
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+
+    def config(self, vocab_size: int) -> GPTConfig:
+        """The model's configuration for a vocabulary. Raises `UserError` when the settings do not fit together."""
+        config = self.model.config(vocab_size, self.train.sequence_length, self.name)
+        if self.train.batch_tokens % config.sequence_length:
+            raise UserError(
+                f"{self.name}: train.batch_tokens {self.train.batch_tokens} is not a multiple of the preset's sequence "
+                f"length {config.sequence_length}; set train.batch_tokens or train.sequence_length."
+            )
+        return config
+
+
+def read_tables(data: dict[str, Any], where: str) -> TrainRecipe:
+    """The training part of a recipe that is already parsed; the pipeline's tables are not looked at."""
+    mine = {key: value for key, value in data.items() if key in TrainRecipe.model_fields}
+    return validate(TrainRecipe, mine, where)
+
+
+def check_tables(data: dict[str, Any], where: str) -> None:
+    """Check [model] and [train] of a parsed recipe before a long build begins. Raises `UserError`."""
+    any_vocabulary = 256
+    read_tables(data, where).config(any_vocabulary)
+
+
+def load_run(recipe_path: str | Path, overrides: list[str] | None = None) -> TrainRecipe:
+    """Read the training part of a recipe, with `--set key=value` overrides. Raises `UserError`."""
+    data = load_toml(Path(recipe_path))
+    for assignment in overrides or []:
+        apply_override(data, assignment)
+    return read_tables(data, str(recipe_path))
