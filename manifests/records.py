@@ -120,10 +120,7 @@ def _read_row(path: str, id: str) -> bytes:
                 first += num_rows
                 continue
             table = parquet.read_row_group(group)
-            if number is None:
-                row = pc.index(table.column("id").cast("string"), id).as_py()
-            else:
-                row = number - first
+            row = number - first if number is not None else pc.index(table.column("id").cast("string"), id).as_py()
             if row >= 0:
                 return json.dumps(table.slice(row, 1).to_pylist()[0], ensure_ascii=False, default=str).encode()
             first += num_rows

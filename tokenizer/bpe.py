@@ -72,7 +72,14 @@ def load_merges(
     special_tokens: Sequence[str] = (END_OF_TEXT,),
     pretokenizer: Pretokenizer = "gpt2",
 ) -> Tokenizer:
-    """A tokenizer from a vocabulary and its merges in order, both in the printable form of bytes that GPT-2 uses."""
+    """A tokenizer from a vocabulary and its merges in order, both in the printable form of bytes that GPT-2 uses.
+
+    Raises `UserError` for a merge whose parts or result the vocabulary does not have.
+    """
+    for left, right in merges:
+        for token in (left, right, left + right):
+            if token not in vocab:  # the library would panic
+                raise UserError(f"the merge {left!r} {right!r} needs {token!r}, which is not in the vocabulary.")
     tokenizer = _byte_level(models.BPE(vocab=dict(vocab), merges=list(merges)), pretokenizer)
     tokenizer.add_special_tokens([_special(token) for token in special_tokens])
     return tokenizer
@@ -88,12 +95,14 @@ def load_gpt2(folder: Folder | str, vocab: str = "encoder.json", merges: str = "
         return load_merges(entries, pairs)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or folder.url}: missing. GPT-2 needs {vocab} and {merges}.") from None
-    except Exception as error:  # `tokenizers` raises plain Exception for merges that do not fit the vocabulary
-        raise UserError(f"{folder.url}: {vocab} and {merges} are not GPT-2's vocabulary ({error}).") from None
+    except (OSError, ValueError, AttributeError, UserError) as error:
+        raise UserError(
+            f"{folder.url}: {vocab} and {merges} are not GPT-2's vocabulary ({str(error).rstrip('.')})."
+        ) from None
 
 
 def tokenizer_bytes(tokenizer: Tokenizer) -> bytes:
-    """The contents of `tokenizer.json`: UTF-8 JSON, vocabulary by id, merges in order. Equal tokenizers, equal bytes."""
+    """The contents of `tokenizer.json`: UTF-8 JSON, vocabulary by id, merges in order; equal where tokenizers are."""
     return (tokenizer.to_str(pretty=True) + "\n").encode()
 
 

@@ -171,7 +171,7 @@ def evaluate(
         return
     table = Table()
     for heading in (by, "documents", "MB", "tokens", "bytes/token", "tokens/word"):
-        table.add_column(heading, justify="left" if heading == by else "right")
+        table.add_column(heading, justify="left" if heading == by else "right", overflow="fold")
     for name, measures in found.groups.items():
         table.add_row(*_cells(name, measures))
     if len(found.groups) > 1:

@@ -14,6 +14,7 @@ warm, against 4 for `tokenizers`) but a reimplementation, so its equality is not
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +94,7 @@ class BulkEncoder:
         ends = np.cumsum([len(text) for text in texts])
         cuts = np.searchsorted(ends, ends[-1] * np.arange(1, self.num_threads) / self.num_threads)
         bounds = [0, *cuts.tolist(), len(texts)]
-        runs = [texts[first:last] for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+        runs = [texts[first:last] for first, last in itertools.pairwise(bounds)]
         with ThreadPoolExecutor(self.num_threads) as pool:
             return _join(list(pool.map(self._encode, runs)))
 
@@ -129,7 +130,7 @@ class BulkEncoder:
         if not recent:
             return self._encode_fast(texts)
         ids, offsets = self._encode_fast(["" if number in recent else text for number, text in enumerate(texts)])
-        pieces = [ids[first:last] for first, last in zip(offsets[:-1], offsets[1:], strict=True)]
+        pieces = [ids[first:last] for first, last in itertools.pairwise(offsets)]
         for number in recent:
             pieces[number] = np.array(self._reference_ids(texts[number]), dtype=np.uint32)
         return _join([(piece, np.array([0, len(piece)], dtype=np.int64)) for piece in pieces])

@@ -35,7 +35,7 @@ from manifests.storage import TEMPORARY_SUFFIX, write_error
 MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.pt", "state.json"
 FORMAT_VERSION = 1
 _NAME = re.compile(r"step-(\d{8,})")
-_WRAPPERS = re.compile(r"(^|\.)(_orig_mod|module)\.")
+_WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:(?:_orig_mod|module)\.)+")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,10 @@ def remove_incomplete(checkpoints: Path, say: Callable[[str], None]) -> None:
 def save_checkpoint(
     checkpoints: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: CheckpointState, keep: int
 ) -> Path:
-    """Publish the checkpoint of `state.step`, then remove all but the last `keep`. Raises `UserError` on a full disk."""
+    """Publish the checkpoint of `state.step`, then remove all but the last `keep`.
+
+    Raises `UserError` when the disk is full or cannot be written; the checkpoints before it stay.
+    """
     target = checkpoint_path(checkpoints, state.step)
     temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
     try:
@@ -110,7 +113,9 @@ def read_state(path: Path) -> CheckpointState:
             raise UserError(f"{path}: written by another version of groundup; use that version, or train anew.")
         state = CheckpointState(**data)
     except FileNotFoundError:
-        raise UserError(f"{path}: no checkpoint here (no {STATE_FILE}). Give a run's or a checkpoint's folder.") from None
+        raise UserError(
+            f"{path}: no checkpoint here (no {STATE_FILE}). Give a run's or a checkpoint's folder."
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(path / STATE_FILE, f"cannot be read ({error})") from None
     for name, (num_bytes, _) in files.items():
@@ -188,7 +193,7 @@ def plain_state(model: nn.Module) -> dict[str, torch.Tensor]:
         if tensor.numel() and identity in seen:
             continue
         seen.add(identity)
-        plain[_WRAPPERS.sub(r"\1", name)] = tensor.detach()
+        plain[_WRAPPERS.sub("", name)] = tensor.detach()
     return plain
 
 

@@ -10,7 +10,8 @@ import torch
 from tokenizers import Tokenizer
 
 from manifests.errors import UserError
-from model import GPT, GPTConfig, generate
+from model import GPT, GPTConfig
+from model.generate import generate_stream
 from train import checkpoint
 from train.run_folder import CHECKPOINTS, TOKENIZER
 
@@ -36,48 +37,33 @@ class Trained:
         top_p: float | None = None,
         seed: int = 0,
     ) -> Iterator[str]:
-        """Pieces of text that go on from `prompt`, as they come, until the end of a text or `max_new_tokens`."""
+        """Pieces of text that go on from `prompt`, as they come, until the end of a text or `max_new_tokens`.
+
+        Raises `UserError` for arguments that make no sense.
+        """
         encoded = self.tokenizer.encode(prompt, add_special_tokens=False).ids
         end_of_text = self.tokenizer.token_to_id(END_OF_TEXT)
         # A text begins after the end of another one, in training too.
         ids = encoded or ([end_of_text] if end_of_text is not None else [0])
         device = next(self.model.parameters()).device
         prompt_BT = torch.tensor([ids], dtype=torch.long, device=device)
-        was_training = self.model.training
-        self.model.eval()
-        pending: list[int] = []
         try:
-            tokens = generate_ids(
+            tokens = generate_stream(
                 self.model, prompt_BT, max_new_tokens, temperature, top_k, top_p, seed, stop_token=end_of_text
             )
-            for token in tokens:
-                if token == end_of_text:
-                    break
-                pending.append(token)
+        except ValueError as error:
+            raise UserError(f"cannot generate: {error}.") from error
+        pending: list[int] = []
+        for token_B in tokens:  # the end of the text is the last one
+            if int(token_B) != end_of_text:
+                pending.append(int(token_B))
                 text = self.tokenizer.decode(pending, skip_special_tokens=True)
                 # A character of several bytes may need more than one token.
                 if not text.endswith(_REPLACEMENT) or len(pending) >= _MOST_TOKENS_OF_A_CHARACTER:
                     pending.clear()
                     yield text
-        finally:
-            self.model.train(was_training)
         if pending:
             yield self.tokenizer.decode(pending, skip_special_tokens=True)
-
-
-def generate_ids(
-    model: GPT,
-    prompt_BT: torch.Tensor,
-    max_new_tokens: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    seed: int,
-    stop_token: int | None,
-) -> Iterator[int]:
-    """The ids that go on from one prompt, (1, T), as they come."""
-    out = generate(model, prompt_BT, max_new_tokens, temperature, top_k, top_p, seed, stop_token)
-    yield from out[0, prompt_BT.shape[1] :].tolist()
 
 
 def load_trained(path: str | Path, device: str | torch.device | None = None) -> Trained:
@@ -89,7 +75,7 @@ def load_trained(path: str | Path, device: str | torch.device | None = None) -> 
     if not (path / checkpoint.STATE_FILE).is_file():
         found = checkpoint.list_checkpoints(path / CHECKPOINTS)
         if not found:
-            raise UserError(f"{path}: no checkpoint here. Give the folder of a run, such as OUT/train, or train it first.")
+            raise UserError(f"{path}: no checkpoint here. Give a run's folder, such as OUT/train, or train first.")
         path = found[-1]
     state = checkpoint.read_state(path)
     tokenizer = load_tokenizer(path.resolve().parents[1] / TOKENIZER)

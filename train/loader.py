@@ -49,9 +49,7 @@ class Loader:
         self.batch_sequences = batch_sequences
         self.sequence_length = sequence_length
         self.seed = seed
-        self.rank_slice = slice(
-            rank * batch_sequences // num_ranks, (rank + 1) * batch_sequences // num_ranks
-        )
+        self.rank_slice = slice(rank * batch_sequences // num_ranks, (rank + 1) * batch_sequences // num_ranks)
         # The last token of the split is only ever a target.
         self.num_steps_per_epoch = (shards.num_tokens - 1) // (batch_sequences * sequence_length)
         if self.num_steps_per_epoch < 1:

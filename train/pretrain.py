@@ -10,11 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,14 +32,15 @@ from train.run_folder import RunFolder, deciding_sha256, differences, read_metri
 from train.run_manifest import write_run_manifest
 from train.samples import write_samples
 from train.settings import TrainRecipe
+from train.stop_signal import StopSignal
 from train.validation import ValidationLoss, validate
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunSummary:
     """What came of a call of `pretrain`. `reused` tells that the run was finished before."""
 
-    run: Path
+    run: str
     step: int
     num_steps: int
     finished: bool
@@ -75,32 +74,6 @@ class _Plan:
     batch_tokens: int
 
 
-@dataclass
-class _StopSignal:
-    """Set by SIGINT and SIGTERM; looked at after every step."""
-
-    name: str = ""
-    _previous: dict[int, Any] = field(default_factory=dict)
-
-    @contextlib.contextmanager
-    def caught(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
-        try:
-            yield
-        finally:
-            for number, handler in self._previous.items():
-                signal.signal(number, handler)
-
-    def _note(self, number: int, frame: Any) -> None:
-        if self.name:  # the second time it is meant
-            raise KeyboardInterrupt
-        self.name = signal.Signals(number).name
-
-
 class _Pretraining:
     """One run on one rank."""
 
@@ -119,7 +92,7 @@ class _Pretraining:
         self.plan = self._make_plan()
         self.config = self._make_config()
         self.settings_sha256 = deciding_sha256(self.config)
-        self.stop_signal = _StopSignal()
+        self.stop_signal = StopSignal()
         self.stopping = False
         self.started = time.time()
 
@@ -129,15 +102,12 @@ class _Pretraining:
             if self.ranks.is_first:
                 self._prepare_folder(restart)
             self.ranks.wait()
-            found = checkpoint.list_checkpoints(self.folder.checkpoints)
-            latest = found[-1] if found else None
-            if latest is not None and self.folder.manifest is not None:
-                state = checkpoint.read_state(latest)
-                if state.step == self.plan.num_steps:
-                    self.progress.say(f"{self.folder.path}: finished at step {state.step}; nothing to do.")
-                    return self._summary(state.step, reused=True)
+            if self._is_finished():
+                self.progress.say(f"{self.folder.path}: finished at step {self.plan.num_steps}; nothing to do.")
+                return self._summary(self.plan.num_steps, reused=True)
             self._build()
-            step = self._load(latest) if latest is not None else 0
+            found = checkpoint.list_checkpoints(self.folder.checkpoints)
+            step = self._load(found[-1]) if found else 0
             self._agree_on(step)
             if self.ranks.is_first:
                 self.folder.truncate_after(step if step else -1)
@@ -196,9 +166,17 @@ class _Pretraining:
                 "another folder, undo the change, or train anew with --restart (or delete the folder)."
             )
         checkpoint.remove_incomplete(self.folder.checkpoints, self.progress.say)
+        if self._is_finished():
+            return
         self.folder.folder.remove_unpublished()
         self.folder.write_config(self.config)
         self.folder.copy_tokenizer(self.output)
+
+    def _is_finished(self) -> bool:
+        """Whether the manifest is there and the checkpoint it stands for is, too."""
+        found = checkpoint.list_checkpoints(self.folder.checkpoints)
+        is_last = bool(found) and checkpoint.read_state(found[-1]).step == self.plan.num_steps
+        return is_last and self.folder.manifest is not None
 
     def _build(self) -> None:
         settings = self.settings
@@ -210,8 +188,10 @@ class _Pretraining:
             self.model.compile()  # in place: the names of the weights stay
         self.parallel_model = self.ranks.parallel(self.model)
         rank_sequences = self.loader.rank_slice.stop - self.loader.rank_slice.start
-        self.micro_batch = micro_batch_sequences(
-            settings.micro_batch_sequences, self.model_config, rank_sequences, self.hardware
+        # Ranks may differ by a sequence in training; in validation they must cut the split in the same way.
+        self.micro_batch, self.validation_batch = (
+            micro_batch_sequences(settings.micro_batch_sequences, self.model_config, most, self.hardware)
+            for most in (rank_sequences, self.loader.batch_sequences)
         )
 
     def _load(self, path: Path) -> int:
@@ -268,9 +248,10 @@ class _Pretraining:
             if _due(step, settings.checkpoint_every_steps) or step == stop or self.stopping:
                 self._save(step, row["loss"])
             if self.stopping and step < stop:
+                reason = self.stop_signal.name or "another rank"
                 raise UserError(
-                    f"{self.folder.path}: stopped by {self.stop_signal.name or 'another rank'} after step {step}, which is saved. The "
-                    "same command goes on from there."
+                    f"{self.folder.path}: stopped by {reason} after step {step}, which is saved. The same command "
+                    "goes on from there."
                 )
             clock = time.perf_counter()
         return step
@@ -333,7 +314,7 @@ class _Pretraining:
             self.validation_shards,
             self.settings.validation_tokens,
             self.sequence_length,
-            self.micro_batch,
+            self.validation_batch,
             self.ranks,
             self.hardware,
         )
@@ -393,7 +374,7 @@ class _Pretraining:
         rows = [row for row in read_metrics(self.folder.path) if row["kind"] == "validation"]
         first, last = (rows[0], rows[-1]) if rows else (None, None)
         finished = step == self.plan.num_steps
-        return RunSummary(self.folder.path, step, self.plan.num_steps, finished, reused, first, last)
+        return RunSummary(str(self.folder.path), step, self.plan.num_steps, finished, reused, first, last)
 
 
 def _due(step: int, every: int) -> bool:

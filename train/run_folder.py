@@ -66,7 +66,7 @@ class RunFolder:
         return load_toml(self.path / CONFIG) if (self.path / CONFIG).is_file() else None
 
     def write_config(self, config: dict[str, Any]) -> None:
-        header = "# Written by groundup: what this run trains, with every default. Readable as a recipe's [model] and [train].\n"
+        header = "# Written by groundup: what this run trains, with every default. A recipe for `groundup train`.\n"
         self.folder.publish_bytes(CONFIG, header.encode() + tomli_w.dumps(_without_none(config)).encode())
 
     def clear(self) -> None:
@@ -129,9 +129,7 @@ def deciding(config: dict[str, Any]) -> dict[str, Any]:
     """Seed, data, whole model and those of the training settings that change what is learned, by key path."""
     flat = {"seed": config.get("seed"), "data.manifest_sha256": config.get("data", {}).get("manifest_sha256")}
     flat |= {f"model.{key}": value for key, value in config.get("resolved_model", {}).items()}
-    flat |= {
-        f"train.{key}": value for key, value in config.get("train", {}).items() if key not in OPERATIONAL_SETTINGS
-    }
+    flat |= {f"train.{key}": value for key, value in config.get("train", {}).items() if key not in OPERATIONAL_SETTINGS}
     return {key: value for key, value in json.loads(json.dumps(flat)).items() if value is not None}
 
 
@@ -141,8 +139,9 @@ def deciding_sha256(config: dict[str, Any]) -> str:
 
 
 def _show(value: Any) -> str:
-    text = "(none)" if value is None else repr(value)
-    return text if len(text) <= 40 else text[:16] + "..."
+    if isinstance(value, str) and len(value) > 40:  # a digest
+        return f"{value[:12]}..."
+    return "(none)" if value is None else repr(value)
 
 
 def _without_none(value: Any) -> Any:

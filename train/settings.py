@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from manifests.errors import UserError
 from manifests.settings import Settings, apply_override, load_toml, validate
-from model import PRESETS, GPTConfig, preset
+
+if TYPE_CHECKING:
+    from model import GPTConfig
 
 
 class ModelSettings(Settings):
@@ -21,11 +22,11 @@ class ModelSettings(Settings):
     """
 
     preset: str = "tiny"
-    num_layers: int | None = Field(None, ge=1)
-    num_heads: int | None = Field(None, ge=1)
-    num_kv_heads: int | None = Field(None, ge=1)
-    width: int | None = Field(None, ge=1)
-    mlp_ratio: float | None = Field(None, gt=0)
+    num_layers: int | None = Field(default=None, ge=1)
+    num_heads: int | None = Field(default=None, ge=1)
+    num_kv_heads: int | None = Field(default=None, ge=1)
+    width: int | None = Field(default=None, ge=1)
+    mlp_ratio: float | None = Field(default=None, gt=0)
     norm: str | None = None
     positions: str | None = None
     activation: str | None = None
@@ -33,14 +34,13 @@ class ModelSettings(Settings):
     bias: bool | None = None
     qk_norm: bool | None = None
     attention: str | None = None
-    dropout: float | None = Field(None, ge=0, lt=1)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    zero_init: bool | None = None
 
     def config(self, vocab_size: int, sequence_length: int | None, where: str = "[model]") -> GPTConfig:
         """The model's whole configuration. Raises `UserError` for an unknown preset or fields that do not fit."""
-        if self.preset not in PRESETS:
-            near = difflib.get_close_matches(self.preset, PRESETS, n=1, cutoff=0.4)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise UserError(f"{where}: model.preset: no preset {self.preset!r}{hint}; there are: {', '.join(PRESETS)}.")
+        from model import preset  # torch takes seconds to import; most commands do without
+
         overrides = self.model_dump(exclude={"preset"}, exclude_none=True)
         try:
             return preset(self.preset, vocab_size, sequence_length, **overrides)
@@ -51,48 +51,48 @@ class ModelSettings(Settings):
 class TrainSettings(Settings):
     """[train]: how long, how fast and how exactly to train."""
 
-    sequence_length: int | None = Field(None, ge=1)
+    sequence_length: int | None = Field(default=None, ge=1)
     """Tokens of one sequence, the context of the model. None: the preset's own."""
-    batch_tokens: int = Field(16_384, ge=1)
+    batch_tokens: int = Field(default=16_384, ge=1)
     """Tokens of one optimizer step over all ranks; a multiple of `sequence_length`."""
     micro_batch_sequences: int | Literal["auto"] = "auto"
     """Sequences that pass through the model at once on one rank; the rest of a batch is accumulated."""
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
     """Tokens to train on, rounded down to whole batches. None: once through the training shards."""
 
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     """At the peak of the schedule."""
-    min_learning_rate_fraction: float = Field(0.1, ge=0, le=1)
+    min_learning_rate_fraction: float = Field(default=0.1, ge=0, le=1)
     """What the last step has, as a fraction of the peak."""
-    warmup_fraction: float = Field(0.02, ge=0, lt=1)
+    warmup_fraction: float = Field(default=0.02, ge=0, lt=1)
     """Fraction of all steps that the learning rate rises."""
-    warmup_tokens: int | None = Field(None, ge=0)
+    warmup_tokens: int | None = Field(default=None, ge=0)
     """The same in tokens; goes before `warmup_fraction`."""
     schedule: Literal["cosine", "constant_decay"] = "cosine"
-    decay_fraction: float = Field(0.2, ge=0, le=1)
+    decay_fraction: float = Field(default=0.2, ge=0, le=1)
     """Fraction of all steps that "constant_decay" falls."""
 
-    weight_decay: float = Field(0.1, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0)
     betas: tuple[float, float] = (0.9, 0.95)
-    gradient_clip: float = Field(1.0, ge=0)
+    gradient_clip: float = Field(default=1.0, ge=0)
     """Largest norm of the whole gradient; 0 does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """"bfloat16" is autocast. "auto": bfloat16 on a GPU that has it, float32 elsewhere."""
     compile: bool = False
     """Compile the model with `torch.compile`."""
 
-    validate_every_steps: int = Field(100, ge=0)
+    validate_every_steps: int = Field(default=100, ge=0)
     """0: before the first step and after the last one only."""
-    validation_tokens: int = Field(524_288, ge=1)
+    validation_tokens: int = Field(default=524_288, ge=1)
     """Tokens of the validation shards that are read, from their start; all of them where there are fewer."""
-    checkpoint_every_steps: int = Field(500, ge=0)
+    checkpoint_every_steps: int = Field(default=500, ge=0)
     """0: after the last step only."""
-    keep_checkpoints: int = Field(2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1)
     """How many checkpoints stay; the oldest go first."""
-    sample_every_steps: int = Field(0, ge=0)
+    sample_every_steps: int = Field(default=0, ge=0)
     """How often samples are written to `samples.txt`. 0: after the last step only."""
-    sample_prompts: list[str] = ["The ", "In this "]
-    sample_tokens: int = Field(100, ge=0)
+    sample_prompts: tuple[str, ...] = ("The ", "In this ")
+    sample_tokens: int = Field(default=100, ge=0)
 
     @model_validator(mode="after")
     def _values_fit(self) -> TrainSettings:
@@ -120,7 +120,7 @@ class TrainRecipe(Settings):
 
     name: str = Field(min_length=1)
     output: str = Field(min_length=1)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,19 +50,11 @@ def _resiliparse_text(html: str) -> str:
     return extract_plain_text(html, main_content=True)
 
 
-def _trafilatura() -> Callable[[str], str]:
-    try:
-        import trafilatura
-    except ImportError:
-        raise UserError(
-            'extract.html = "trafilatura" needs the trafilatura package: pip install trafilatura, or use "groundup".'
-        ) from None
+def _trafilatura_text(html: str) -> str:
+    import trafilatura
 
-    def extract(html: str) -> str:
-        # deduplicate stays off: it would make a page's text depend on the pages before it.
-        return trafilatura.extract(html, include_comments=False, deduplicate=False) or ""
-
-    return extract
+    # deduplicate stays off: it would make a page's text depend on the pages before it.
+    return trafilatura.extract(html, include_comments=False, deduplicate=False) or ""
 
 
 def html_backend(name: str) -> Callable[[str], str]:
@@ -71,7 +64,11 @@ def html_backend(name: str) -> Callable[[str], str]:
     if name == "resiliparse":
         return _resiliparse_text
     if name == "trafilatura":
-        return _trafilatura()
+        if importlib.util.find_spec("trafilatura") is None:
+            raise UserError(
+                'extract.html = "trafilatura" needs trafilatura: pip install trafilatura, or use "groundup".'
+            )
+        return _trafilatura_text
     raise UserError(f'extract.html: no extractor {name!r}. Use "groundup", "resiliparse" or "trafilatura".')
 
 
@@ -134,7 +131,7 @@ class HtmlExtractor(TextExtractor):
         self._extract = html_backend(backend)
 
     def extract(self, document: Document) -> str:
-        return self._extract(document.text)
+        return str(self._extract(document.text))
 
     def refuse(self, document: Document) -> tuple[str, float] | None:
         refused = super().refuse(document)
@@ -156,7 +153,7 @@ class PlainTextExtractor(TextExtractor):
         super().__init__(max_characters=1 << 40)
 
     def extract(self, document: Document) -> str:
-        return document.text
+        return str(document.text)
 
 
 class WikitextExtractor(TextExtractor):
@@ -167,7 +164,8 @@ class WikitextExtractor(TextExtractor):
     def extract(self, document: Document) -> str:
         from pipeline.extractors.wikitext import wikitext_to_text
 
-        return wikitext_to_text(document.text, document.metadata.get("language"))
+        language: str | None = document.metadata.get("language")
+        return str(wikitext_to_text(document.text, language))
 
 
 def nesting_depth(html: str) -> int:

@@ -78,7 +78,7 @@ def join_chunks(body: bytes) -> bytes:
     """Undo chunked transfer. A body that is not chunked after all is returned as it is; a torn end is tolerated."""
     if _CHUNK_LINE.match(body) is None:
         return body
-    parts = []
+    parts: list[bytes] = []
     at = 0
     while (line := _CHUNK_LINE.match(body, at)) is not None:
         num_bytes = int(line.group(1), 16)

@@ -53,8 +53,8 @@ _REFUSED = (
 )
 # Canonical names, for dumps so old that pages carry no <ns> and so bare that they carry no siteinfo.
 _CANONICAL_NAMESPACES = {
-    "Media": -2, "Special": -1, "Talk": 1, "User": 2, "User talk": 3, "Project": 4, "Wikipedia": 4, "File": 6, "Image": 6,
-    "MediaWiki": 8, "Template": 10, "Help": 12, "Category": 14, "Portal": 100, "Module": 828,
+    "Media": -2, "Special": -1, "Talk": 1, "User": 2, "User talk": 3, "Project": 4, "Wikipedia": 4, "File": 6,
+    "Image": 6,    "MediaWiki": 8, "Template": 10, "Help": 12, "Category": 14, "Portal": 100, "Module": 828,
 }  # fmt: skip
 
 

@@ -139,7 +139,11 @@ class _Framer:
     def _skip_line_ends(self) -> None:
         stream = self.stream
         while True:
-            rest = len(stream.buffer.lstrip(_LINE_ENDS)) if stream.buffer[:1] in (b"\r", b"\n") else len(stream.buffer)
+            rest = (
+                len(stream.buffer.lstrip(_LINE_ENDS))
+                if bytes(stream.buffer[:1]) in (b"\r", b"\n")
+                else len(stream.buffer)
+            )
             stream.consume(len(stream.buffer) - rest)
             if rest or not stream.fill():
                 return

@@ -24,7 +24,8 @@ from mwparserfromhell.nodes import (
 
 # Names of the File and Category namespaces beyond English, by language.
 _MEDIA_NAMES = {
-    "ar": ("ملف", "تصنيف"), "bg": ("Файл", "Категория", "Картинка"), "bn": ("চিত্র", "বিষয়শ্রেণী"), "ca": ("Fitxer", "Categoria"),
+    "ar": ("ملف", "تصنيف"), "bg": ("Файл", "Категория", "Картинка"), "bn": ("চিত্র", "বিষয়শ্রেণী"),
+    "ca": ("Fitxer", "Categoria"),
     "cs": ("Soubor", "Kategorie"), "da": ("Fil", "Kategori"), "de": ("Datei", "Bild", "Kategorie"),
     "el": ("Αρχείο", "Εικόνα", "Κατηγορία"), "eo": ("Dosiero", "Kategorio"), "es": ("Archivo", "Imagen", "Categoría"),
     "et": ("Pilt", "Fail", "Kategooria"), "eu": ("Fitxategi", "Irudi", "Kategoria"), "fa": ("پرونده", "رده"),
@@ -32,7 +33,8 @@ _MEDIA_NAMES = {
     "hi": ("चित्र", "श्रेणी"), "hr": ("Datoteka", "Slika", "Kategorija"), "hu": ("Fájl", "Kép", "Kategória"),
     "hy": ("Պատկեր", "Կատեգորիա"), "id": ("Berkas", "Gambar", "Kategori"), "it": ("File", "Immagine", "Categoria"),
     "ja": ("ファイル", "画像", "カテゴリ"), "ko": ("파일", "그림", "분류"), "lt": ("Vaizdas", "Kategorija"),
-    "lv": ("Attēls", "Kategorija"), "mr": ("चित्र", "वर्ग"), "nl": ("Bestand", "Afbeelding", "Categorie"), "no": ("Fil", "Kategori"),
+    "lv": ("Attēls", "Kategorija"), "mr": ("चित्र", "वर्ग"), "nl": ("Bestand", "Afbeelding", "Categorie"),
+    "no": ("Fil", "Kategori"),
     "pl": ("Plik", "Grafika", "Kategoria"), "pt": ("Ficheiro", "Imagem", "Arquivo", "Categoria"),
     "ro": ("Fișier", "Imagine", "Categorie"), "ru": ("Файл", "Изображение", "Категория"), "sk": ("Súbor", "Kategória"),
     "sl": ("Slika", "Kategorija"), "sr": ("Датотека", "Слика", "Категорија"), "sv": ("Fil", "Bild", "Kategori"),

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001, SIM905
+# ruff: noqa: SIM905
 """Where one word ends and the next begins, within a piece of text that holds no whitespace.
 
 The published thresholds were set on words as spaCy's blank English tokenizer finds them (datatrove's default), where

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """Split a text into words once, as arrays of numbers that every rule can read.
 
 A text is cut at whitespace into pieces, and a piece into words (`boundaries`). Few pieces are new: a table remembers

@@ -12,6 +12,7 @@ BULLET = re.compile(r"^(?P<marker>[-*+\u2022]|\(?(?:\d{1,3}|[a-zA-Z]|#)[.)])(?P<
 DIRECTIVE = re.compile(r"^\.\. (?P<name>[\w:.+-]+)::\s*(?P<argument>.*)$")
 NOTE = re.compile(r"^\.\. \[(?P<label>[^\]]+)\]\s*(?P<text>.*)$")
 MARKDOWN_TITLE = re.compile(r"^#{1,6}\s+(?P<title>[A-Z`].*?)\s*#*$")
+TABLE_RULE = re.compile(r":?-+:?")  # a cell below the head of a Markdown table
 LONE_TAG = re.compile(r"^</?[A-Za-z][^<>]*>$")
 SECTION = re.compile(
     r"^(?P<title>Args|Arguments|Parameters|Params|Keyword Args|Keyword Arguments|Other Parameters|Attributes|Inputs?"
@@ -70,12 +71,10 @@ def indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-
 def dedent(lines: list[str]) -> list[str]:
     """The lines without the indentation that all of them share."""
     margin = min((indent(line) for line in lines if line.strip()), default=0)
     return [line[margin:] for line in lines]
-
 
 
 def trim(lines: list[str]) -> list[str]:

@@ -23,6 +23,7 @@ from pipeline.quickstart.conventions import (
     RULE,
     SECTION,
     SIMPLE_TABLE,
+    TABLE_RULE,
     TITLED_PARAMETERS,
     UNPRINTED_DIRECTIVES,
     VERSIONS,
@@ -196,7 +197,7 @@ class _Reader:
         rows: list[str] = []
         while self.at < len(self.lines) and self.lines[self.at].startswith("|"):
             cells = [cell.strip() for cell in self.lines[self.at].strip().strip("|").split("|")]
-            if not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
+            if not all(TABLE_RULE.fullmatch(cell) for cell in cells):
                 rows.append("<tr>" + "".join(f"<td>{inline_html(cell)}</td>" for cell in cells) + "</tr>")
             self.at += 1
         self.html.raw("<table>\n" + "\n".join(rows) + "\n</table>")

@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "Accept-Ranges": "bytes",
             }
             changed = {name.lower(): value for name, value in fault.headers.items()}
-            validators = {changed.get("etag", etag), changed.get("last-modified", modified)}
+            validators = {etag, modified, changed.get("etag"), changed.get("last-modified")}
             condition = self.headers.get("If-Range")
             start, stop, status = 0, size, 200
             if match is not None and (condition is None or condition in validators):
@@ -172,13 +172,14 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         stop = len(content) if stop is None else stop
         headers["Content-Length"] = str(stop - start)
+        headers["Date"] = self.date_time_string()
         if fault.no_length:
             del headers["Content-Length"]
             headers["Connection"] = "close"
         names = {name.lower(): name for name in headers}
         for name, value in fault.headers.items():
             headers[names.get(name.lower(), name)] = value
-        self.send_response(status)
+        self.send_response_only(status)
         for name, value in headers.items():
             if value:
                 self.send_header(name, value)

@@ -11,7 +11,7 @@ from manifests.settings import Settings
 RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "jsonl", "parquet"]
 
 # Names of folders that a stage keeps beside its files; a source's name becomes a folder too.
-_RESERVED_NAMES = frozenset({"dropped", "tasks", "work"})
+_RESERVED_NAMES = frozenset({"dropped", "listing", "logs", "tasks", "work"})
 # Wikis whose database name does not say a language.
 _WIKI_LANGUAGES = {"simple": "en", "zh_classical": "lzh", "zh_min_nan": "nan", "zh_yue": "yue", "be_x_old": "be"}
 _WIKIS_OF_NO_LANGUAGE = frozenset(

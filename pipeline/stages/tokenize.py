@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import xxhash
-from tokenizers import Tokenizer
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
-from manifests.storage import Folder
 from pipeline.parts import read_rows
 from pipeline.recipe import TokenizerSettings
 from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts
 from pipeline.tasks import Phase, Task, TaskOutput
-from tokenizer.bpe import END_OF_TEXT, train_bpe
+from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
+from tokenizer.encode import BulkEncoder
 
 TOKENIZER = "tokenizer.json"
 _HASH_RANGE = 1 << 64
@@ -45,7 +45,7 @@ class TrainTokenizer(Phase):
             min_frequency=self._settings.min_frequency,
         )
         output.facts["sample_fraction"] = fraction
-        _publish(tokenizer, output)
+        _publish(tokenizer_bytes(tokenizer), output)
 
     def _sample(self, task: Task, output: TaskOutput, fraction: float) -> Iterator[str]:
         limit = int(fraction * _HASH_RANGE)
@@ -64,7 +64,7 @@ class TrainTokenizer(Phase):
 
 
 class TakeTokenizer(Phase):
-    """Take over a tokenizer that exists, after a look at whether it can be used."""
+    """Take over a tokenizer that exists, as it is."""
 
     name = "tokenizer"
 
@@ -72,29 +72,15 @@ class TakeTokenizer(Phase):
         self._path = path
 
     def process(self, task: Task, output: TaskOutput) -> None:
-        data = _read(self._path)
-        try:
-            tokenizer = Tokenizer.from_str(data.decode("utf-8"))
-        except Exception as error:  # the library raises plain Exception for whatever it cannot parse
-            raise UserError(f"{self._path}: not a tokenizer.json that `tokenizers` can load ({error}).") from None
-        _publish(tokenizer, output, data)
+        _publish(read_tokenizer(self._path), output)
 
 
-def _publish(tokenizer: Tokenizer, output: TaskOutput, data: bytes | None = None) -> None:
-    end_of_text_id = tokenizer.token_to_id(END_OF_TEXT)
-    if end_of_text_id is None:
-        raise UserError(f"the tokenizer has no token {END_OF_TEXT}, which ends a document in a shard; add it to it.")
+def _publish(data: bytes, output: TaskOutput) -> None:
+    """Publish a `tokenizer.json` that the shards stage can encode with, and what is to be known of it."""
+    encoder = BulkEncoder(data)
     with output.publish(TOKENIZER) as file:
-        file.write(data if data is not None else (tokenizer.to_str(pretty=True) + "\n").encode())
-    output.facts |= {"vocab_size": tokenizer.get_vocab_size(), "end_of_text_id": end_of_text_id}
-
-
-def _read(path: str) -> bytes:
-    folder, _, name = path.rpartition("/")
-    try:
-        return Folder(folder or ".").read_bytes(name)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such tokenizer. Check tokenizer.path in the recipe.") from None
+        file.write(data)
+    output.facts |= {"vocab_size": encoder.vocab_size, "end_of_text_id": encoder.end_of_text_id}
 
 
 class TokenizerStage(Stage):
@@ -102,7 +88,7 @@ class TokenizerStage(Stage):
 
     name = "tokenizer"
     after = ("dedup",)
-    libraries = ("pyarrow", "tokenizers", "xxhash")
+    libraries = ("gigatoken", "pyarrow", "tokenizers", "xxhash")
 
     def settings(self) -> dict[str, Any]:
         if self.recipe.tokenizer.path:
@@ -111,9 +97,7 @@ class TokenizerStage(Stage):
 
     def inputs(self) -> list[FileEntry]:
         if self.recipe.tokenizer.path:
-            import hashlib
-
-            data = _read(self.recipe.resolve(self.recipe.tokenizer.path))
+            data = read_tokenizer(self.recipe.resolve(self.recipe.tokenizer.path))
             name = Path(self.recipe.tokenizer.path).name
             return [FileEntry(path=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())]
         return kept_parts(self.upstream("dedup"))

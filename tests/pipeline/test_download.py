@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import hashlib
 import lzma
@@ -14,7 +15,7 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from manifests.errors import UserError
 from manifests.storage import Folder, PublishedFile
 from pipeline.sources.download import Downloader, download
 from pipeline.sources.integrity import Damaged, Verifier
-from pipeline.sources.loopback import Fault, FaultHook, LoopbackMirror
+from pipeline.sources.loopback import Fault, FaultHook, LoopbackMirror, Request
 from pipeline.sources.remote import RemoteFile
 from pipeline.sources.retry import Retrier, RetrySettings
 from pipeline.sources.transport import Interrupted, NotFound
@@ -59,7 +60,7 @@ class Site:
         (self.mirror_folder / name).write_bytes(content)
 
     def get(self, name: str = NAME, retry: RetrySettings | None = None, **facts: object) -> PublishedFile:
-        """Download a file; the first argument of `facts` is passed to `RemoteFile`."""
+        """Download a file; `facts` are what its listing says: bytes, sha1."""
         with LoopbackMirror(self.mirror_folder, lambda request: self.fault(request)) as mirror:
             file = RemoteFile(name, f"{mirror.url}/{name}", "warc", **facts)  # type: ignore[arg-type]
             with Downloader(retry, wait=self.waits.append) as downloader:
@@ -116,8 +117,10 @@ def test_real_files_arrive_as_they_are(tmp_path: Path, shared_data: Path) -> Non
 def test_a_thousand_cuts(site: Site) -> None:
     """Connections cut anywhere: the rest is fetched from there, with a strong ETag, a date, or no length at all."""
     source = random.Random(7)
-    num_faults = 0
-    with LoopbackMirror(site.mirror_folder, lambda request: site.fault(request)) as mirror:
+    with (
+        LoopbackMirror(site.mirror_folder, lambda request: site.fault(request)) as mirror,
+        Downloader(wait=site.waits.append) as downloader,
+    ):
         file = RemoteFile(NAME, f"{mirror.url}/{NAME}", "warc")
         for number in range(250):
             path = f"{number}/{NAME}"
@@ -127,7 +130,7 @@ def test_a_thousand_cuts(site: Site) -> None:
             waiting = iter([later - earlier for earlier, later in zip([0, *cuts], cuts, strict=False)])
 
             def fault(
-                request: object,
+                request: Request,
                 waiting: Iterator[int] = waiting,
                 headers: dict[str, str] = headers,
                 no_length: bool = no_length,
@@ -135,14 +138,12 @@ def test_a_thousand_cuts(site: Site) -> None:
                 return Fault(headers=headers, cut_after=next(waiting, None), no_length=no_length)
 
             site.fault = fault
-            with Downloader(wait=site.waits.append) as downloader:
-                published = downloader.download(file, site.out, path)
+            published = downloader.download(file, site.out, path)
             assert site.out.read_bytes(path) == site.content
             assert published.sha256 == hashlib.sha256(site.content).hexdigest()
-            num_faults += downloader.faults.total()
-        num_bytes = sum(1 for request in mirror.requests if request.start)
-    assert num_faults >= 1000
-    assert num_bytes > 900  # it went on from where it was, instead of starting over
+        num_resumed = sum(1 for request in mirror.requests if request.start)
+    assert downloader.faults.total() >= 1000
+    assert num_resumed > 900  # it went on from where it was, instead of starting over
     assert len(site.out.list()) == 250
 
 
@@ -183,17 +184,10 @@ def test_back_off_grows_with_jitter_up_to_its_bound(site: Site) -> None:
 
 
 def test_a_date_to_come_back_counts_from_the_servers_clock(site: Site) -> None:
-    later = {"Retry-After": "Fri, 01 Mar 2024 00:02:00 GMT", "Date": "Fri, 01 Mar 2024 00:00:30 GMT"}
-
-    class Server(Exception):
-        pass
-
-    from pipeline.sources.transport import _retry_after
-
-    class Response:
-        headers = {name.lower(): value for name, value in later.items()}
-
-    assert _retry_after(Response()) == 90  # type: ignore[arg-type]
+    headers = {"Retry-After": "Fri, 01 Mar 2024 00:02:00 GMT", "Date": "Fri, 01 Mar 2024 00:00:30 GMT"}
+    site.fault = lambda request: Fault(status=503, headers=headers) if request.number == 0 else None
+    site.check(site.get())
+    assert site.waits == [90.0]
 
 
 def test_a_wait_beyond_reason_stops_the_run(site: Site) -> None:
@@ -229,7 +223,12 @@ def test_a_wrong_size_is_refused_before_its_bytes(site: Site) -> None:
 @pytest.mark.parametrize("name", ["a.gz", "a.bz2", "a.xz"])
 def test_damaged_streams_are_refused(site: Site, name: str) -> None:
     """Cut short, changed in the middle, followed by something else, or no such file at all."""
-    compress = {"a.gz": gzip.compress, "a.bz2": bz2.compress, "a.xz": lzma.compress}[name]
+    by_name: dict[str, Callable[[bytes], bytes]] = {
+        "a.gz": gzip.compress,
+        "a.bz2": bz2.compress,
+        "a.xz": lzma.compress,
+    }
+    compress = by_name[name]
     whole = compress(site.content[:30_000]) + compress(b"second")
     site.put(name, whole)
     site.check(site.get(name), whole)
@@ -268,13 +267,12 @@ def test_a_wrong_length(site: Site, wrong: int) -> None:
 
 
 def test_a_file_that_changes_between_attempts_starts_over(site: Site) -> None:
-    other = b"".join(_members(seed=1))[: len(site.content)]
     other = b"".join(_members(num_members=35, seed=1))
 
-    def fault(request: object) -> Fault | None:
-        if request.number == 1:  # type: ignore[attr-defined]
+    def fault(request: Request) -> Fault | None:
+        if request.number == 1:
             site.put(NAME, other)
-        return Fault(cut_after=50_000) if request.number == 0 else None  # type: ignore[attr-defined]
+        return Fault(cut_after=50_000) if request.number == 0 else None
 
     site.fault = fault
     site.check(site.get(), other)
@@ -284,25 +282,19 @@ def test_a_file_that_changes_between_attempts_starts_over(site: Site) -> None:
 
 def test_a_server_that_joins_versions_is_caught(site: Site) -> None:
     """It answers with the rest although the file is another one by now, and says so only in its ETag."""
-
-    def fault(request: object) -> Fault | None:
-        if request.number == 0:  # type: ignore[attr-defined]
-            return Fault(cut_after=50_000, headers={"ETag": '"old"'})
-        return Fault(headers={"ETag": '"new"'}) if request.number == 2 else Fault(  # type: ignore[attr-defined]
-            headers={"ETag": '"new"', "Last-Modified": ""}
-        )
-
-    site.fault = fault
+    answers = [Fault(cut_after=50_000), Fault(headers={"ETag": '"new"'})]
+    site.fault = lambda request: answers[request.number] if request.number < len(answers) else None
     site.check(site.get())
-    assert site.faults["restarted"] + site.faults["wrong_range"] == 1
+    assert site.faults == {"cut": 1, "wrong_range": 1}
+    assert site.starts == [0, 50_000, 0]
 
 
 @pytest.mark.parametrize("content_range", ["bytes 0-9/10", "bytes 60000-69999/*", "nonsense"])
 def test_a_wrong_range_starts_over(site: Site, content_range: str) -> None:
-    def fault(request: object) -> Fault | None:
-        if request.number == 0:  # type: ignore[attr-defined]
+    def fault(request: Request) -> Fault | None:
+        if request.number == 0:
             return Fault(cut_after=50_000)
-        return Fault(headers={"Content-Range": content_range}) if request.number == 1 else None  # type: ignore[attr-defined]
+        return Fault(headers={"Content-Range": content_range}) if request.number == 1 else None
 
     site.fault = fault
     site.check(site.get())
@@ -354,7 +346,7 @@ def test_what_was_published_is_not_downloaded_again(site: Site) -> None:
     # Another file at the mirror, or damage here, and it is fetched.
     os.truncate(Path(site.out.full(NAME)), 1000)
     site.check(site.get(sha1=sha1))
-    site.content = b"".join(_members(seed=3))
+    site.content = b"".join(reversed(_members()))  # of the same size: only the date tells
     site.put(NAME, site.content)
     os.utime(site.mirror_folder / NAME, (1_000_000_000, 1_000_000_000))
     site.check(site.get())
@@ -388,12 +380,13 @@ def test_a_killed_download_is_resumed(site: Site) -> None:
     site.check(published)
 
 
-@pytest.mark.parametrize("state", ["", "[]", '{"etag": "x"}', '{"etag": null, "last_modified": null, "bytes": 3}'])
+@pytest.mark.parametrize("state", ["", "[]", '{"etag": "x"}', '{"etag": null, "last_modified": null, "bytes": SIZE}'])
 def test_a_partial_file_of_unknown_version_is_not_trusted(site: Site, state: str) -> None:
     partial = Path(site.out.full(NAME) + ".partial")
     partial.parent.mkdir(parents=True)
-    partial.write_bytes(site.content[:999])
-    Path(f"{partial}.json").write_text(state)
+    member = _members(seed=9)[0]
+    partial.write_bytes(member)
+    Path(f"{partial}.json").write_text(state.replace("SIZE", str(len(member))))
     site.check(site.get())
     assert site.starts == [0]
 
@@ -403,14 +396,14 @@ def test_mirrors_and_outputs_on_other_file_systems(site: Site) -> None:
     url = f"file://{site.mirror_folder}/{NAME}"
     site.check(download(RemoteFile(NAME, url, "warc"), site.out))
     store = Folder("memory://groundup-test-download")
-    site.fault = lambda request: Fault(cut_after=30_000) if request.number < 3 else None
+    site.fault = lambda request: Fault(cut_after=20_000) if request.number < 3 else None
     with LoopbackMirror(site.mirror_folder, lambda request: site.fault(request)) as mirror:
         file = RemoteFile(NAME, f"{mirror.url}/{NAME}", "warc")
         published = download(file, store, f"cc/{NAME}", wait=site.waits.append)
-        assert [request.start for request in mirror.requests] == [0, 30_000, 60_000, 90_000]
+        assert [request.start for request in mirror.requests] == [0, 20_000, 40_000, 60_000]
     assert store.read_bytes(f"cc/{NAME}") == site.content
     assert published.path == f"cc/{NAME}"
-    with pytest.raises(NotFound, match="none.gz: not found"):
+    with pytest.raises(NotFound, match=r"none\.gz: not found"):
         download(RemoteFile("none.gz", f"file://{site.mirror_folder}/none.gz", "warc"), site.out)
     with pytest.raises(UserError, match="cannot be opened"):
         download(RemoteFile("a.gz", "nothing://bucket/a.gz", "warc"), site.out)
@@ -427,6 +420,17 @@ def test_an_output_that_cannot_be_written_is_said(site: Site) -> None:
     Path(site.out.root).mkdir()
     Path(site.out.full("crawl")).write_text("a file where a folder should be")
     site.refuse("cannot be written .* Check the recipe's output folder")
+
+
+def test_a_full_disk_loses_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        site.refuse("the disk is full. Free some space")
+    site.check(site.get())
+    assert site.methods == []  # every byte was here already
 
 
 def test_secrets_stay_out_of_errors_and_states(site: Site) -> None:
@@ -498,7 +502,11 @@ def test_gzip_is_whole_exactly_when_python_says_so(
         whole = bool(data)
     except (EOFError, OSError, zlib.error):
         whole = False
-    assert _accepts("x.gz", bytes(data), sizes) == whole
+    accepted = _accepts("x.gz", bytes(data), sizes)
+    if change is not None and change[0] == "flip":
+        assert whole or not accepted  # zlib also refuses reserved flags in a header, which Python passes over
+    else:
+        assert accepted == whole
 
 
 def test_a_decompression_bomb_takes_no_memory() -> None:

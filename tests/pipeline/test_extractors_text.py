@@ -22,12 +22,12 @@ LEGACY = [
     ("shift_jis", "cp932", "①日本語の髙島屋、テスト。"),
     ("euc-jp", "euc_jp", "日本語のページです。"),
     ("iso-2022-jp", "iso2022_jp", "日本語のページです。"),
-    ("gb2312", "gb18030", "这是一个中文网页，價錢€𠀀。"),
+    ("gb2312", "gb18030", "这是一个中文网页、價錢€𠀀。"),
     ("big5", "big5hkscs", "這是一個中文網頁。"),
     ("euc-kr", "cp949", "한국어 페이지 똠방각하."),
     ("windows-1251", "cp1251", "Это русская страница."),
     ("koi8-r", "koi8-r", "Это русская страница."),
-    ("iso-8859-1", "cp1252", "Café “naïve” – 5 €"),
+    ("iso-8859-1", "cp1252", "Café “naïve” 5 €"),
     ("windows-1250", "cp1250", "Příliš žluťoučký kůň"),
     ("iso-8859-2", "iso8859-2", "Zażółć gęślą jaźń"),
     ("iso-8859-7", "iso8859-7", "Ελληνική σελίδα"),
@@ -53,7 +53,7 @@ def test_declared_charset(label: str, codec: str, text: str) -> None:
 @pytest.mark.parametrize("codec", ["gb18030", "koi8-r", "cp1251", "iso8859-7", "euc_jp", "cp1252"])
 def test_undeclared_charset_is_detected(codec: str) -> None:
     text = {c: t for _, c, t in LEGACY}[codec] * 40
-    text = text.replace("“", "").replace("”", "").replace("价", "") if codec == "cp1252" else text
+    text = text.replace("“", "").replace("”", "") if codec == "cp1252" else text
     assert decode(f"<p>{text}</p>".encode(codec)).text == f"<p>{text}</p>"
 
 
@@ -67,7 +67,10 @@ def test_byte_order_marks_and_stray_bytes() -> None:
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.binary(max_size=500), st.text(max_size=12) | st.sampled_from(["hex", "rot13", "idna", "utf-7", "undefined", "utf-16"]))
+@given(
+    st.binary(max_size=500),
+    st.text(max_size=12) | st.sampled_from(["hex", "rot13", "idna", "utf-7", "undefined", "utf-16"]),
+)
 def test_decode_never_raises(data: bytes, label: str) -> None:
     assert isinstance(decode(data, label).text, str)
     decode(b"<meta charset='" + label.encode("utf-8", "replace") + b"'>" + data)
@@ -77,8 +80,8 @@ def test_decode_never_raises(data: bytes, label: str) -> None:
 PAGE = """<!doctype html><html><head><title>T</title></head><body>
 <nav><ul><li><a href=/>Home page</a></li><li><a href=/a>About us page</a></li></ul></nav>
 <main><article><h1>The heading</h1><p>The first paragraph has a <a href=/x>linked word</a> and goes on for a while, as a
-paragraph of an article does, with enough words to be one.</p><ul><li>First item of a list that says more than a menu does, in a sentence.</li>
-<li>Second item of a list that says more than a menu does, in a sentence.</li></ul>
+paragraph of an article does, with enough words to be one.</p><ol><li>First item of the list.</li>
+<li>Second item of the list.</li></ol>
 <pre>def f():
     return 1</pre><p>The last paragraph also has a few more words than that.</p></article></main>
 <footer><p>Copyright notice of the site, all rights reserved.</p></footer></body></html>"""
@@ -91,10 +94,12 @@ def test_main_text() -> None:
     for left in ("Home page", "Copyright", "href"):
         assert left not in text
     assert text.index("First item") < text.index("Second item")
-    assert "sentence.\n" in text
+    assert "First item of the list.\n" in text
 
 
-def run(extractor: HtmlExtractor, *texts: str, **metadata: object) -> tuple[list[Document], list[tuple[str, float | None]]]:
+def run(
+    extractor: HtmlExtractor, *texts: str, **metadata: object
+) -> tuple[list[Document], list[tuple[str, float | None]]]:
     drops: list[tuple[str, float | None]] = []
 
     class Sink:
@@ -109,7 +114,9 @@ def run(extractor: HtmlExtractor, *texts: str, **metadata: object) -> tuple[list
 def test_every_document_is_kept_or_dropped() -> None:
     extractor = HtmlExtractor(max_characters=4_000_000)
     hostile = "<div>" * 200_000 + "deep"
-    kept, drops = run(extractor, PAGE, "<html></html>", hostile, "x" * 4_000_001, "<table><td colspan=1000000000>cell</table>")
+    kept, drops = run(
+        extractor, PAGE, "<html></html>", hostile, "x" * 4_000_001, "<table><td colspan=1000000000>cell</table>"
+    )
     assert len(kept) + len(drops) == 5
     assert drops[:3] == [("empty_text", None), ("nested_too_deep", 200_000), ("page_too_large", 4_000_001)]
     assert nesting_depth("<div><p><p><br><b></b></div></div><i>") == 2
@@ -181,7 +188,21 @@ __NOTOC__
     text = wikitext_to_text(source, "en")
     assert "Berlin is the capital of Germany." in text
     assert "\n\nHistory\n\n- first item\n- second label and" in text
-    for left in ("Infobox", "caption", "cite", "cell", "note", "NOTOC", "Category", "de:", "[", "{", "<", "'''", "File"):
+    for left in (
+        "Infobox",
+        "caption",
+        "cite",
+        "cell",
+        "note",
+        "NOTOC",
+        "Category",
+        "de:",
+        "[",
+        "{",
+        "<",
+        "'''",
+        "File",
+    ):
         assert left not in text
     assert wikitext_to_text("[[Datei:x.png|mini]][[Kategorie:Y]]Text", "de") == "Text"
     assert is_redirect("#WEITERLEITUNG [[Ziel]]")
@@ -203,4 +224,6 @@ def test_real_wikipedia_has_no_markup_left(shared_data: Path) -> None:
         documents = list(extractor(pages))
         assert len(documents) >= 5
         for document in documents:
-            assert not any(mark in document.text for mark in ("{{", "}}", "[[", "]]", "<ref", "{|", "thumb|")), document.id
+            assert not any(mark in document.text for mark in ("{{", "}}", "[[", "]]", "<ref", "{|", "thumb|")), (
+                document.id
+            )

@@ -189,6 +189,25 @@ def test_fineweb_judges_what_c4_left() -> None:
     assert judge(menu, "en", FilterSettings(rules=["c4", "gopher_repetition", "gopher_quality"])).text == PROSE
 
 
+def test_new_lines_are_weighed_against_the_words_that_c4_left() -> None:
+    """Lines of three words, which stay: one new line for each; words of removed lines do not count."""
+    verses = "\n".join(["Sing of rivers.", *(f"Number {i} flows." for i in range(30))])
+    policy = "We and our partners, " * 40 + "use cookies."
+    settings = {"short_line_length": 5, "max_duplicate_line_character_fraction": 1.0, "max_new_lines_per_word": 0.24}
+    # 31 lines of four words (the full stop is one): 30 new lines to 124 words.
+    for text in (verses, verses + "\n" + policy):
+        judged = FilterSettings().merged({"rules": ["c4", "fineweb"], "fineweb": settings})
+        verdict = judge(text, "en", judged).verdict
+        assert verdict is not None
+        assert verdict == ("fineweb_many_new_lines", 30 / 124)
+
+
+@pytest.mark.parametrize("mark", [".", "!", "?", "。", "।", "؟"])
+def test_lines_end_in_punctuation_of_any_script(mark: str) -> None:
+    text = "\n".join(f"A line that says something more, number {i}{mark}" for i in range(5))
+    assert reason_of(text, "fineweb") is None
+
+
 def test_languages_without_spaces_or_stop_words() -> None:
     chinese = (
         "他们在星期二开会讨论了这个计划，大多数成员都同意。老桥已经使用了一百年，现在必须关闭维修，没有人感到意外。" * 2
@@ -340,7 +359,10 @@ def test_blocks_yield_or_drop_every_document() -> None:
 
 
 def test_single_rule_blocks() -> None:
-    assert GopherRepetitionFilter().check("spam " * 400) == ("gopher_top_2gram", pytest.approx(9 * 399 / 2000))
+    verdict = GopherRepetitionFilter().check("spam " * 400)
+    assert verdict is not None
+    assert verdict.reason == "gopher_top_2gram"
+    assert verdict.value == pytest.approx(9 * 399 / 2000)
     assert GopherQualityFilter().check(SENTENCES[0], "en") == ("gopher_too_few_words", 20.0)
     assert C4Filter().check(SENTENCES[0]) == ("c4_too_few_sentences", 1.0)
     assert FineWebFilter().check(PROSE) is None

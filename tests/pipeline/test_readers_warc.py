@@ -314,9 +314,16 @@ CHANGES = st.lists(
 )
 
 
-@pytest.mark.parametrize("name", ["commoncrawl_whirlwind-python/whirlwind.warc.gz", "webrecorder_warcio/example.warc.gz",
-                                  "webrecorder_warcio/example.warc", "oduwsdl_ipwb/salam-home.warc",
-                                  "chatnoir-eu_chatnoir-resiliparse/block-sized-records.warc.lz4"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "commoncrawl_whirlwind-python/whirlwind.warc.gz",
+        "webrecorder_warcio/example.warc.gz",
+        "webrecorder_warcio/example.warc",
+        "oduwsdl_ipwb/salam-home.warc",
+        "chatnoir-eu_chatnoir-resiliparse/block-sized-records.warc.lz4",
+    ],
+)
 def test_mutated_real_files_never_crash_and_counts_close(shared_data: Path, tmp_path: Path, name: str) -> None:
     original = (shared_data / "warc" / name).read_bytes()
     path = tmp_path / Path(name).name
@@ -325,7 +332,7 @@ def test_mutated_real_files_never_crash_and_counts_close(shared_data: Path, tmp_
     @given(CHANGES)
     def check(changes: list[tuple[str, int, int]]) -> None:
         data = mutate(original, changes)
-        documents, reader = read(path, data)
+        documents, _ = read(path, data)
         for document in documents:
             offset, length = document.metadata["offset"], document.metadata["length"]
             assert 0 <= offset < len(data)
@@ -341,8 +348,12 @@ def test_mutated_real_files_never_crash_and_counts_close(shared_data: Path, tmp_
 def test_http_never_raises(block: bytes) -> None:
     from pipeline.extractors.http import BodyError, decode_body
 
-    for head in (b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n",
-                 b"HTTP/1.1 200\nContent-Encoding: deflate\n\n", b"HTTP/1.0 200 OK\r\nContent-Encoding: br\r\n\r\n"):  # fmt: skip
+    for head in (
+        b"",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200\nContent-Encoding: deflate\n\n",
+        b"HTTP/1.0 200 OK\r\nContent-Encoding: br\r\n\r\n",
+    ):
         with contextlib.suppress(BodyError):
             decode_body(parse_response(head + block))
 

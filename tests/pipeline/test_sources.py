@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_a_key_stays_below_its_folder_or_is_refused(key: str) -> None:
         check_key(key)
     except UserError:
         return
-    below = Path(shutil.os.path.normpath(root / key))
+    below = Path(os.path.normpath(root / key))
     assert below != root
     assert below.is_relative_to(root)
     assert below.relative_to(root).as_posix() == key  # nothing was folded away, so two keys are two files
@@ -230,7 +231,9 @@ def test_a_dump_status_cannot_name_other_places(tmp_path: Path, name: str) -> No
         list_files(WikipediaSource(name="w", wiki="enwiki", date="20241101", mirror=f"file://{tmp_path}"), tmp_path)
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"jobs": {}}', '{"jobs": {"articlesdump": {"status": "done", "files": 3}}}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"jobs": {}}', '{"jobs": {"articlesdump": {"status": "done", "files": 3}}}']
+)
 def test_a_dump_status_of_another_kind(tmp_path: Path, text: str) -> None:
     (tmp_path / "enwiki" / "20241101").mkdir(parents=True)
     (tmp_path / "enwiki" / "20241101" / "dumpstatus.json").write_text(text)
@@ -258,7 +261,10 @@ def test_local_files_by_pattern(tmp_path: Path, shared_data: Path) -> None:
     assert [file.key for file in absolute] == sorted(str(path) for path in shared_data.glob("warc/*/*.warc.gz"))
     url = list_files(FilesSource(name="f", paths=[f"file://{recipe}/b/**/*.gz"], format="warc"), recipe)
     assert [file.key for file in url] == [f"file://{recipe}/b/2.warc.gz", f"file://{recipe}/b/c/1.warc.gz"]
-    for pattern, message in (("*.xml", "no file matches '\\*.xml'; patterns start at"), ("b", "it is a folder; write b/")):
+    for pattern, message in (
+        ("*.xml", "no file matches '\\*.xml'; patterns start at"),
+        ("b", "it is a folder; write b/"),
+    ):
         with pytest.raises(UserError, match=message):
             list_files(FilesSource(name="f", paths=["a.warc.gz", pattern], format="warc"), recipe)
     with pytest.raises(UserError, match="cannot be opened"):
@@ -272,7 +278,9 @@ def test_an_unreachable_mirror_is_named(tmp_path: Path) -> None:
     waits: list[float] = []
     with Downloader(RetrySettings(max_connect_attempts=3), wait=waits.append) as downloader:
         source = CommonCrawlSource(name="cc", crawl=CRAWL, mirror=f"http://me:secret@127.0.0.1:{port}")
-        with pytest.raises(UserError, match=rf"^http://127.0.0.1:{port}: cannot be reached .*Check the network") as caught:
+        with pytest.raises(
+            UserError, match=rf"^http://127.0.0.1:{port}: cannot be reached .*Check the network"
+        ) as caught:
             list_files(source, tmp_path, downloader)
     assert "secret" not in str(caught.value)
     assert len(waits) == 2
@@ -280,7 +288,10 @@ def test_an_unreachable_mirror_is_named(tmp_path: Path) -> None:
 
 
 def test_a_crawl_that_does_not_exist(tmp_path: Path) -> None:
-    with LoopbackMirror(tmp_path) as mirror, pytest.raises(UserError, match=r"not found \(404\). Check the source's crawl"):
+    with (
+        LoopbackMirror(tmp_path) as mirror,
+        pytest.raises(UserError, match=r"not found \(404\). Check the source's crawl"),
+    ):
         list_files(CommonCrawlSource(name="cc", crawl="CC-MAIN-1999-01", mirror=mirror.url), tmp_path)
     assert len(mirror.requests) == 1
 
@@ -293,6 +304,6 @@ def test_the_loopback_mirror_serves_nothing_outside(tmp_path: Path) -> None:
         for path in ("/../secret.txt", "/%2e%2e/secret.txt", "/x/../../secret.txt"):
             with socket.create_connection((host, int(port))) as connection:
                 connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-                answer = b"".join(iter(lambda connection=connection: connection.recv(4096), b""))
+                answer = connection.makefile("rb").read()
             assert b" 404 " in answer.splitlines()[0]
             assert b"secret" not in answer

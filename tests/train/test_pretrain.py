@@ -16,7 +16,8 @@ import torch
 from manifests.errors import UserError
 from tests.train.builds import command, losses, recipe, write_build, write_recipe
 from tokenizer.shards import ShardSet
-from train import checkpoint, pretrain as pretrain_module
+from train import checkpoint
+from train import pretrain as pretrain_module
 from train.distributed import Ranks
 from train.hardware import find_hardware
 from train.pretrain import pretrain
@@ -27,7 +28,7 @@ from train.validation import bits_per_byte, validate
 def undisturbed(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run without interruption, with dropout, so that random numbers count."""
     torch.set_num_threads(1)
-    return pretrain(recipe(build, {"dropout": 0.1}), tmp_path_factory.mktemp("undisturbed")).run
+    return Path(pretrain(recipe(build, {"dropout": 0.1}), tmp_path_factory.mktemp("undisturbed")).run)
 
 
 def weights(run: Path, step: int = 12) -> bytes:
@@ -75,23 +76,23 @@ def test_going_on_from_an_older_checkpoint_writes_no_doubles(build: Path, undist
 
 
 def test_kill_and_go_on_is_exact(build: Path, tmp_path: Path) -> None:
-    options = {"max_tokens": 256 * 60, "checkpoint_every_steps": 3, "batch_tokens": 256}
+    options = {"max_tokens": 256 * 80, "checkpoint_every_steps": 3, "batch_tokens": 256}
     asked = write_recipe(tmp_path / "recipe.toml", build, **options)
-    whole = pretrain(recipe(build, **options), tmp_path / "whole").run
+    whole = Path(pretrain(recipe(build, **options), tmp_path / "whole").run)
     run, kills = tmp_path / "killed", 0
-    for wanted in (1, 25, 48):
+    for wanted in (2, 40):
         process = command(asked, "--run", run)
         while process.poll() is None:
             if (run / "metrics.jsonl").exists() and len((run / "metrics.jsonl").read_bytes().splitlines()) >= wanted:
                 os.kill(process.pid, signal.SIGKILL)
             time.sleep(0.001)
         kills += process.wait() == -signal.SIGKILL
-    assert kills >= 2  # a fast machine may be done before the last one
+    assert kills >= 1  # the second may come too late
     process = command(asked, "--run", run)
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 0, output
     assert losses(run) == losses(whole)
-    assert weights(run, 60) == weights(whole, 60)
+    assert weights(run, 80) == weights(whole, 80)
     assert not list((run / "checkpoints").glob("*.unpublished"))
 
 
@@ -113,13 +114,11 @@ def test_a_signal_saves_and_stops(build: Path, tmp_path: Path, monkeypatch: pyte
 
 def test_a_finished_run_is_left_alone(build: Path, undisturbed: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.name != ".lock"}
-    del before[undisturbed]
     summary = pretrain(recipe(build, {"dropout": 0.1}, checkpoint_every_steps=5), undisturbed)
     assert summary.reused
     assert summary.finished
     after = {path: path.stat().st_mtime_ns for path in before}
-    changed = {path.name for path in before if before[path] != after[path]}
-    assert not changed
+    assert before == after
 
 
 def test_another_configuration_is_refused(build: Path, tmp_path: Path, documents: list[str]) -> None:
@@ -128,7 +127,7 @@ def test_another_configuration_is_refused(build: Path, tmp_path: Path, documents
         (recipe(build, learning_rate=0.5), r"train.learning_rate 0.003 -> 0.5.*--restart"),
         (recipe(build, {"width": 64}), r"model.width 32 -> 64"),
         (recipe(build, seed=2), r"seed 1 -> 2"),
-        (recipe(write_build(tmp_path / "other", documents[2:])), r"data.manifest_sha256 '.*' -> '"),
+        (recipe(write_build(tmp_path / "other", documents[2:])), r"data.manifest_sha256 \w{12}... -> "),
     ):
         with pytest.raises(UserError, match=message):
             pretrain(other, tmp_path / "run")
@@ -146,22 +145,32 @@ def test_divergence_stops_with_a_clear_error(build: Path, tmp_path: Path) -> Non
 
 
 def test_learns_real_text_by_heart(tmp_path: Path, shared_data: Path) -> None:
-    text = (shared_data / "books" / "tinyshakespeare.txt").read_text()[:6000]
-    build = write_build(tmp_path / "build", [text[:3000], text[3000:]], num_shards=1, num_validation=1)
-    small = recipe(build, max_tokens=256 * 250, learning_rate=1e-2, sample_tokens=0, validate_every_steps=0)
+    text = (shared_data / "books" / "tinyshakespeare.txt").read_text()[:3000]
+    build = write_build(tmp_path / "build", [text[:1500], text[1500:]], num_shards=1, num_validation=1)
+    small = recipe(
+        build,
+        {"width": 64, "positions": "rotary", "norm": "rmsnorm", "activation": "relu2", "qk_norm": True},
+        max_tokens=256 * 300,
+        learning_rate=1e-2,
+        weight_decay=0.0,
+        sample_tokens=0,
+        validate_every_steps=0,
+    )
     pretrain(small, tmp_path / "run")
     values = [row[3] for row in losses(tmp_path / "run") if row[0] == "train"]
-    # 3,000 characters, read 21 times: far below the ~3.3 nats of single letters, but not below zero.
-    assert 0 < sum(values[-10:]) / 10 < 1.8
+    # 1,500 characters, read 51 times: far below the ~3.3 nats of single letters.
+    assert 0 < sum(values[-10:]) / 10 < 1.5
     assert values[0] > 5
 
 
 def test_accumulation_does_not_change_the_gradient(build: Path, tmp_path: Path) -> None:
-    runs = [pretrain(recipe(build, micro_batch_sequences=size), tmp_path / str(size)).run for size in (8, 3, 1)]
-    whole, *parts = (losses(run) for run in runs)
+    runs = [pretrain(recipe(build, micro_batch_sequences=size), tmp_path / str(size)) for size in (8, 3, 1)]
+    whole, *parts = (losses(Path(summary.run)) for summary in runs)
     for rows in parts:
+        assert [row[:3] for row in rows] == [row[:3] for row in whole]
         for row, expected in zip(rows, whole, strict=True):
-            assert row[3:] == pytest.approx(expected[3:], rel=2e-4)
+            numbers = [number for number in row[3:] if number is not None]
+            assert numbers == pytest.approx([number for number in expected[3:] if number is not None], rel=2e-4)
 
 
 def test_bits_per_byte(build: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -19,7 +21,7 @@ def test_cosine_values() -> None:
     assert warmed[9] == 1.0
     assert warmed[59] == pytest.approx(0.5)  # half way from step 9 to step 109
     assert warmed[109] == pytest.approx(0.0)
-    assert all(later < earlier for earlier, later in zip(warmed[9:], warmed[10:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(warmed[9:]))
 
 
 def test_constant_decay_values() -> None:

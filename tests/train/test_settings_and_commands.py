@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from manifests.errors import UserError
+from model import GPTConfig
 from tests.train.builds import byte_tokenizer, recipe, write_recipe
 from tokenizer.shards import ShardSet
 from train import checkpoint, cli
 from train.generate import load_trained
 from train.pretrain import pretrain
-from train.settings import check_tables, load_run
+from train.settings import ModelSettings, check_tables, load_run
 
 
 @pytest.fixture(scope="module")
 def run(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pretrain(recipe(build), tmp_path_factory.mktemp("run")).run
+    return Path(pretrain(recipe(build), tmp_path_factory.mktemp("run")).run)
 
 
 @pytest.fixture
@@ -50,6 +53,11 @@ def test_wrong_tables_are_refused(tables: dict[str, object], message: str) -> No
         check_tables({"name": "x", "output": "build/x"} | tables, "recipe.toml")
 
 
+def test_every_field_of_a_model_can_be_set() -> None:
+    mine = set(ModelSettings.model_fields) - {"preset"}
+    assert mine == {field.name for field in dataclasses.fields(GPTConfig)} - {"vocab_size", "sequence_length"}
+
+
 def test_other_tables_are_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('name = "x"\noutput = "build/x"\n[[sources]]\nname = "a"\n[filter]\nrules = []\n')
@@ -67,20 +75,29 @@ def test_generates_the_same_text_for_the_same_seed(run: Path) -> None:
     assert trained.step == 12
     greedy = ["".join(trained.stream("def ", 20, temperature=0.0, seed=seed)) for seed in (1, 2)]
     assert greedy[0] == greedy[1]
+    with pytest.raises(UserError, match=r"cannot generate: top_p is 0"):
+        list(trained.stream("x", 1, top_p=0.0))
     assert "".join(load_trained(run / "checkpoints" / "step-00000008").stream("", 5))
 
 
 def test_characters_of_several_bytes_come_out_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = load_trained(run)
     wanted = byte_tokenizer().encode("naïve 日本 text").ids
-    monkeypatch.setattr("train.generate.generate_ids", lambda *_, **__: iter([*wanted, 256, 65]))
+    tokens = torch.tensor([*wanted, 256]).unsqueeze(1)
+    monkeypatch.setattr("train.generate.generate_stream", lambda *_, **__: iter(tokens))
     pieces = list(trained.stream("x", 50))
     assert "".join(pieces) == "naïve 日本 text"
     assert not any("\ufffd" in piece for piece in pieces)
 
 
 def test_generate_command(app: typer.Typer, run: Path) -> None:
-    arguments = ["generate", str(run), "--prompt", "import ", "--max-tokens", "12", "--num-samples", "2", "--top-k", "5"]
+    arguments = [
+        "generate",
+        str(run),
+        *["--max-tokens", "12", "--num-samples", "2", "--top-k", "5"],
+        "--prompt",
+        "import ",
+    ]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert result.output.count("import ") == 2

@@ -1,0 +1,332 @@
+"""A GPT: a decoder-only Transformer, in plain PyTorch.
+
+The letters at the end of a tensor's name are its dimensions, in order:
+
+    B  sequences in the batch     C  channels of the residual stream (width)
+    T  tokens read now            H  heads of the queries
+    S  tokens attended to         K  heads of the keys and values; each serves H / K query heads
+    V  vocabulary                 D  channels of one head, C / H
+    P  pairs of channels, D / 2   M  channels inside the MLP
+
+S is T, and with a cache also the tokens before. A block is pre-norm, as in GPT-2 (Radford et al., 2019):
+x + attention(norm(x)), then x + mlp(norm(x)).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from model.cache import KVCache
+from model.config import GPTConfig
+
+IGNORED_TARGET = -1
+"""Where a target is this, no loss is counted."""
+
+_ROTARY_BASE = 10_000.0  # of the wavelengths; Su et al., 2021
+_NORM_EPSILON = 1e-5  # GPT-2's
+_INIT_STD = 0.02  # GPT-2's
+
+
+def causal_mask(num_queries: int, num_keys: int, device: torch.device) -> torch.Tensor:
+    """(T, S) mask, true where a query may look; the last query sees every key, the one before it all but one."""
+    mask_TS = torch.ones(num_queries, num_keys, dtype=torch.bool, device=device)
+    return mask_TS.tril(num_keys - num_queries)
+
+
+def reference_attention(
+    q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, v_BKSD: torch.Tensor, dropout: float = 0.0
+) -> torch.Tensor:
+    """Causal attention written out, softmax(Q K^T / sqrt(D)) V (Vaswani et al., 2017); returns (B, H, T, D)."""
+    num_groups = q_BHTD.shape[1] // k_BKSD.shape[1]
+    k_BHSD = k_BKSD.repeat_interleave(num_groups, dim=1)
+    v_BHSD = v_BKSD.repeat_interleave(num_groups, dim=1)
+    scores_BHTS = q_BHTD @ k_BHSD.transpose(-2, -1) / math.sqrt(q_BHTD.shape[-1])
+    mask_TS = causal_mask(q_BHTD.shape[2], k_BKSD.shape[2], q_BHTD.device)
+    weights_BHTS = scores_BHTS.masked_fill(~mask_TS, -math.inf).softmax(dim=-1)
+    weights_BHTS = F.dropout(weights_BHTS, dropout, training=dropout > 0).to(v_BHSD.dtype)
+    return weights_BHTS @ v_BHSD
+
+
+def sdpa_attention(
+    q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, v_BKSD: torch.Tensor, dropout: float = 0.0
+) -> torch.Tensor:
+    """The same as `reference_attention` through PyTorch's fused kernels, which never store the scores."""
+    num_queries, num_keys = q_BHTD.shape[2], k_BKSD.shape[2]
+    # SDPA's own causal mask aligns the first query with the first key: right only where there are as many of both.
+    is_causal = num_queries == num_keys
+    mask_TS = None if is_causal or num_queries == 1 else causal_mask(num_queries, num_keys, q_BHTD.device)
+    return F.scaled_dot_product_attention(
+        q_BHTD,
+        k_BKSD,
+        v_BKSD,
+        attn_mask=mask_TS,
+        dropout_p=dropout,
+        is_causal=is_causal,
+        enable_gqa=q_BHTD.shape[1] != k_BKSD.shape[1],
+    )
+
+
+ATTENTION = {"reference": reference_attention, "sdpa": sdpa_attention}
+
+
+def rotary_angles(sequence_length: int, head_width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosine and sine, each (T, P), of what pair p turns by at position t: t / base^(p / P) radians."""
+    pairs_P = torch.arange(head_width // 2, dtype=torch.float64)
+    positions_T = torch.arange(sequence_length, dtype=torch.float64)
+    angles_TP = torch.outer(positions_T, _ROTARY_BASE ** (-pairs_P / len(pairs_P)))
+    return angles_TP.cos().float(), angles_TP.sin().float()
+
+
+def rotate(x_BHTD: torch.Tensor, cos_TP: torch.Tensor, sin_TP: torch.Tensor) -> torch.Tensor:
+    """Turn each pair (channel p, channel p + P) by its angle; computed in float32, returned as `x` came."""
+    first_BHTP, second_BHTP = x_BHTD.float().chunk(2, dim=-1)
+    turned = (first_BHTP * cos_TP - second_BHTP * sin_TP, first_BHTP * sin_TP + second_BHTP * cos_TP)
+    return torch.cat(turned, dim=-1).type_as(x_BHTD)
+
+
+class RMSNorm(nn.Module):
+    """x / sqrt(mean(x^2)) over the last dimension, without parameters (Zhang and Sennrich, 2019)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, (x.shape[-1],), eps=_NORM_EPSILON)
+
+
+def build_norm(config: GPTConfig) -> nn.Module:
+    """The norm that the configuration names, over the residual stream."""
+    if config.norm == "rmsnorm":
+        return RMSNorm()
+    return nn.LayerNorm(config.width, eps=_NORM_EPSILON, bias=config.bias)
+
+
+class Attention(nn.Module):
+    """Causal self-attention with several heads; keys and values may have fewer."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.head_width = config.head_width
+        self.attend = ATTENTION[config.attention]
+        self.dropout = config.dropout
+        self.qk_norm = RMSNorm() if config.qk_norm else nn.Identity()
+        kv_width = config.kv_heads * config.head_width
+        self.query = nn.Linear(config.width, config.width, bias=config.bias)
+        self.key = nn.Linear(config.width, kv_width, bias=config.bias)
+        self.value = nn.Linear(config.width, kv_width, bias=config.bias)
+        self.output = nn.Linear(config.width, config.width, bias=config.bias)
+
+    def forward(
+        self,
+        x_BTC: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor] | None,
+        cache: KVCache | None = None,
+    ) -> torch.Tensor:
+        q_BHTD = self._split_heads(self.query(x_BTC))
+        k_BKTD = self._split_heads(self.key(x_BTC))
+        v_BKTD = self._split_heads(self.value(x_BTC))
+        if rotary is not None:
+            q_BHTD, k_BKTD = rotate(q_BHTD, *rotary), rotate(k_BKTD, *rotary)
+        # A norm may give float32 under autocast, and attention wants one number format.
+        q_BHTD, k_BKTD = self.qk_norm(q_BHTD).type_as(v_BKTD), self.qk_norm(k_BKTD).type_as(v_BKTD)
+        k_BKSD, v_BKSD = (k_BKTD, v_BKTD) if cache is None else cache.append(self.layer, k_BKTD, v_BKTD)
+        out_BHTD = self.attend(q_BHTD, k_BKSD, v_BKSD, self.dropout if self.training else 0.0)
+        out_BTC: torch.Tensor = self.output(out_BHTD.transpose(1, 2).flatten(2))
+        return out_BTC
+
+    def _split_heads(self, x_BTC: torch.Tensor) -> torch.Tensor:
+        batch_size, num_tokens, width = x_BTC.shape
+        return x_BTC.view(batch_size, num_tokens, width // self.head_width, self.head_width).transpose(1, 2)
+
+
+class MLP(nn.Module):
+    """Two linear layers with a nonlinearity between them, for each token by itself."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.up = nn.Linear(config.width, config.mlp_width, bias=config.bias)
+        self.down = nn.Linear(config.mlp_width, config.width, bias=config.bias)
+
+    def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
+        h_BTM = self.up(x_BTC)
+        h_BTM = F.gelu(h_BTM, approximate="tanh") if self.activation == "gelu" else F.relu(h_BTM).square()
+        out_BTC: torch.Tensor = self.down(h_BTM)
+        return out_BTC
+
+
+class Block(nn.Module):
+    """One layer: attention between tokens, then the MLP within each, both added to the residual stream."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = build_norm(config)
+        self.attention = Attention(config, layer)
+        self.mlp_norm = build_norm(config)
+        self.mlp = MLP(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x_BTC: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor] | None,
+        cache: KVCache | None = None,
+    ) -> torch.Tensor:
+        x_BTC = x_BTC + self.dropout(self.attention(self.attention_norm(x_BTC), rotary, cache))
+        x_BTC = x_BTC + self.dropout(self.mlp(self.mlp_norm(x_BTC)))
+        return x_BTC
+
+
+class GPT(nn.Module):
+    """The language model: token ids in, logits of each next token out, or the loss."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        """Weights are drawn from PyTorch's global generator: `torch.manual_seed` before it decides them."""
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.vocab_size, config.width)
+        self.position_embedding: nn.Embedding | None = None
+        self.rotary_cos_TP: torch.Tensor
+        self.rotary_sin_TP: torch.Tensor
+        if config.positions == "learned":
+            self.position_embedding = nn.Embedding(config.sequence_length, config.width)
+        else:
+            # `init_weights` fills them. They follow from the configuration, so no checkpoint holds them.
+            shape = (config.sequence_length, config.head_width // 2)
+            self.register_buffer("rotary_cos_TP", torch.empty(shape), persistent=False)
+            self.register_buffer("rotary_sin_TP", torch.empty(shape), persistent=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList([Block(config, layer) for layer in range(config.num_layers)])
+        self.norm = build_norm(config)
+        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        if config.tied_head:
+            self.head.weight = self.token_embedding.weight
+        self.init_weights()
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        """GPT-2's: N(0, 0.02), biases 0, and projections into the residual stream smaller by sqrt(2 num_layers).
+
+        Their sum over all layers so keeps its size. With `zero_init` those projections are 0 instead.
+        """
+        residual_std = 0.0 if self.config.zero_init else _INIT_STD / math.sqrt(2 * self.config.num_layers)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear):
+                is_residual = name.endswith(("attention.output", "mlp.down"))
+                nn.init.normal_(module.weight, std=residual_std if is_residual else _INIT_STD)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=_INIT_STD)
+        if self.config.positions == "rotary":
+            cos_TP, sin_TP = rotary_angles(self.config.sequence_length, self.config.head_width)
+            self.rotary_cos_TP.copy_(cos_TP)
+            self.rotary_sin_TP.copy_(sin_TP)
+
+    def forward(
+        self,
+        tokens_BT: torch.Tensor,
+        targets_BT: torch.Tensor | None = None,
+        cache: KVCache | None = None,
+        reduction: str = "mean",
+    ) -> torch.Tensor:
+        """Logits (B, T, V) of the token after each; with `targets_BT`, the cross-entropy in nats, as float32.
+
+        Targets are the token ids that come next; -1 is not counted. `reduction` is "mean" over the targets that
+        count, "sum", or "none" for (B, T), 0 where nothing counts. With a cache, `tokens_BT` follow those in it and
+        are added to it. Raises `ValueError` for tokens that this model cannot read; ids are looked at on a CPU only,
+        since a GPU would have to be waited for.
+        """
+        x_BTC = self.hidden(tokens_BT, cache)
+        if targets_BT is None:
+            logits_BTV: torch.Tensor = self.head(x_BTC)
+            return logits_BTV
+        self._check_targets(tokens_BT, targets_BT)
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction is {reduction!r}; set it to 'mean', 'sum' or 'none'")
+        logits_BTV = self.head(x_BTC).float()
+        loss = F.cross_entropy(
+            logits_BTV.flatten(0, 1), targets_BT.flatten().long(), ignore_index=IGNORED_TARGET, reduction=reduction
+        )
+        return loss.view_as(targets_BT) if reduction == "none" else loss
+
+    def hidden(self, tokens_BT: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+        """The residual stream after the last norm, (B, T, C): what the head reads."""
+        start = 0 if cache is None else cache.length
+        self._check_tokens(tokens_BT, cache)
+        end = start + tokens_BT.shape[1]
+        x_BTC = self.token_embedding(tokens_BT)
+        rotary = None
+        if self.position_embedding is not None:
+            x_BTC = x_BTC + self.position_embedding(torch.arange(start, end, device=tokens_BT.device))
+        else:
+            rotary = (self.rotary_cos_TP[start:end], self.rotary_sin_TP[start:end])
+        x_BTC = self.dropout(x_BTC)
+        for block in self.blocks:
+            x_BTC = block(x_BTC, rotary, cache)
+        if cache is not None:
+            cache.advance(tokens_BT.shape[1])
+        normed_BTC: torch.Tensor = self.norm(x_BTC)
+        return normed_BTC
+
+    def num_parameters(self, include_embeddings: bool = True) -> int:
+        """Parameters, a tied head counted once.
+
+        Without embeddings: without the token and position tables and the head, the N of Kaplan et al., 2020.
+        """
+        total = sum(parameter.numel() for parameter in self.parameters())
+        if include_embeddings:
+            return total
+        tables = [self.token_embedding.weight, self.head.weight]
+        if self.position_embedding is not None:
+            tables.append(self.position_embedding.weight)
+        return total - sum({id(table): table.numel() for table in tables}.values())
+
+    def flops_per_token(self) -> int:
+        """FLOPs to train on one token, forward and backward, in sequences of `sequence_length`.
+
+        6 N + 12 L H D T, as Chowdhery et al., 2022 (PaLM), appendix B, count them for model FLOPs utilisation:
+        N are the weights of the matrix products, the head included and tables that are only looked up not; the
+        attention term takes no advantage of the causal mask.
+        """
+        config = self.config
+        num_weights = sum(module.weight.numel() for module in self.modules() if isinstance(module, nn.Linear))
+        attention = 12 * config.num_layers * config.num_heads * config.head_width * config.sequence_length
+        return 6 * num_weights + attention
+
+    def check_ids(self, ids: torch.Tensor, lowest: int = 0, what: str = "token id") -> None:
+        """Raise `ValueError` for ids that the vocabulary does not have. On a GPU this waits for the device."""
+        smallest, largest = (int(bound) for bound in torch.aminmax(ids))
+        if smallest < lowest or largest >= self.config.vocab_size:
+            wrong = smallest if smallest < lowest else largest
+            raise ValueError(
+                f"{what} {wrong} is beyond the vocabulary, 0 to {self.config.vocab_size - 1}; use the tokenizer that "
+                "the model was made for, or set vocab_size to its size"
+            )
+
+    def _check_tokens(self, tokens_BT: torch.Tensor, cache: KVCache | None) -> None:
+        if tokens_BT.dim() != 2 or tokens_BT.dtype not in (torch.int32, torch.int64) or 0 in tokens_BT.shape:
+            raise ValueError(
+                f"tokens are {tokens_BT.dtype} of shape {list(tokens_BT.shape)}; give int32 or int64 of shape (batch, "
+                "tokens), at least one token"
+            )
+        before = 0 if cache is None else cache.length
+        most = self.config.sequence_length if cache is None else cache.capacity
+        if before + tokens_BT.shape[1] > most:
+            cached = f" after {before} in the cache" if before else ""
+            limit = f"the cache's capacity is {most}" if cache is not None else f"sequence_length is {most}"
+            raise ValueError(f"{tokens_BT.shape[1]} tokens{cached} are too many: {limit}; give fewer tokens")
+        if cache is not None and cache.shape[0] != tokens_BT.shape[0]:
+            raise ValueError(f"the cache is for {cache.shape[0]} rows, not {tokens_BT.shape[0]}; make one of that size")
+        if tokens_BT.device.type == "cpu" and not torch.compiler.is_compiling():
+            self.check_ids(tokens_BT)
+
+    def _check_targets(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> None:
+        if targets_BT.shape != tokens_BT.shape:
+            raise ValueError(
+                f"targets have shape {list(targets_BT.shape)}, tokens {list(tokens_BT.shape)}; give one target a token"
+            )
+        if targets_BT.device.type == "cpu" and not torch.compiler.is_compiling():
+            self.check_ids(targets_BT, lowest=IGNORED_TARGET, what="target")

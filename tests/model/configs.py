@@ -1,0 +1,27 @@
+"""Small configurations that between them use everything a GPT can be made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from model import GPTConfig, preset
+
+SMALL: dict[str, Any] = {"num_layers": 2, "width": 32, "num_heads": 4}
+KINDS: dict[str, dict[str, Any]] = {
+    "gpt2": {"bias": True},
+    "rotary": {"positions": "rotary", "bias": False},
+    "modern": {
+        "positions": "rotary",
+        "norm": "rmsnorm",
+        "activation": "relu2",
+        "qk_norm": True,
+        "tied_head": False,
+        "bias": False,
+    },
+    "grouped": {"num_kv_heads": 2, "norm": "rmsnorm"},
+}
+
+
+def small(kind: str, vocab_size: int = 97, sequence_length: int = 24, **overrides: Any) -> GPTConfig:
+    """A configuration of one of `KINDS`."""
+    return preset("tiny", vocab_size, sequence_length, **(SMALL | KINDS[kind] | overrides))

@@ -1,0 +1,160 @@
+"""The whole pipeline on real pages, dumps and books: the four laws hold on what comes out."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from manifests.audit import audit_build
+from manifests.builds import Build
+from manifests.errors import UserError
+from manifests.report import write_report
+from manifests.trace import trace_document, trace_token
+from pipeline.build import plan_build, run_build
+from pipeline.executors import ExecutorSettings
+from pipeline.recipe import Recipe, load_recipe
+from tests.builds import differing
+from tests.recipes import write_real_recipe
+from tokenizer.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def recipe(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return load_recipe(write_real_recipe(tmp_path_factory.mktemp("real"), shared_data))
+
+
+@pytest.fixture(scope="module")
+def build(recipe: Recipe) -> Path:
+    run_build(recipe, executor=ExecutorSettings(workers=1))
+    return Path(recipe.output)
+
+
+def test_every_source_reaches_the_shards(build: Path) -> None:
+    counts = Build(str(build)).manifest("shards").counts.sources
+    assert set(counts) == {"pages", "cc", "enwiki", "itwiki", "books"}
+    assert all(source.documents_out > 0 for source in counts.values())
+    assert counts["pages"].documents_out > 100
+    assert counts["books"].documents_out == 2
+
+
+def test_deep_audit_passes(build: Path) -> None:
+    report = audit_build(str(build), deep=True)
+    assert report.problems == []
+    assert report.checked["raw records"] > 400
+    assert report.checked["documents decoded"] > 300
+
+
+def test_two_workers_give_the_same_bytes(recipe: Recipe, build: Path, tmp_path: Path) -> None:
+    other = load_recipe(recipe.folder / "real.toml", [f"output={tmp_path / 'two'}"])
+    run_build(other, executor=ExecutorSettings(workers=2))
+    assert differing(build, tmp_path / "two") == []
+
+
+def test_second_run_reuses_every_stage(recipe: Recipe, build: Path) -> None:
+    assert [plan.action for plan in plan_build(recipe)] == ["reuse"] * 6
+    assert run_build(recipe).rebuilt == []
+
+
+def test_a_threshold_rebuilds_from_the_filter_on(recipe: Recipe, build: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(build, copy)
+    changed = load_recipe(recipe.folder / "real.toml", [f"output={copy}", "filter.gopher_quality.min_words=200"])
+    plans = {plan.stage: plan for plan in plan_build(changed)}
+    assert [plan.action for plan in plans.values()] == ["reuse", "reuse", "build", "follow", "follow", "follow"]
+    assert any("gopher_quality.min_words: 50 -> 200" in reason for reason in plans["filter"].reasons)
+    report = run_build(changed)
+    assert report.reused == ["acquire", "extract"]
+    assert report.manifests["filter"].counts.dropped["gopher_too_few_words"] > 0
+    assert audit_build(str(copy)).problems == []
+    # And back again: the bytes of the first build.
+    run_build(load_recipe(recipe.folder / "real.toml", [f"output={copy}"]))
+    assert differing(build, copy) == []
+
+
+def test_random_tokens_lead_to_records_that_hold_their_page(build: Path) -> None:
+    opened = Build(str(build))
+    shards = ShardSet.open(str(build / "shards"))
+    choose = random.Random(0)
+    for _ in range(200):
+        shard, position = shards.locate(choose.randrange(shards.num_tokens))
+        trace = trace_token(opened, f"{shard.removesuffix('.bin')}:{position}")
+        record = trace.read_record()
+        assert record
+        if trace.format == "warc":
+            assert trace.provenance["url"].encode() in record
+        elif trace.format == "mediawiki":
+            page, revision = trace.id.split("/")[-2:]
+            assert f"<id>{page}</id>".encode() in record
+            assert f"<id>{revision}</id>".encode() in record
+
+
+def test_a_page_is_traced_from_its_url(build: Path) -> None:
+    opened = Build(str(build))
+    row = next(iter(opened.tables(opened.parts("dedup")[0]))).slice(0, 1).to_pylist()[0]
+    ((sighting, trace, places),) = trace_document(opened, "url", row["url"])
+    assert sighting.kept
+    assert sighting.stage == "dedup"
+    assert trace is not None
+    assert trace.text == row["text"]
+    assert len(places) == 1
+    with pytest.raises(UserError, match="was ever read"):
+        list(trace_document(opened, "url", "http://nowhere.example/"))
+
+
+def test_duplicates_name_what_is_kept(build: Path) -> None:
+    opened = Build(str(build))
+    kept = {row["id"] for part in opened.parts("dedup") for table in opened.tables(part, ["id"]) for row in table.to_pylist()}
+    drops = [row for part in opened.parts("dedup", dropped=True) for table in opened.tables(part) for row in table.to_pylist()]
+    assert drops
+    assert {row["reason"] for row in drops} <= {"exact_duplicate", "near_duplicate"}
+    assert all(row["duplicate_of"] in kept for row in drops)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_audit_names_a_file_with_one_flipped_byte(build: Path, tmp_path: Path, seed: int) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(build, copy)
+    choose = random.Random(seed)
+    files = sorted(path for path in copy.rglob("*") if path.is_file() and path.name != ".lock")
+    files = [path for path in files if path.relative_to(copy).parts[0] != "logs" and path.stat().st_size]
+    for path in choose.sample(files, 6):
+        data = bytearray(path.read_bytes())
+        place = choose.randrange(len(data))
+        data[place] ^= 1 << choose.randrange(8)
+        original = path.read_bytes()
+        path.write_bytes(data)
+        problems = "\n".join(audit_build(str(copy)).problems)
+        name = path.relative_to(copy).as_posix()
+        folder = f"{path.relative_to(copy).parts[0]}/tasks/"
+        assert name in problems or (name.startswith(folder) and folder in problems), (name, place, problems)
+        path.write_bytes(original)
+    assert audit_build(str(copy)).problems == []
+
+
+def test_report_is_one_file_with_the_funnel(build: Path) -> None:
+    page = Path(write_report(str(build))).read_text(encoding="utf-8")
+    assert "enwiki" in page
+    assert "near_duplicate" in page or "exact_duplicate" in page
+    assert "http-equiv" not in page
+    for outside in ('src="http', 'href="http', "url(http"):
+        assert outside not in page
+
+
+def test_a_build_folder_of_another_recipe_is_refused(recipe: Recipe, build: Path) -> None:
+    other = load_recipe(recipe.folder / "real.toml", ["name=other"])
+    with pytest.raises(UserError, match="holds the build of recipe 'real', not 'other'"):
+        run_build(other)
+
+
+def test_damage_stops_the_build_and_loses_nothing(recipe: Recipe, build: Path, tmp_path: Path) -> None:
+    overrides = [f"output={tmp_path / 'out'}", "extract.damaged=fail"]
+    with pytest.raises(UserError, match=r"clipped.*damaged=drop"):
+        run_build(load_recipe(recipe.folder / "real.toml", overrides))
+    counts = json.loads((tmp_path / "out/extract/manifest.json").read_text())["counts"]["sources"]["cc"]
+    expected = Build(str(build)).manifest("extract").counts.sources["cc"]
+    assert counts == expected.model_dump()
+    run_build(load_recipe(recipe.folder / "real.toml", [overrides[0]]), until="extract")
