@@ -18,7 +18,6 @@ from manifests.errors import UsageError, UserError
 from train.settings import check_tables, load_run
 
 
-
 def _train(recipe: Path, overrides: list[str]) -> Any:
     from train.pretrain import pretrain  # torch takes seconds to import; other commands need not wait
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from manifests.builds import DROPPED, SEAL, TASKS, Build, read_seal
 from manifests.errors import UserError
 from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files
@@ -230,5 +229,3 @@ def as_json(report: AuditReport) -> dict[str, Any]:
         "notes": report.notes,
         "checked": dict(sorted(report.checked.items())),
     }
-
-

@@ -69,7 +69,9 @@ class Build:
                     row: dict[str, Any] = parquet.read_row_group(group).slice(number, 1).to_pylist()[0]
                     return row
                 number -= num_rows
-        raise UserError(f"{self.url}/{path}: has no row {number}; it does not belong to these shards. Run groundup audit.")
+        raise UserError(
+            f"{self.url}/{path}: has no row {number}; it does not belong to these shards. Run groundup audit."
+        )
 
     def find(self, path: str, column: str, value: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """(row number, row) of each row of a Parquet file whose column has this value."""

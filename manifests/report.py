@@ -130,10 +130,10 @@ def _loss(build: Build) -> dict[str, Any] | None:
     span = max(high - low, 1e-9)
 
     def x(step: float) -> float:
-        return round(_LEFT + (_WIDTH - _LEFT - 10) * step / last_step, 1)
+        return float(round(_LEFT + (_WIDTH - _LEFT - 10) * step / last_step, 1))
 
     def y(loss: float) -> float:
-        return round(10 + (_HEIGHT - _BOTTOM - 20) * (high - loss) / span, 1)
+        return float(round(10 + (_HEIGHT - _BOTTOM - 20) * (high - loss) / span, 1))
 
     def line(curve: list[tuple[int, float]]) -> str:
         return " ".join(f"{x(step)},{y(loss)}" for step, loss in curve)

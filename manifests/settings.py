@@ -30,7 +30,9 @@ def load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such recipe. Give the path of a TOML file, or see recipes/ for ready ones.") from None
+        raise UserError(
+            f"{path}: no such recipe. Give the path of a TOML file, or see recipes/ for ready ones."
+        ) from None
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -45,7 +47,9 @@ def apply_override(data: dict[str, Any], assignment: str) -> None:
     """
     key_path, separator, raw = assignment.partition("=")
     if not separator or not key_path:
-        raise UserError(f"--set {assignment!r}: write it as key=value, for example --set filter.gopher_quality.min_words=30.")
+        raise UserError(
+            f"--set {assignment!r}: write it as key=value, for example --set filter.gopher_quality.min_words=30."
+        )
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:

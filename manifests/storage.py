@@ -187,6 +187,10 @@ def write_error(url: str, path: str, error: OSError) -> UserError:
     import errno
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"{url}/{path}: the disk is full. Free some space and run the same command again; finished tasks are kept.")
+        return UserError(
+            f"{url}/{path}: the disk is full. Free some space and run the same command again; finished tasks are kept."
+        )
     reason = error.strerror or str(error)
-    return UserError(f"{url}/{path}: cannot be written ({reason}). Check the recipe's output folder and its permissions.")
+    return UserError(
+        f"{url}/{path}: cannot be written ({reason}). Check the recipe's output folder and its permissions."
+    )

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from manifests.builds import Build
-from manifests.errors import UserError, UsageError
+from manifests.errors import UsageError, UserError
 from manifests.records import read_record
 
 _PROVENANCE = ("url", "source", "language", "date", "file", "offset", "length", "digest")
@@ -33,9 +33,7 @@ class Trace:
 
     def read_record(self) -> bytes:
         """The bytes at the document's address, decompressed: a WARC record, a wiki page's XML, a line, a file."""
-        return read_record(
-            self.location, self.format, self.provenance["offset"], self.provenance["length"], self.id
-        )
+        return read_record(self.location, self.format, self.provenance["offset"], self.provenance["length"], self.id)
 
 
 def trace_token(build: Build, address: str) -> Trace:
@@ -110,7 +108,9 @@ def find_document(build: Build, column: str, value: str) -> list[Sighting]:
     return list(found.values())
 
 
-def trace_document(build: Build, column: str, value: str) -> Iterator[tuple[Sighting, Trace | None, list[dict[str, Any]]]]:
+def trace_document(
+    build: Build, column: str, value: str
+) -> Iterator[tuple[Sighting, Trace | None, list[dict[str, Any]]]]:
     """For each document of this id or URL: where it was seen last, its trace, and its places in the shards.
 
     Raises `UserError` when the build never saw it.

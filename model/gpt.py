@@ -82,8 +82,8 @@ def rotary_angles(sequence_length: int, head_width: int) -> tuple[torch.Tensor, 
 
 
 def rotate(x_BHTD: torch.Tensor, cos_TP: torch.Tensor, sin_TP: torch.Tensor) -> torch.Tensor:
-    """Turn each pair (channel p, channel p + P) by its angle; computed in float32, returned as `x` came."""
-    first_BHTP, second_BHTP = x_BHTD.float().chunk(2, dim=-1)
+    """Turn each pair (channel p, channel p + P) by its angle; in float32 at least, returned as `x` came."""
+    first_BHTP, second_BHTP = x_BHTD.to(torch.promote_types(x_BHTD.dtype, torch.float32)).chunk(2, dim=-1)
     turned = (first_BHTP * cos_TP - second_BHTP * sin_TP, first_BHTP * sin_TP + second_BHTP * cos_TP)
     return torch.cat(turned, dim=-1).type_as(x_BHTD)
 

@@ -172,11 +172,11 @@ def _build_stage(stage: Stage, executor: ExecutorSettings, progress: Progress | 
     parts = stage.fingerprint_parts()
     runner = PhaseRunner(stage.build, stage.name, stage.task_parts(), executor, progress, stage.keeps_strangers)
     result = stage.run(runner)
-    outputs = [
-        entry for record in result.records for entry in record.outputs if not entry.path.startswith(f"{WORK}/")
-    ]
+    outputs = [entry for record in result.records for entry in record.outputs if not entry.path.startswith(f"{WORK}/")]
     unit = "files" if stage.name == "acquire" else "documents"
-    counts = Counts.sum([*(record.counts for record in result.records), *result.counts]).model_copy(update={"unit": unit})
+    counts = Counts.sum([*(record.counts for record in result.records), *result.counts]).model_copy(
+        update={"unit": unit}
+    )
     if not stage.keeps_strangers:
         _remove_strangers(stage, {entry.path for entry in outputs})
     manifest = Manifest(

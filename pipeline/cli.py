@@ -68,7 +68,11 @@ def print_plan(recipe: Recipe, plans: list[StagePlan], workers: int) -> None:
         console.print(f"  {plan.stage:<10} {_action(plan)}", markup=False)
         if plan.action != "reuse":
             needs = expected[plan.stage]
-            disk = "known once the listing is read" if needs.disk_bytes is None else f"about {format_bytes(needs.disk_bytes)}"
+            disk = (
+                "known once the listing is read"
+                if needs.disk_bytes is None
+                else f"about {format_bytes(needs.disk_bytes)}"
+            )
             memory = format_bytes(needs.memory_bytes)
             console.print(f"  {'':<10} memory about {memory}, disk {disk}", markup=False)
 

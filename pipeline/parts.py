@@ -80,9 +80,7 @@ class PartWriter(PipelineStep):
         self._dropped = _RowWriter(self._files[1], DROP_SCHEMA)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: TracebackType | None) -> None:
         if error is not None:
             self._stack.__exit__(kind, error, traceback)
             return

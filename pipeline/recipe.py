@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
 from manifests.errors import UserError
 from manifests.settings import Settings, apply_override, load_toml, validate
-from pipeline.executors import ClusterSettings
 from pipeline.dedup.settings import DedupSettings
+from pipeline.executors import ClusterSettings
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.sources.settings import Source
@@ -24,17 +24,19 @@ class TokenizerSettings(Settings):
     """How the vocabulary is made, or where a ready one is."""
 
     path: str | None = None  # a tokenizer.json that exists, relative to the recipe; then nothing below applies
-    vocab_size: int = Field(32_768, ge=257)  # tokens, the 256 bytes and the special token included
-    sample_bytes: int = Field(1_000_000_000, gt=0)  # UTF-8 bytes of text that the merges are learned from, at most
-    pretokenizer: str = Field("gpt4", pattern="^(gpt2|gpt4)$")  # the regular expression that cuts text into words
-    min_frequency: int = Field(2, ge=1)  # pairs seen less often are never merged
+    vocab_size: int = Field(default=32_768, ge=257)  # tokens, the 256 bytes and the special token included
+    sample_bytes: int = Field(
+        default=1_000_000_000, gt=0
+    )  # UTF-8 bytes of text that the merges are learned from, at most
+    pretokenizer: Literal["gpt2", "gpt4"] = "gpt4"  # the regular expression that cuts text into words
+    min_frequency: int = Field(default=2, ge=1)  # pairs seen less often are never merged
 
 
 class ShardSettings(Settings):
     """How documents become token shards."""
 
-    tokens_per_shard: int = Field(100_000_000, gt=0)
-    validation_fraction: float = Field(0.005, ge=0.0, lt=1.0)  # of documents, chosen by a hash of their id
+    tokens_per_shard: int = Field(default=100_000_000, gt=0)
+    validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)  # of documents, chosen by a hash of their id
 
 
 class Recipe(Settings):

@@ -148,9 +148,7 @@ class PhaseRunner:
         prefix = f"{TASKS}/{phase.name}/"
         for path in self.folder.list(prefix.rstrip("/")):
             name = path.removeprefix(prefix).removesuffix(".json").removesuffix(".error")
-            if path.endswith(".error.json"):
-                self.folder.delete(path)
-            elif name not in names and not self._keep_strangers:
+            if path.endswith(".error.json") or (name not in names and not self._keep_strangers):
                 self.folder.delete(path)
 
     def _execute(self, phase: Phase, pending: list[tuple[Task, str]], total: int) -> None:

@@ -133,10 +133,13 @@ class TaskOutput:
 
     def read_array(self, path: str) -> np.ndarray:
         """Read an array that an earlier phase published; memory-mapped on a local disk."""
+        array: np.ndarray
         if self.folder.is_local:
-            return np.load(self.folder.full(path), mmap_mode="r", allow_pickle=False)
-        with self.folder.open(path) as file:
-            return np.load(file, allow_pickle=False)
+            array = np.load(self.folder.full(path), mmap_mode="r", allow_pickle=False)
+        else:
+            with self.folder.open(path) as file:
+                array = np.load(file, allow_pickle=False)
+        return array
 
     def publish_record(self, task: Task, phase: str, fingerprint: str, run: dict[str, Any]) -> TaskRecord:
         """Write the task's record: from here on the task is complete.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def build_digests(folder: Path) -> dict[str, str]:
-    """Path -> digest of every file of a build. Of JSON, the part `run` does not count; logs and the lock are left out."""
+    """Path -> digest of every file of a build, without the part `run` of JSON, logs and the lock."""
     digests = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from manifests.audit import audit_build, problem_lines
+from manifests.builds import Build
 from manifests.errors import UserError
 from manifests.report import write_report
 from manifests.trace import trace_token
-from manifests.builds import Build
 from pipeline.cli import build as run_recipe
 from pipeline.executors import ExecutorSettings
 from pipeline.quickstart.mirror import build_mirror
@@ -91,10 +91,16 @@ def run_quickstart(output: str, workers: int, overrides: list[str], train: Train
     for name, value in (
         ("corpus", f"{output}/dedup (documents), {output}/shards (tokens)"),
         ("model", f"{summary.run} ({summary.num_steps} steps)"),
-        ("validation", f"loss {first['validation_loss']:.3f} -> {last['validation_loss']:.3f}, "
-                       f"{last['bits_per_byte']:.3f} bits per byte"),
-        ("audit", f"passed: {audit.checked['files']} files, {audit.checked['documents']:,} documents, "
-                  f"{audit.checked['tokens']:,} tokens looked at"),
+        (
+            "validation",
+            f"loss {first['validation_loss']:.3f} -> {last['validation_loss']:.3f}, "
+            f"{last['bits_per_byte']:.3f} bits per byte",
+        ),
+        (
+            "audit",
+            f"passed: {audit.checked['files']} files, {audit.checked['documents']:,} documents, "
+            f"{audit.checked['tokens']:,} tokens looked at",
+        ),
         ("report", report),
         ("a token", f"shard-00000:1000 comes from {trace.provenance['url']}"),
     ):

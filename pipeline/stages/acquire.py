@@ -116,7 +116,9 @@ class AcquireStage(Stage):
         return [entry for files in self._local_files.values() for _, entry, _ in files]
 
     def run(self, runner: PhaseRunner) -> StageResult:
-        remote = {source.name: source for source in self.recipe.sources if isinstance(source, MirrorSettings)}
+        remote: dict[str, MirrorSettings] = {
+            source.name: source for source in self.recipe.sources if isinstance(source, MirrorSettings)
+        }
         settings = {source["name"]: source for source in self.settings()["sources"]}
         listed = runner.run(List(remote), [Task(name=name, settings=settings[name]) for name in remote])
         tasks = [
@@ -164,5 +166,3 @@ def _raw_file(key: str, format: str, entry: FileEntry, path: str | None) -> dict
 
 def _count_local(source: str, number: int) -> Counts:
     return Counts(unit="files", sources={source: SourceCounts(documents_in=number, documents_out=number)})
-
-

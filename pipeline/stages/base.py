@@ -95,7 +95,7 @@ class Stage(ABC):
         """What the manifest should note that is not reproducible."""
         return {}
 
-    def check(self, manifest: Manifest) -> None:
+    def check(self, manifest: Manifest) -> None:  # noqa: B027 - most stages have nothing to check
         """Look at the finished stage; raises `UserError` where the build should stop here."""
 
 

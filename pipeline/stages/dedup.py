@@ -156,7 +156,7 @@ class _Signatures:
         self._arrays: dict[int, np.ndarray] = {}
 
     def _read(self, index: int) -> np.ndarray:
-        ordinal, row = (int(number) for number in part_and_row(np.int64(index)))
+        ordinal, row = (int(numbers[0]) for numbers in part_and_row(np.array([index])))
         if ordinal not in self._arrays:
             path = _key_path(part_name(self._parts[ordinal]), "signatures")
             self._arrays[ordinal] = self._output.read_array(path)

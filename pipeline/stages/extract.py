@@ -7,16 +7,15 @@ from typing import Any
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest
+from manifests.storage import Folder
 from pipeline.extractors import extractor_for, reader_for
 from pipeline.extractors.raw import RawFile
 from pipeline.extractors.settings import ExtractSettings
-from manifests.storage import Folder
 from pipeline.parts import PartWriter
 from pipeline.recipe import Recipe
 from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult
 from pipeline.tasks import Phase, Task, TaskOutput
-
 
 OPERATIONAL = {"damaged"}  # decides whether a build stops, not what is extracted
 
@@ -39,13 +38,8 @@ class Extract(Phase):
         reader = reader_for(file)
         extractor = extractor_for(file.format, self._settings)
         with PartWriter(output, f"part-{task.name}") as writer:
-            steps = [reader, *([extractor] if extractor else []), writer]
-            documents = None
-            for step in steps:
-                if step is not writer:
-                    step.drops = writer
-                documents = step.run(documents)
-            deque(documents or (), maxlen=0)
+            reader.drops = extractor.drops = writer
+            deque(writer.run(extractor.run(reader.run())), maxlen=0)
         output.counts.read(file.source, reader.num_candidates)
         for kind, number in reader.num_other_records.items():
             output.counts.other_records(file.source, kind, number)
@@ -95,7 +89,7 @@ class ExtractStage(Stage):
             more = f" (and {len(damaged) - 1} more places)" if len(damaged) > 1 else ""
             raise UserError(
                 f"extract: {damaged[0]}{more}. What could be read is kept and the rest is counted as dropped; "
-                'replace the file, or go on without that part with --set extract.damaged=drop.'
+                "replace the file, or go on without that part with --set extract.damaged=drop."
             )
 
 

@@ -15,7 +15,6 @@ from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_source, part_tasks
 from pipeline.tasks import Phase, Task, TaskOutput
 
-
 _EDITED = "edited_"  # what RuleFilter calls its counts of removed lines
 
 

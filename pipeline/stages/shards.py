@@ -229,7 +229,7 @@ class ShardsStage(Stage):
         if not any(record.facts[TRAIN] for record in encoded):
             raise UserError(
                 f"shards: no document is left of {self.recipe.name!r}. "
-                f"See where they went: groundup report {self.build.url}"
+                f"See why: groundup drops {self.build.url}"
             )
         facts = self.upstream("tokenizer").facts
         write = Write(facts["vocab_size"], facts["end_of_text_id"])

@@ -110,7 +110,7 @@ class TokenizerStage(Stage):
         else:
             if not any(entry.documents for entry in inputs):
                 raise UserError(
-                    f"tokenizer: no document is left to learn from. See where they went: groundup report {self.build.url}"
+                    f"tokenizer: no document is left to learn from. See why: groundup drops {self.build.url}"
                 )
             phase = TrainTokenizer(self.recipe.tokenizer, self.recipe.seed)
             num_text_bytes = self.upstream("dedup").facts["num_text_bytes"]

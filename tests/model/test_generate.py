@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,22 +14,28 @@ from tests.model.configs import KINDS, small
 from tests.model.test_gpt import build, random_ids
 
 
+def talkative(kind: str, **overrides: Any) -> GPT:
+    """A model with much to say: a tied head of random weights would repeat the last token for ever."""
+    return build(small(kind, **{"tied_head": False, **overrides}), spread=0.5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("num_prompt", [1, 5, 24, 40])
 def test_greedy_with_and_without_cache_write_the_same(kind: str, num_prompt: int) -> None:
     """Past the sequence length of 24 too, with both kinds of positions."""
-    model = build(small(kind))
+    model = talkative(kind)
     prompt = random_ids(model.config, 2, num_prompt)
     cached = generate(model, prompt, 60, temperature=0)
     assert torch.equal(cached, generate(model, prompt, 60, temperature=0, use_cache=False))
     assert cached.shape == (2, num_prompt + 60)
     assert torch.equal(cached[:, :num_prompt], prompt)
-    assert len(cached[:, num_prompt:].unique()) > 5  # no row that says one thing for ever, where all would agree
+    # Rows that say one thing for ever would agree whatever the model saw.
+    assert len(cached[:, num_prompt:].unique()) > 8
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "rotary"])
 def test_each_greedy_token_is_the_likeliest_after_its_window(kind: str) -> None:
-    model = build(small(kind))
+    model = talkative(kind)
     tokens = generate(model, random_ids(model.config, 1, 4), 70, temperature=0)
     for end in range(4, 74):
         window = tokens[:, window_start(end, 24) : end]
@@ -56,7 +63,7 @@ def test_a_context_of_one_token_still_writes() -> None:
 
 
 def test_a_seed_decides_the_draws_and_the_global_generator_is_left_alone() -> None:
-    model = build(small("modern"))
+    model = talkative("modern")
     prompt = random_ids(model.config, 2, 4)
     state = torch.random.get_rng_state()
     one, same, other = (generate(model, prompt, 30, 1.0, None, None, seed) for seed in (5, 5, 6))
@@ -78,7 +85,7 @@ def test_draws_follow_the_probabilities_of_the_model() -> None:
 
 
 def test_top_k_of_one_and_a_small_top_p_are_greedy() -> None:
-    model = build(small("rotary"))
+    model = talkative("rotary")
     prompt = random_ids(model.config, 2, 4)
     greedy = generate(model, prompt, 20, temperature=0)
     assert torch.equal(generate(model, prompt, 20, 1.5, top_k=1), greedy)
@@ -158,7 +165,7 @@ def test_writing_nothing_gives_the_prompt_back() -> None:
         ({"prompt_BT": torch.zeros(1, 0, dtype=torch.long)}, "at least one token"),
     ],
 )
-def test_mistakes_are_refused_at_the_call(arguments: dict, message: str) -> None:
+def test_mistakes_are_refused_at_the_call(arguments: dict[str, Any], message: str) -> None:
     model = GPT(small("gpt2"))
     with pytest.raises(ValueError, match=message):
         generate_stream(model, **{"prompt_BT": torch.tensor([[1]]), "max_new_tokens": 3, **arguments})

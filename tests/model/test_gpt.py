@@ -20,8 +20,8 @@ def build(config: GPTConfig, seed: int = 0, spread: float | None = 0.2) -> GPT:
     model = GPT(config).eval()
     if spread is not None:
         with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.normal_(std=spread)
+            for name, parameter in model.named_parameters():
+                parameter.normal_(1.0 if name.endswith("norm.weight") else 0.0, spread)
     return model
 
 
@@ -39,12 +39,13 @@ def test_reference_and_sdpa_agree_in_logits_and_every_gradient(kind: str) -> Non
         model(tokens[:, :-1], tokens[:, 1:]).backward()
         gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
         assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients.values())
-        results.append((model(tokens), gradients))  # type: ignore[arg-type]
+        results.append((model(tokens).detach(), gradients))  # type: ignore[arg-type]
     (logits, gradients), (other_logits, other_gradients) = results
     torch.testing.assert_close(logits, other_logits, rtol=1e-5, atol=1e-5)
+    # A bias of the keys moves every score of a query alike, so that its gradient is 0 but for rounding.
+    scale = max(gradient.abs().max().item() for gradient in gradients.values())
     for name, gradient in gradients.items():
-        scale = gradient.abs().max().item()
-        torch.testing.assert_close(gradient, other_gradients[name], rtol=1e-4, atol=1e-5 * scale, msg=name)
+        torch.testing.assert_close(gradient, other_gradients[name], rtol=1e-5, atol=1e-6 * scale, msg=name)
 
 
 @pytest.mark.parametrize(("num_queries", "num_keys"), [(7, 7), (1, 7), (3, 7), (1, 1)])
@@ -258,10 +259,12 @@ def test_a_model_made_without_memory_gets_its_weights_later() -> None:
     with torch.device("meta"):
         model = GPT(config)
     model.to_empty(device="cpu")
-    torch.manual_seed(0)
-    model.init_weights()
+    usual = GPT(config)
+    for each in (model, usual):
+        torch.manual_seed(0)
+        each.init_weights()
     tokens = random_ids(config)
-    torch.testing.assert_close(model.eval()(tokens), build(config, 0, spread=None)(tokens))
+    assert torch.equal(model(tokens), usual(tokens))
 
 
 def test_dropout_acts_in_training_only() -> None:
@@ -311,17 +314,17 @@ def test_a_cache_is_not_overfilled() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_learns_a_page_of_real_text(kind: str, shared_data: Path) -> None:
-    text = (shared_data / "books" / "the-verdict.txt").read_bytes()[:1025]
+    text = (shared_data / "books" / "the-verdict.txt").read_bytes()[:513]
     ids = torch.tensor(list(text))
     config = small(kind, vocab_size=256, sequence_length=64, width=64)
     tokens, targets = ids[:-1].view(-1, 64), ids[1:].view(-1, 64)
-    assert losses(config, tokens, targets)[-1] < 0.3 * losses(config, tokens, targets, num_steps=1)[0]
+    assert losses(config, tokens, targets)[-1] < 0.1 * losses(config, tokens, targets, num_steps=1)[0]
 
 
 def losses(config: GPTConfig, tokens: torch.Tensor, targets: torch.Tensor, num_steps: int = 120) -> list[float]:
     torch.manual_seed(0)
     model = GPT(config)
-    optimizer: Any = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    optimizer: Any = torch.optim.AdamW(model.parameters(), lr=2e-3)
     found = []
     for _ in range(num_steps):
         loss = model(tokens, targets)

@@ -107,8 +107,18 @@ def test_a_page_is_traced_from_its_url(build: Path) -> None:
 
 def test_duplicates_name_what_is_kept(build: Path) -> None:
     opened = Build(str(build))
-    kept = {row["id"] for part in opened.parts("dedup") for table in opened.tables(part, ["id"]) for row in table.to_pylist()}
-    drops = [row for part in opened.parts("dedup", dropped=True) for table in opened.tables(part) for row in table.to_pylist()]
+    kept = {
+        row["id"]
+        for part in opened.parts("dedup")
+        for table in opened.tables(part, ["id"])
+        for row in table.to_pylist()
+    }
+    drops = [
+        row
+        for part in opened.parts("dedup", dropped=True)
+        for table in opened.tables(part)
+        for row in table.to_pylist()
+    ]
     assert drops
     assert {row["reason"] for row in drops} <= {"exact_duplicate", "near_duplicate"}
     assert all(row["duplicate_of"] in kept for row in drops)

@@ -145,21 +145,21 @@ def test_divergence_stops_with_a_clear_error(build: Path, tmp_path: Path) -> Non
 
 
 def test_learns_real_text_by_heart(tmp_path: Path, shared_data: Path) -> None:
-    text = (shared_data / "books" / "tinyshakespeare.txt").read_text()[:3000]
-    build = write_build(tmp_path / "build", [text[:1500], text[1500:]], num_shards=1, num_validation=1)
+    text = (shared_data / "books" / "tinyshakespeare.txt").read_text()[:2000]
+    build = write_build(tmp_path / "build", [text[:1000], text[1000:]], num_shards=1, num_validation=1)
     small = recipe(
         build,
         {"width": 64, "positions": "rotary", "norm": "rmsnorm", "activation": "relu2", "qk_norm": True},
         max_tokens=256 * 300,
-        learning_rate=1e-2,
+        learning_rate=3e-3,
         weight_decay=0.0,
         sample_tokens=0,
         validate_every_steps=0,
     )
     pretrain(small, tmp_path / "run")
     values = [row[3] for row in losses(tmp_path / "run") if row[0] == "train"]
-    # 1,500 characters, read 51 times: far below the ~3.3 nats of single letters.
-    assert 0 < sum(values[-10:]) / 10 < 1.5
+    # 1,000 characters, read 76 times: far below the ~3.3 nats of single letters.
+    assert 0 < sum(values[-10:]) / 10 < 1.0
     assert values[0] > 5
 
 
