@@ -156,7 +156,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     # To try things out, in seconds on any machine.
     "tiny": _gpt2(4, 4, 128) | {"sequence_length": 128, "bias": False},
     # Learns something of a few MB of text within minutes on two CPU cores.
-    "small-cpu": _modern(4, 3, 192) | {"sequence_length": 256, "tied_head": True},
+    # Tied, as its vocabulary would outweigh it; so small, it learned a little slower from projections of zero (loss
+    # higher by 0.02 to 0.04 after 120 to 150 steps on Shakespeare's characters, with three seeds).
+    "small-cpu": _modern(4, 3, 192) | {"sequence_length": 256, "tied_head": True, "zero_init": False},
     # Named by their parameters with GPT-2's vocabulary of 50,257; those of GPT-2 have exactly its shape.
     "gpt2-30m": _gpt2(6, 6, 384),
     "gpt2-124m": _gpt2(12, 12, 768),

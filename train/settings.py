@@ -77,7 +77,7 @@ class TrainSettings(Settings):
     gradient_clip: float = Field(default=1.0, ge=0)
     """Largest norm of the whole gradient; 0 does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """"bfloat16" is autocast. "auto": bfloat16 on a GPU that has it, float32 elsewhere."""
+    """"bfloat16" is autocast. "auto": bfloat16 where the GPU or CPU multiplies in it, else float32."""
     compile: bool = False
     """Compile the model with `torch.compile`."""
 

@@ -24,6 +24,7 @@ SMALL_TRAIN: dict[str, Any] = {
     "batch_tokens": 256,
     "max_tokens": 256 * 12,
     "learning_rate": 3e-3,
+    "precision": "float32",
     "validate_every_steps": 5,
     "validation_tokens": 1000,
     "checkpoint_every_steps": 4,

@@ -63,6 +63,15 @@ def test_going_on_gives_the_same_losses_to_the_last_digit(build: Path, undisturb
     assert (tmp_path / "samples.txt").read_text() == (undisturbed / "samples.txt").read_text()
 
 
+def test_going_on_is_exact_in_bfloat16_too(build: Path, tmp_path: Path) -> None:
+    asked = recipe(build, precision="bfloat16", max_tokens=256 * 4)
+    pretrain(asked, tmp_path / "whole")
+    pretrain(asked, tmp_path / "parts", until_step=2)
+    pretrain(asked, tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert weights(tmp_path / "parts", 4) == weights(tmp_path / "whole", 4)
+
+
 def test_going_on_from_an_older_checkpoint_writes_no_doubles(build: Path, undisturbed: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
