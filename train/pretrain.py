@@ -134,9 +134,9 @@ class _Pretraining:
             )
         warmup_tokens = settings.warmup_tokens
         if warmup_tokens is None:
-            warmup_steps = round(settings.warmup_fraction * num_steps)
+            warmup_steps = math.ceil(settings.warmup_fraction * num_steps)
         else:
-            warmup_steps = round(warmup_tokens / batch_tokens)
+            warmup_steps = math.ceil(warmup_tokens / batch_tokens)
         return _Plan(num_steps, min(warmup_steps, num_steps), batch_tokens)
 
     def _make_config(self) -> dict[str, Any]:

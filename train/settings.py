@@ -64,8 +64,8 @@ class TrainSettings(Settings):
     """At the peak of the schedule."""
     min_learning_rate_fraction: float = Field(default=0.1, ge=0, le=1)
     """What the last step has, as a fraction of the peak."""
-    warmup_fraction: float = Field(default=0.02, ge=0, lt=1)
-    """Fraction of all steps that the learning rate rises."""
+    warmup_fraction: float = Field(default=0.05, ge=0, lt=1)
+    """Fraction of all steps that the learning rate rises, rounded up to whole steps."""
     warmup_tokens: int | None = Field(default=None, ge=0)
     """The same in tokens; goes before `warmup_fraction`."""
     schedule: Literal["cosine", "constant_decay"] = "cosine"
