@@ -47,7 +47,15 @@ class _Quiet:
 
 
 class _LocalExecutor(_Quiet, LocalPipelineExecutor):
-    pass
+    """Worker processes; with one worker the tasks run here, one after the other, with no process beside this one."""
+
+    def run(self) -> None:
+        if self.workers > 1:
+            super().run()
+            return
+        self.save_executor_as_json()
+        for rank in range(self.world_size):
+            self._run_for_rank(rank)
 
 
 class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):

@@ -151,6 +151,12 @@ class BulkEncoder:
         raise TypeError("a BulkEncoder does not travel between processes; send tokenizer.json and make one there.")
 
 
+@functools.lru_cache(maxsize=2)
+def bulk_encoder(tokenizer_json: bytes) -> BulkEncoder:
+    """A `BulkEncoder` with one thread; a process that encodes many parts loads its tokenizer once."""
+    return BulkEncoder(tokenizer_json)
+
+
 def gigatoken_version() -> str:
     import importlib.metadata
 

@@ -20,12 +20,12 @@ from pipeline.parts import read_rows
 from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks
 from pipeline.tasks import WORK, Phase, Task, TaskOutput
-from tokenizer.encode import BulkEncoder
+from tokenizer.encode import bulk_encoder
 from tokenizer.shards import WrittenShard, shard_dtype, shard_facts, write_shard
 
 TRAIN, VALIDATION = "train", "validation"
 _BATCH_DOCUMENTS = 512
-_CHECKED_DOCUMENTS = 64  # of each part, compared with `tokenizers`
+_CHECKED_CHARACTERS = 100_000  # of each part, compared with `tokenizers`
 _ROWS_PER_GROUP = 65_536
 _HASH_RANGE = 1 << 64
 
@@ -80,7 +80,7 @@ class Encode(Phase):
 
     def process(self, task: Task, output: TaskOutput) -> None:
         part, tokenizer = task.inputs
-        encoder = BulkEncoder(output.build.read_bytes(tokenizer.path))
+        encoder = bulk_encoder(output.build.read_bytes(tokenizer.path))
         dtype = shard_dtype(encoder.vocab_size)
         ids: list[np.ndarray] = []
         rows: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ class Encode(Phase):
         for batch in _batches(read_rows(output.build, part.path, ["id", "source", "url", "text"])):
             texts = [row["text"] for row in batch]
             if not checked:
-                encoder.check_equal(texts[:_CHECKED_DOCUMENTS])
+                encoder.check_equal(_first_texts(texts))
                 checked = True
             flat, offsets = encoder.encode_batch(texts)
             ids.append(flat.astype(dtype))
@@ -131,6 +131,18 @@ class Encode(Phase):
                 "row": row["row"],
                 "copy": copy,
             }
+
+
+def _first_texts(texts: list[str]) -> list[str]:
+    """The texts that are compared: whole ones up to the limit, the first at least in part."""
+    chosen: list[str] = []
+    left = _CHECKED_CHARACTERS
+    for text in texts:
+        if left <= 0:
+            break
+        chosen.append(text[:left])
+        left -= len(text)
+    return chosen
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -17,7 +17,7 @@ from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts
 from pipeline.tasks import Phase, Task, TaskOutput
 from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
-from tokenizer.encode import BulkEncoder
+from tokenizer.encode import bulk_encoder
 
 TOKENIZER = "tokenizer.json"
 _HASH_RANGE = 1 << 64
@@ -77,7 +77,7 @@ class TakeTokenizer(Phase):
 
 def _publish(data: bytes, output: TaskOutput) -> None:
     """Publish a `tokenizer.json` that the shards stage can encode with, and what is to be known of it."""
-    encoder = BulkEncoder(data)
+    encoder = bulk_encoder(data)
     with output.publish(TOKENIZER) as file:
         file.write(data)
     output.facts |= {"vocab_size": encoder.vocab_size, "end_of_text_id": encoder.end_of_text_id}
