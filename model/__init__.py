@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from model.config import PRESETS, GPTConfig, preset
 
+# Here and not below: importing the module of that name later would put it in the function's place.
+from model.generate import generate
+
 if TYPE_CHECKING:
-    from model.generate import generate
     from model.gpt import GPT
 
 __all__ = ["GPT", "PRESETS", "GPTConfig", "generate", "preset"]
@@ -19,8 +21,4 @@ def __getattr__(name: str) -> Any:
         from model.gpt import GPT
 
         return GPT
-    if name == "generate":
-        from model.generate import generate
-
-        return generate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -240,8 +240,7 @@ class ShardsStage(Stage):
         encoded = runner.run(encode, tasks)
         if not any(record.facts[TRAIN] for record in encoded):
             raise UserError(
-                f"shards: no document is left of {self.recipe.name!r}. "
-                f"See why: groundup drops {self.build.url}"
+                f"shards: no document is left of {self.recipe.name!r}. See why: groundup drops {self.build.url}"
             )
         facts = self.upstream("tokenizer").facts
         write = Write(facts["vocab_size"], facts["end_of_text_id"])

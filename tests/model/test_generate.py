@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from model import GPT, generate
-from model.generate import filter_top_k, filter_top_p, generate_stream, window_start
+from model.generate import generate_stream
+from model.sampling import filter_top_k, filter_top_p, window_start
 from tests.model.configs import KINDS, small
 from tests.model.test_gpt import build, random_ids
 
@@ -52,6 +53,10 @@ def test_the_window_fits_and_never_goes_back(sequence_length: int) -> None:
         seen = length - start
         assert seen <= sequence_length
         assert seen == length or seen > sequence_length - max(1, sequence_length // 4)
+
+
+def test_the_window_moves_by_a_quarter() -> None:
+    assert [window_start(length, 24) for length in (24, 25, 30, 31, 36, 37)] == [0, 6, 6, 12, 12, 18]
 
 
 def test_a_context_of_one_token_still_writes() -> None:

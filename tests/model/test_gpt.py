@@ -234,6 +234,15 @@ def test_bfloat16_autocast_is_near_float32_and_the_loss_stays_float32(kind: str)
     torch.testing.assert_close(last, whole, rtol=0.05, atol=0.05)
 
 
+def test_the_loss_of_a_bfloat16_model_is_computed_in_float32() -> None:
+    model = build(small("gpt2"), spread=0.1).bfloat16()
+    tokens = random_ids(model.config)
+    loss = model(tokens, tokens)
+    assert loss.dtype == torch.float32
+    expected = torch.nn.functional.cross_entropy(model(tokens).double().flatten(0, 1), tokens.flatten())
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "modern"])
 def test_compiled_blocks_give_the_same_gradients(kind: str) -> None:
     model, compiled = build(small(kind)), build(small(kind))

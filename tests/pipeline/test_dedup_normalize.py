@@ -101,3 +101,8 @@ def test_long_text_in_pieces_gives_the_same_words(monkeypatch: pytest.MonkeyPatc
 
 def test_very_long_word() -> None:
     assert len(set(word_hashes("a" * 10_000 + " " + "a" * 10_001 + " " + "a" * 10_000).tolist())) == 2
+
+
+def test_characters_left_out_of_folding_fold_to_themselves() -> None:
+    for first, last in normalize._UNCHANGED:
+        assert all(normalize._fold(code) == code for code in range(first, last))

@@ -319,7 +319,6 @@ def test_memory_of_words_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> N
     """A table that forgets all the time gives what a fresh one gives."""
     monkeypatch.setattr("pipeline.filters.words._CHARACTERS_REMEMBERED", 2_000)
     small = WordTable()
-    monkeypatch.setattr("pipeline.filters.words._START_ROWS", 4)
     for text in [*SENTENCES, PROSE, "new words " + PROSE, PROSE * 30, *SENTENCES]:
         lines = text.splitlines()
         forgetful, fresh, shared = (
