@@ -5,15 +5,17 @@ It trusts nothing that the pipeline says of itself: counts come from the Parquet
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.builds import DROPPED, SEAL, TASKS, Build, read_seal
+from manifests.builds import DROPPED, RUN, SEAL, TASKS, Build, read_seal
 from manifests.errors import UserError
-from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files
+from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files, read_manifest
 from manifests.provenance import check_documents, check_tokens
+from manifests.settings import canonical_json
 from manifests.storage import Folder
 
 # Which stage's kept documents each stage reads.
@@ -56,6 +58,8 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
         if not damaged and stage in _DOCUMENT_STAGES:
             _recount(build, manifest, report)
     _check_flow(manifests, report)
+    progress("train")
+    _check_training(build, report)
     if report.passed:  # addresses are followed only through files that are what their digests say
         progress("raw files")
         _check_raw_files(build, report)
@@ -197,6 +201,32 @@ def _check_flow(manifests: dict[str, Manifest], report: AuditReport) -> None:
             report.checked["flows"] += 1
             if out != into:
                 report.problems.append(f"{before} -> {stage}: source {source}: {out} documents out, {into} in")
+
+
+def _check_training(build: Build, report: AuditReport) -> None:
+    """The training run in the build: every file as its manifest says, learned from the shards that are here."""
+    folder = build.folder.folder(RUN)
+    if not folder.list():
+        return
+    manifest = read_manifest(folder)
+    if manifest is None:
+        report.notes.append(f"{RUN}/: a run that is not finished; its files were not looked at")
+        return
+    for entry in manifest.run.get("files", []):
+        name = f"{RUN}/{entry['path']}"
+        if not folder.exists(entry["path"]):
+            report.problems.append(f"{name}: missing")
+            continue
+        found = folder.digest(entry["path"])
+        report.checked["files"] += 1
+        report.checked["bytes"] += found.bytes
+        if found.sha256 != entry["sha256"]:
+            report.problems.append(f"{name}: its sha256 is not the manifest's: the file was changed or damaged")
+    shards = build.manifests.get("shards")
+    if shards is not None:
+        digest = hashlib.sha256(canonical_json(shards.reproducible()).encode()).hexdigest()
+        if manifest.facts["data_manifest_sha256"] != digest:
+            report.problems.append(f"{RUN}/{MANIFEST}: was trained on other shards than are here; train again")
 
 
 def _check_raw_files(build: Build, report: AuditReport) -> None:

@@ -20,6 +20,7 @@ from manifests.storage import Folder
 
 SEAL = "groundup.json"  # whose build this is, and the digest of every manifest and task record in it
 TASKS = "tasks"
+RUN = "train"  # the training run that stands beside the stages
 DROPPED = "dropped"
 
 
@@ -100,7 +101,7 @@ class Build:
     def compute_seal(self, recipe: str) -> dict[str, Any]:
         """What `groundup.json` must hold for the build as it is now."""
         seals: dict[str, Any] = {}
-        for stage in STAGES:
+        for stage in (*STAGES, RUN):
             folder = self.folder.folder(stage)
             if folder.exists("manifest.json"):
                 records = [[path, folder.digest(path).sha256] for path in folder.list(TASKS)]

@@ -59,9 +59,9 @@ def generate_stream(
     left alone. A row that has reached `stop_token` goes on with nothing else, and all rows done is the end. Dropout
     is off meanwhile.
 
-    Past its sequence length the model sees the last tokens, as many as `model.sampling.window_start` leaves. `use_cache` False
-    computes all of them anew for each token: slow, and the same. Raises `ValueError` for arguments or token ids that
-    make no sense.
+    Past its sequence length the model sees the last tokens, as many as `model.sampling.window_start` leaves.
+    `use_cache` False computes all of them anew for each token: slow, and the same. Raises `ValueError` for arguments
+    or token ids that make no sense.
     """
     from model import sampling
 

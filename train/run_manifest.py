@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
+from manifests.builds import RUN, read_seal, write_seal
 from manifests.code import code_digest, library_versions, software_versions
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, write_manifest
 from manifests.storage import Folder
 from train import checkpoint
 from train.hardware import Hardware, describe
-from train.run_folder import CHECKPOINTS, CONFIG, RunFolder, deciding, read_metrics
+from train.run_folder import CHECKPOINTS, CONFIG, LOCK, MANIFEST, RunFolder, deciding, read_metrics
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
 
@@ -52,7 +54,8 @@ def write_run_manifest(
             "bits_per_byte": validations[-1]["bits_per_byte"],
         }
     speeds = sorted(row["tokens_per_second"] for row in losses)
-    run = run | describe(hardware) | {"median_tokens_per_second": speeds[len(speeds) // 2] if speeds else None}
+    run = run | describe(hardware) | {"files": _files(folder)}
+    run["median_tokens_per_second"] = speeds[len(speeds) // 2] if speeds else None
     manifest = Manifest(
         stage="train",
         recipe=config["name"],
@@ -66,3 +69,13 @@ def write_run_manifest(
         run=run,
     )
     write_manifest(folder.folder, manifest)
+    build = Folder(folder.path.absolute().parent)
+    seal = read_seal(build)
+    if folder.path.name == RUN and seal is not None:
+        write_seal(build, seal["recipe"], [RUN])
+
+
+def _files(folder: RunFolder) -> list[dict[str, Any]]:
+    """Every file of the run with its digest. They stand under `run`, since metrics hold speeds."""
+    own = {MANIFEST, LOCK}
+    return [asdict(folder.folder.digest(path)) for path in folder.folder.list() if path not in own]

@@ -20,6 +20,9 @@ from pipeline.recipe import Recipe, load_recipe
 from tests.builds import differing
 from tests.recipes import write_real_recipe
 from tokenizer.shards import ShardSet
+from train.pretrain import pretrain
+from train.settings import load_run
+from train.steps import documents_of_run_step
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +127,39 @@ def test_duplicates_name_what_is_kept(build: Path) -> None:
     assert all(row["duplicate_of"] in kept for row in drops)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_audit_names_a_file_with_one_flipped_byte(build: Path, tmp_path: Path, seed: int) -> None:
-    copy = tmp_path / "copy"
+@pytest.fixture(scope="module")
+def trained(recipe: Recipe, build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the build in which a model was trained for a few steps."""
+    copy = tmp_path_factory.mktemp("trained") / "build"
     shutil.copytree(build, copy)
+    summary = pretrain(load_run(recipe.folder / "real.toml", [f"output={copy}"]))
+    assert summary.finished
+    assert summary.num_steps == 10
+    return copy
+
+
+def test_a_training_step_names_its_documents(trained: Path) -> None:
+    documents = documents_of_run_step(trained / "train", 3)
+    assert documents
+    opened = Build(str(trained))
+    for document in documents:
+        assert trace_token(opened, f"{document['shard'].removesuffix('.bin')}:{document['start']}").id == document["id"]
+
+
+def test_audit_knows_the_shards_that_were_trained_on(trained: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    assert audit_build(str(copy)).problems == []
+    manifest = json.loads((copy / "train/manifest.json").read_text())
+    manifest["facts"]["data_manifest_sha256"] = "0" * 64
+    (copy / "train/manifest.json").write_text(json.dumps(manifest))
+    assert any("other shards" in problem for problem in audit_build(str(copy)).problems)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_audit_names_a_file_with_one_flipped_byte(trained: Path, tmp_path: Path, seed: int) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
     choose = random.Random(seed)
     files = sorted(path for path in copy.rglob("*") if path.is_file() and path.name != ".lock")
     files = [path for path in files if path.relative_to(copy).parts[0] != "logs" and path.stat().st_size]

@@ -1,0 +1,357 @@
+"""The documentation against the code: links, commands, snippets, tables; and the floors that the design draws."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pyarrow as pa
+import pytest
+import typer
+from pydantic import BaseModel
+
+import groundup
+from manifests.manifest import SCHEMA_FILE, STAGES, Manifest, schema_bytes
+from manifests.settings import validate
+from model.config import PRESETS
+from pipeline.dedup.settings import DedupSettings
+from pipeline.documents import DROP_SCHEMA
+from pipeline.extractors.settings import ExtractSettings
+from pipeline.filters import rules
+from pipeline.filters.settings import C4Settings, FilterSettings
+from pipeline.recipe import Recipe, load_recipe
+from pipeline.stages.dedup import CLUSTER_SCHEMA
+from tests.conftest import REPOSITORY
+from tokenizer.shards import INDEX_SCHEMA
+from train.settings import check_tables, load_run
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def _pages() -> list[Path]:
+    return sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+
+
+def _text(page: str) -> str:
+    return (REPOSITORY / page).read_text(encoding="utf-8")
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return [body for name, body in _FENCE.findall(page.read_text(encoding="utf-8")) if name == language]
+
+
+def _commands(program: str) -> list[tuple[str, str]]:
+    """(page, command line) of every command of a program in a shell block of the documentation."""
+    found = []
+    for page in _pages():
+        for block in _blocks(page, "sh"):
+            for line in block.replace("\\\n", " ").splitlines():
+                command = line.split(" #", 1)[0].strip()
+                words = [word for word in shlex.split(command) if not re.fullmatch(r"[A-Z_]+=\S*", word)]
+                if words and words[0].rpartition("/")[2] == program:
+                    found.append((page.name, shlex.join(words)))
+    return found
+
+
+def _id(value: object) -> str:
+    return str(value).replace(" ", "_")
+
+
+# Pages
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    broken = []
+    for target in _LINK.findall(text):
+        path, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        file = page.parent / path if path else page
+        if not file.exists() or (anchor and anchor not in _anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_pages_name_only_files_that_exist() -> None:
+    """Paths in code marks that begin with a folder of ours and look like a file or a folder."""
+    folders = "bench|docs|manifests|model|pipeline|recipes|tests|tokenizer|train"
+    missing = []
+    for page in _pages():
+        for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text(encoding="utf-8")):
+            if not (REPOSITORY / name).exists():
+                missing.append(f"{page.name}: {name}")
+    assert missing == []
+
+
+# Commands
+
+
+@functools.cache
+def _command_line() -> click.Command:
+    return typer.main.get_command(groundup.app)  # type: ignore[return-value]
+
+
+def _parse(command: click.Command, words: list[str]) -> dict[str, object]:
+    """The parameters of the command that a command line calls. Raises `click.UsageError` as the program would."""
+    context = command.make_context(command.name, list(words))
+    while isinstance(command, click.Group) or hasattr(command, "resolve_command"):
+        rest = [*context._protected_args, *context.args]
+        name, command, rest = command.resolve_command(context, rest)  # type: ignore[union-attr]
+        context = command.make_context(name, rest, parent=context)
+    return context.params
+
+
+@pytest.mark.parametrize(("page", "line"), _commands("groundup"), ids=_id)
+def test_command_lines_parse(page: str, line: str) -> None:
+    parameters = _parse(_command_line(), shlex.split(line)[1:])
+    recipe = parameters.get("recipe")
+    if recipe is None:
+        return
+    overrides = parameters.get("set_") or parameters.get("overrides") or []
+    assert isinstance(recipe, Path)
+    assert isinstance(overrides, list | tuple)
+    load_run(REPOSITORY / recipe, list(overrides))
+    load_recipe(REPOSITORY / recipe, list(overrides))
+    assert parameters.get("until") in (None, *STAGES)
+
+
+def test_a_wrong_command_line_does_not_parse() -> None:
+    assert len(_commands("groundup")) > 10
+    for line in ("run", "run a.toml --untill filter", "trace build --token", "nothing build"):
+        with pytest.raises(Exception, match=r"(?i)missing|no such|requires"):
+            _parse(_command_line(), shlex.split(line))
+
+
+@pytest.mark.parametrize(("page", "line"), _commands("torchrun"), ids=_id)
+def test_torchrun_lines_name_a_recipe(page: str, line: str) -> None:
+    words = shlex.split(line)
+    assert words[words.index("-m") + 1] == "train"
+    assert load_run(REPOSITORY / words[-1]).name
+
+
+@pytest.mark.parametrize(("page", "line"), _commands("make"), ids=_id)
+def test_make_targets_exist(page: str, line: str) -> None:
+    targets = set(re.findall(r"^([\w-]+):", _text("Makefile"), re.MULTILINE))
+    assert set(shlex.split(line)[1:]) <= targets
+
+
+def test_recipes_in_the_readme_are_valid() -> None:
+    recipes = [tomllib.loads(block) for block in _blocks(REPOSITORY / "README.md", "toml")]
+    assert recipes
+    for data in recipes:
+        validate(Recipe, data, "README.md")
+        check_tables(data, "README.md")
+
+
+def test_datatrove_snippet_runs(tmp_path: Path) -> None:
+    (snippet,) = _blocks(REPOSITORY / "README.md", "python")
+    (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
+    (tmp_path / "documents").mkdir()
+    prose = inspect.cleandoc(
+        """
+        A tokenizer reads the text of a page and returns the numbers that a model can learn from.
+        The first thing to be said of it is that the same text must always have the same numbers, and that the numbers
+        must lead back to the text. This is what the bytes are for, since every text is made of them.
+        It is trained on a sample of the documents, which a hash of their names chooses, so that it does not move.
+        You can measure it with the command that is described below, and compare it with the others that you have.
+        """
+    )
+    rows = [{"id": "kept", "text": prose}, {"id": "short", "text": "Too few words."}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "documents" / "some.jsonl").write_text(lines, encoding="utf-8")
+    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "snippet.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    kept = pa.concat_tables([_read_json(path) for path in sorted((tmp_path / "kept").iterdir())])
+    assert kept["id"].to_pylist() == ["kept"]
+
+
+def _read_json(path: Path) -> pa.Table:
+    import pyarrow.json as pj
+
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return pj.read_json(stream).select(["id", "text"])
+
+
+# Tables
+
+
+def _described(page: str) -> set[str]:
+    """What stands in code marks outside code blocks."""
+    return set(re.findall(r"`([^`\n]+)`", _FENCE.sub("", _text(page))))
+
+
+def test_filters_page_has_every_reason_and_default() -> None:
+    lines = _text("docs/filters.md").splitlines()
+    families = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
+    tables = (rules.GOPHER_REPETITION, rules.GOPHER_QUALITY, rules.C4, rules.FINEWEB)
+    settings = FilterSettings()
+    for family, comparisons in zip(families, tables, strict=True):
+        for comparison in comparisons:
+            threshold = getattr(getattr(settings, family), comparison.setting)
+            row = f"| `{comparison.reason}` | `{comparison.setting}` | {threshold} |"
+            assert [line for line in lines if line.startswith(row)], row
+    described = _described("docs/filters.md")
+    for table in (settings, *(getattr(settings, family) for family in families)):
+        assert set(type(table).model_fields) - set(families) <= described
+    for name, default in C4Settings().model_dump().items():
+        assert [line for line in lines if f"| `{name}` | {str(default).lower()} |" in line], name
+    reasons = set(re.findall(r'Verdict\("(\w+)"', inspect.getsource(rules)))
+    assert len(reasons) > 3
+    assert reasons <= described
+
+
+def test_formats_page_has_every_column() -> None:
+    described = _described("docs/formats.md")
+    for schema in (DROP_SCHEMA, CLUSTER_SCHEMA, INDEX_SCHEMA):
+        assert set(schema.names) <= described
+    assert set(Manifest.model_fields) <= described
+
+
+def test_formats_page_has_every_reason_of_the_extractors() -> None:
+    """The class docstrings list them after a colon, with what their value and detail are in brackets."""
+    found = set()
+    for path in sorted((REPOSITORY / "pipeline" / "extractors").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for listed in re.findall(r"(?:[Rr]easons of drops|the reasons of `TextExtractor`): ([^.]*)\.", text):
+            names = re.sub(r"\([^)]*\)|, for pages.*", "", listed, flags=re.DOTALL).split(",")
+            found |= {name.strip() for name in names}
+    assert len(found) > 15
+    assert found <= _described("docs/formats.md")
+
+
+def test_dependencies_page_has_every_dependency() -> None:
+    project = tomllib.loads(_text("pyproject.toml"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(item for items in project["optional-dependencies"].values() for item in items),
+    ]
+    names = {re.match(r"[\w-]+", item).group() for item in wanted}  # type: ignore[union-attr]
+    rows = [line for line in _text("docs/dependencies.md").splitlines() if line.startswith("|")]
+    first_cells = {name for row in rows for cell in row.split("|")[1:3] for name in re.findall(r"[\w-]+", cell)}
+    assert names <= first_cells
+
+
+def test_readme_names_every_preset_and_recipe_table() -> None:
+    described = _described("README.md")
+    assert set(PRESETS) <= described
+
+
+def test_every_setting_of_extract_and_dedup_is_documented_in_its_class() -> None:
+    def undocumented(settings: type[BaseModel]) -> Iterator[str]:
+        for name, field in settings.model_fields.items():
+            if field.description is None and name not in (settings.__doc__ or ""):
+                yield f"{settings.__name__}.{name}"
+
+    assert [*undocumented(ExtractSettings), *undocumented(DedupSettings)] == []
+
+
+def test_manifest_schema_is_published() -> None:
+    assert SCHEMA_FILE.read_bytes() == schema_bytes()
+
+
+# Floors
+
+_FLOORS = {"manifests": 1, "model": 1, "tokenizer": 2, "pipeline": 3, "train": 3}
+_MOST_LINES = 450
+
+
+def _modules() -> dict[str, Path]:
+    """Every module of the floors, by its dotted name."""
+    found = {"groundup": REPOSITORY / "groundup.py"}
+    for folder in _FLOORS:
+        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            parts = path.relative_to(REPOSITORY).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@functools.cache
+def _imports() -> dict[str, set[str]]:
+    """Module -> the modules of ours that it imports, also inside functions."""
+    modules = _modules()
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        found = graph[module] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module}: relative import"
+                assert node.module
+                found.update(
+                    name if (name := f"{node.module}.{alias.name}") in modules else node.module for alias in node.names
+                )
+    return graph
+
+
+def _folder(module: str) -> str:
+    return module.split(".")[0]
+
+
+def test_imports_go_down_only() -> None:
+    wrong = []
+    for module, imported in _imports().items():
+        for other in sorted(imported):
+            mine, theirs = _folder(module), _folder(other)
+            if mine == theirs or mine == "groundup":
+                continue
+            if theirs in ("groundup", "bench", "tests", "recipes") or (
+                theirs in _FLOORS and _FLOORS[theirs] >= _FLOORS[mine]
+            ):
+                wrong.append(f"{module} imports {other}")
+            if mine == "model" and theirs in _FLOORS:
+                wrong.append(f"{module} imports {other}, but model/ stands alone")
+    assert wrong == []
+
+
+def test_no_circles_between_modules() -> None:
+    graph = {module: {name for name in imported if name in _imports()} for module, imported in _imports().items()}
+    assert sum(map(len, graph.values())) > 100
+    while graph:
+        free = [module for module, imported in graph.items() if not imported - {module}]
+        assert free, f"a circle among {', '.join(sorted(graph))}"
+        for module in free:
+            del graph[module]
+        for imported in graph.values():
+            imported.difference_update(free)
+
+
+def test_parts_of_the_pipeline_do_not_know_stages() -> None:
+    """What stages are made of can be used without them, in anyone's datatrove pipeline."""
+    allowed = {"pipeline.documents"}
+    wrong = []
+    for module, imported in _imports().items():
+        parts = module.split(".")
+        if parts[0] != "pipeline" or len(parts) < 2 or parts[1] not in ("dedup", "extractors", "filters", "sources"):
+            continue
+        own = f"pipeline.{parts[1]}"
+        for other in sorted(imported):
+            if other.startswith("pipeline.") and not f"{other}.".startswith(f"{own}.") and other not in allowed:
+                wrong.append(f"{module} imports {other}")
+    assert wrong == []
+
+
+def test_modules_are_small() -> None:
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in _modules().items()}
+    assert {module: number for module, number in lines.items() if number > _MOST_LINES} == {}
