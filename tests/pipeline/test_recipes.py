@@ -34,7 +34,8 @@ RECIPES = REPOSITORY / "recipes"
 READY = ("common-crawl-sample", "simple-wikipedia", "web-and-wiki", "gpt2-124m")
 CRAWL = "CC-MAIN-2024-10"
 NUM_WARCS = 3  # one more than the small recipes take
-PAGES_PER_WARC = 200
+PAGES_PER_WARC = 150
+PAGES_PER_DUMP = 80  # half of them redirects
 OLD_DUMP, DUMP, UNFINISHED_DUMP = "20240201", "20240220", "20240301"
 SMALL = {
     "tokenizer.vocab_size": "2048",
@@ -66,11 +67,12 @@ def mirror(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     simple = {"pages-articles.xml.bz2": (wiki / "gensim/enwiki-table-markup.xml.bz2").read_bytes()}
     _write_dump(folder, "simplewiki", OLD_DUMP, simple)
     (articles,) = (wiki / "gensim").glob("enwiki-latest-pages-articles1*")
-    _write_dump(folder, "simplewiki", DUMP, {"pages-articles.xml.bz2": articles.read_bytes()})
+    pages = _first_pages(articles.read_bytes(), PAGES_PER_DUMP)
+    _write_dump(folder, "simplewiki", DUMP, {"pages-articles.xml.bz2": pages})
     _write_dump(folder, "simplewiki", UNFINISHED_DUMP, {}, status="waiting")
     # A large wiki is dumped in parts, named by the pages that they hold.
     parts = {
-        "pages-articles1.xml-p10p30302.bz2": articles.read_bytes(),
+        "pages-articles1.xml-p10p30302.bz2": pages,
         "pages-articles2.xml-p30303p151573.bz2": (wiki / "wiki_dump_extractor/tiny_dump.xml.bz2").read_bytes(),
     }
     _write_dump(folder, "enwiki", DUMP, parts)
@@ -87,6 +89,14 @@ def _write_crawl(folder: Path, shared_data: Path) -> None:
         path.write_bytes(warc_file(number, chosen))
     listing = "".join(f"{warc_path(number)}\n" for number in range(NUM_WARCS))
     (folder / f"crawl-data/{CRAWL}/warc.paths.gz").write_bytes(gzip.compress(listing.encode()))
+
+
+def _first_pages(dump: bytes, num_pages: int) -> bytes:
+    """A whole dump of a dump's first pages."""
+    xml = bz2.decompress(dump)
+    pages = xml.split(b"</page>")[:num_pages]
+    assert len(pages) == num_pages
+    return bz2.compress(b"</page>".join(pages) + b"</page>\n</mediawiki>\n")
 
 
 def _write_dump(folder: Path, wiki: str, date: str, parts: dict[str, bytes], status: str = "done") -> None:
