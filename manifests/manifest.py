@@ -23,7 +23,11 @@ STAGES = ("acquire", "extract", "filter", "dedup", "tokenizer", "shards")
 
 
 class FileEntry(Settings):
-    """A file with its digest. `path` is relative to the stage's folder for outputs, to the build's for inputs."""
+    """A file with its digest.
+
+    `path` of an output is relative to the stage's folder, that of an input to the build's; a raw file is named by its
+    key (see the acquire stage), a tokenizer that existed before by its name.
+    """
 
     path: str
     bytes: int
@@ -43,7 +47,7 @@ class SourceCounts(Settings):
     documents_out: int = 0
     dropped: dict[str, int] = Field(default_factory=dict)
     other_records: dict[str, int] = Field(default_factory=dict)  # in a raw file, but no document: requests, talk pages
-    edited: dict[str, int] = Field(default_factory=dict)  # kept, with text removed: rule -> documents
+    edited: dict[str, int] = Field(default_factory=dict)  # removed from kept texts: rule -> lines or marks
 
     @property
     def num_dropped(self) -> int:

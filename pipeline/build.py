@@ -12,7 +12,7 @@ from typing import Any
 
 from manifests.builds import SEAL, read_seal, write_seal
 from manifests.code import software_versions
-from manifests.errors import UserError
+from manifests.errors import UsageError, UserError
 from manifests.manifest import (
     MANIFEST,
     STAGES,
@@ -43,7 +43,7 @@ class StagePlan:
 def make_stages(recipe: Recipe, build: Folder, until: str | None = None) -> list[Stage]:
     """The stages of a recipe in order, up to and with `until`."""
     if until is not None and until not in STAGES:
-        raise UserError(f"--until {until}: no such stage; there are: {', '.join(STAGES)}.")
+        raise UsageError(f"--until {until}: no such stage; there are: {', '.join(STAGES)}.")
     stages = [stage(recipe, build) for stage in STAGE_CLASSES]
     if until is None:
         return stages

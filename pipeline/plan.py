@@ -1,6 +1,6 @@
 """What a run would need: rough disk and memory, from the bytes that are known before it starts.
 
-The factors were measured on web pages and dumps (docs/log.md) and are meant to tell gigabytes from terabytes.
+The factors were measured on real web pages, dumps and books (docs/log.md) and tell gigabytes from terabytes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
 from pipeline.recipe import Recipe
+from pipeline.sources.listing import list_local_files
+from pipeline.sources.settings import CommonCrawlSource, FilesSource
 
-# Disk that a stage's output takes, as a share of the raw files' bytes.
-_DISK_SHARE = {"extract": 0.10, "filter": 0.10, "dedup": 0.08, "shards": 0.08}
+# Disk that the documents of a raw file take, as a share of its bytes: most of a page is no text, a dump is all text.
+_DOCUMENT_SHARE = {"warc": 0.10, "html": 0.05, "mediawiki": 0.60}
+_PLAIN_TEXT_SHARE = 0.40  # every other format
+# A stage's output as a share of those documents.
+_STAGE_SHARE = {"extract": 1.0, "filter": 1.0, "dedup": 0.8, "shards": 0.8}
 # Memory of one worker of a stage, in bytes: libraries and models, and the largest piece it holds.
 _WORKER_BYTES = {
     "acquire": 0.2e9,
@@ -37,26 +42,39 @@ class Expectation:
 def expect(recipe: Recipe, build: Folder, workers: int) -> dict[str, Expectation]:
     """What each stage is expected to need."""
     raw_bytes = _raw_bytes(recipe, build)
+    documents = None
+    if raw_bytes is not None:
+        documents = sum(
+            number * _DOCUMENT_SHARE.get(format, _PLAIN_TEXT_SHARE) for (_, format), number in raw_bytes.items()
+        )
     expected = {}
     for stage, worker_bytes in _WORKER_BYTES.items():
         disk: float | None = 0.0
-        if stage == "acquire":
-            disk = raw_bytes
-        elif stage in _DISK_SHARE:
-            disk = None if raw_bytes is None else raw_bytes * _DISK_SHARE[stage]
+        if stage == "acquire":  # files that are read in place take no disk of the build's
+            disk = None if raw_bytes is None else sum(number for (inside, _), number in raw_bytes.items() if inside)
+        elif stage in _STAGE_SHARE:
+            disk = None if documents is None else documents * _STAGE_SHARE[stage]
         num_workers = 1 if stage == "tokenizer" else workers
         expected[stage] = Expectation(disk, worker_bytes * num_workers)
     return expected
 
 
-def _raw_bytes(recipe: Recipe, build: Folder) -> float | None:
+def _raw_bytes(recipe: Recipe, build: Folder) -> dict[tuple[bool, str], float] | None:
+    """Bytes of raw files by (are they downloaded, format); None where nothing says them."""
+    total: dict[tuple[bool, str], float] = {}
     manifest = read_manifest(build.folder("acquire"))
     if manifest is not None:
-        return float(sum(file["bytes"] for file in manifest.facts["files"]))
-    total = 0.0
+        for file in manifest.facts["files"]:
+            key = (file["path"] is not None, file["format"])
+            total[key] = total.get(key, 0.0) + file["bytes"]
+        return total
     for source in recipe.sources:
-        if source.kind == "common_crawl" and source.max_files is not None:
-            total += source.max_files * _CRAWL_FILE_BYTES[source.records]
-        elif source.kind != "files":
+        if isinstance(source, CommonCrawlSource) and source.max_files is not None:
+            key, size = (True, source.format), source.max_files * _CRAWL_FILE_BYTES[source.records]
+        elif isinstance(source, FilesSource):
+            key = (False, source.format)
+            size = float(sum(file.bytes or 0 for file in list_local_files(source, recipe.folder)))
+        else:
             return None
+        total[key] = total.get(key, 0.0) + size
     return total

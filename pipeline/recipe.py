@@ -35,7 +35,7 @@ class TokenizerSettings(Settings):
 class ShardSettings(Settings):
     """How documents become token shards."""
 
-    tokens_per_shard: int = Field(default=100_000_000, gt=0)
+    tokens_per_shard: int = Field(default=100_000_000, gt=0)  # about: a shard is a range of a hash
     validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)  # of documents, chosen by a hash of their id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,7 @@ def train(
     from train.pretrain import pretrain  # torch takes seconds to import; the other commands need not wait
 
     summary = pretrain(load_run(recipe, overrides), run, until_step, restart)
-    if summary.reused:
+    if summary.reused or os.environ.get("RANK", "0") != "0":  # under torchrun the first rank speaks for all
         return
     if not summary.finished:
         typer.echo(f"{summary.run}: stopped after step {summary.step} of {summary.num_steps}.")

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from manifests.settings import Settings
 
-RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "jsonl", "parquet"]
+RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "gutenberg", "code", "jsonl", "parquet"]
 
 # Names of folders that a stage keeps beside its files; a source's name becomes a folder too.
 _RESERVED_NAMES = frozenset({"dropped", "listing", "logs", "tasks", "work"})

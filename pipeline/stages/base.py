@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -74,13 +75,17 @@ class Stage(ABC):
 
     def task_parts(self) -> dict[str, Any]:
         """The share of every task's fingerprint that the stage decides."""
-        return {"code": self.code(), "libraries": library_versions(self.libraries)}
+        return {"code": self.code(), "libraries": self._library_versions()}
+
+    def _library_versions(self) -> dict[str, str]:
+        """Versions of what shapes the output, Python's Unicode tables among them."""
+        return {**library_versions(self.libraries), "unicode": unicodedata.unidata_version}
 
     def fingerprint_parts(self) -> FingerprintParts:
         return FingerprintParts(
             settings=self.settings(),
             code=self.code(),
-            libraries=library_versions(self.libraries),
+            libraries=self._library_versions(),
             inputs=digest_of_files(self.inputs()),
         )
 
@@ -88,7 +93,9 @@ class Stage(ABC):
         """The manifest of a stage that must be complete by now."""
         manifest = read_manifest(self.build.folder(stage))
         if manifest is None:
-            raise UserError(f"{self.build.url}: stage {stage} is not complete; run the recipe without --until first.")
+            raise UserError(
+                f"{self.build.url}: stage {stage} is not complete, and {self.name} reads it. Run the recipe again."
+            )
         return manifest
 
     def run_facts(self) -> dict[str, Any]:

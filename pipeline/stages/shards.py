@@ -165,6 +165,9 @@ class Write(Phase):
         self._vocab_size = vocab_size
         self._end_of_text_id = end_of_text_id
 
+    def settings(self) -> dict[str, Any]:
+        return {"vocab_size": self._vocab_size, "end_of_text_id": self._end_of_text_id}
+
     def process(self, task: Task, output: TaskOutput) -> None:
         split, number, num_shards = (task.settings[key] for key in ("split", "shard", "num_shards"))
         low, high = number * _HASH_RANGE // num_shards, (number + 1) * _HASH_RANGE // num_shards

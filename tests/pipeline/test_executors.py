@@ -56,9 +56,7 @@ def recipe(tmp_path: Path) -> Recipe:
     return load_recipe(path)
 
 
-def test_slurm_gives_the_bytes_of_a_local_run(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slurm_gives_the_bytes_of_a_local_run(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_build(recipe)
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()

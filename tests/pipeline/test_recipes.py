@@ -35,7 +35,7 @@ READY = ("common-crawl-sample", "simple-wikipedia", "web-and-wiki", "gpt2-124m")
 CRAWL = "CC-MAIN-2024-10"
 NUM_WARCS = 3  # one more than the small recipes take
 PAGES_PER_WARC = 150
-PAGES_PER_DUMP = 80  # half of them redirects
+PAGES_PER_DUMP = 120  # half of them redirects
 OLD_DUMP, DUMP, UNFINISHED_DUMP = "20240201", "20240220", "20240301"
 SMALL = {
     "tokenizer.vocab_size": "2048",
@@ -160,7 +160,7 @@ def test_the_recipe_builds_trains_and_passes_the_audit(name: str, mirror: Loopba
     _check_raw_files(build, name, {request.path for request in mirror.requests[asked_before:]})
     shards = build.manifest("shards").counts.sources
     assert set(shards) == {source.name for source in loaded.sources}
-    assert all(counts.documents_out > 10 for counts in shards.values())
+    assert all(counts.documents_out >= 10 for counts in shards.values())
     if name == "web-and-wiki":  # about a quarter of the articles, every page
         assert 0.1 < shards["wiki"].documents_out / shards["wiki"].documents_in < 0.4
         assert shards["cc"].num_dropped == 0
