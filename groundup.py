@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import typer
 
 import manifests.cli
@@ -30,6 +31,8 @@ def _complete(run: str, prompt: str, num_tokens: int) -> str:
     return prompt + "".join(load_trained(run).stream(prompt, num_tokens, temperature=0.8, top_p=0.95, seed=0))
 
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="Builds a language model from the ground up: web pages to clean token shards to a trained GPT.",
     no_args_is_help=True,
@@ -48,15 +51,34 @@ def main() -> None:
     """Run the command line. Exit code 0 done, 1 failed with one line, 2 wrong usage; --debug adds the trace."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    # More of Arrow's threads may still hold a Python file when the process ends, which then aborts or hangs
+    # (apache/arrow#50482). Tasks have processes of their own.
+    pyarrow.set_cpu_count(1)
     try:
-        app(args=arguments, prog_name="groundup")
+        code = app(args=arguments, prog_name="groundup", standalone_mode=False)
     except UserError as error:
         _fail(str(error), 2 if isinstance(error, UsageError) else 1, debug)
     except KeyboardInterrupt:
-        _fail("interrupted. Finished tasks are kept; the same command goes on from there.", 130, debug)
-    except Exception as error:  # a defect of ours: still one line, and the trace on demand
+        code = _INTERRUPTED
+    except Exception as error:
+        if hasattr(error, "format_message"):  # wrong usage, as Typer found it
+            _wrong_usage(error)
+        # A defect of ours: still one line, and the trace on demand.
         message = f"{type(error).__name__}: {error}"
         _fail(f"unexpected error: {message}. Run the same command with --debug to see where.", 1, debug)
+    if code == _INTERRUPTED:
+        _fail("interrupted. What was finished is kept; the same command goes on from there.", code, debug)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _wrong_usage(error: Any) -> None:
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "groundup"
+    if type(error).__name__ == "NoArgsIsHelpError":  # only the name of a group was given
+        error.show()
+        sys.exit(error.exit_code)
+    where = command.removeprefix("groundup").strip()
+    problem = error.format_message().rstrip(".")
+    _fail(f"{where + ': ' if where else ''}{problem}. See: {command} --help", 2, debug=False)
 
 
 def _fail(message: str, code: int, debug: bool) -> None:

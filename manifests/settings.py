@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from manifests.errors import UserError
+from manifests.errors import UsageError, UserError
 
 
 class Settings(BaseModel):
@@ -34,7 +34,7 @@ def load_toml(path: Path) -> dict[str, Any]:
             f"{path}: no such recipe. Give the path of a TOML file, or see recipes/ for ready ones."
         ) from None
     except (IsADirectoryError, PermissionError) as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Give the path of a TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid TOML: {error}.") from None
 
@@ -47,7 +47,7 @@ def apply_override(data: dict[str, Any], assignment: str) -> None:
     """
     key_path, separator, raw = assignment.partition("=")
     if not separator or not key_path:
-        raise UserError(
+        raise UsageError(
             f"--set {assignment!r}: write it as key=value, for example --set filter.gopher_quality.min_words=30."
         )
     try:
@@ -95,7 +95,7 @@ def _describe(problem: Any, settings: type[Settings]) -> str:
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         return f"unknown key {key_path}{hint}"
     if problem["type"] == "missing":
-        return f"{key_path} is missing"
+        return f"{key_path} is missing: add it"
     given = f", not {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
     return f"{key_path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}"
 

@@ -81,7 +81,7 @@ def index_row_at(build: Build, path: str, position: int) -> dict[str, Any]:
             if position < end:
                 row: dict[str, Any] = table.slice(int(starts.searchsorted(position, "right")) - 1, 1).to_pylist()[0]
                 return row
-    raise UserError(f"{build.url}/{path}: the shard has {end:,} tokens; there is no token {position:,}.")
+    raise UserError(f"{build.url}/{path}: there is no token {position:,}; positions go from 0 to {end - 1:,}.")
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ class PhaseRunner:
             else:
                 lines.append(f"task {task.name} ended without a result (killed, or out of memory)")
         distinct = list(dict.fromkeys(lines))
-        more = f" (and {len(distinct) - 1} other errors)" if len(distinct) > 1 else ""
+        more = f" (and {len(distinct) - 1} more)" if len(distinct) > 1 else ""
         if len(failed) == total == 1:
             message = f"{self.stage}: {distinct[0]}{more}"
         else:

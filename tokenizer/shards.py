@@ -402,7 +402,9 @@ class ShardSet:
     def _read_index(self, shard: _Shard, columns: list[str] | None) -> pa.Table:
         try:
             with self.folder.open(shard.index_path) as file:
-                table = pq.ParquetFile(file, page_checksum_verification=True).read(columns)
+                # Beside PyTorch, Arrow's threads may abort a process that ends soon after (apache/arrow#50482).
+                parquet = pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
+                table = parquet.read(columns, use_threads=False)
             table = table.cast(INDEX_SCHEMA if columns is None else pa.schema([INDEX_SCHEMA.field(c) for c in columns]))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(shard.index_path, f"cannot be read ({str(error).splitlines()[0]})") from None
@@ -434,7 +436,7 @@ def _read_facts(folder: Folder) -> tuple[dict[str, Any], str]:
     try:
         manifest = json.loads(folder.read_bytes(MANIFEST_NAME))
     except FileNotFoundError:
-        raise UserError(f"{where}: missing. Give the shards folder of a build that is complete.") from None
+        raise UserError(f"{where}: missing, so there are no token shards here. Build them first: groundup run RECIPE.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{where}: cannot be read ({error}).") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("facts"), dict):

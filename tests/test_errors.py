@@ -1,0 +1,407 @@
+"""Bad input, as a user meets it: one clear line, the right exit code, and nothing that was built is lost.
+
+Everything goes through the real command in a process of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from manifests.builds import Build
+from pipeline.quickstart.mirror import build_mirror
+from pipeline.sources.loopback import LoopbackMirror
+from tests.builds import build_digests, differing
+from tests.conftest import REPOSITORY
+
+_PACKAGES = ("json", "email", "logging", "asyncio", "unittest", "http", "concurrent")
+_SOURCES = """
+[[sources]]
+name = "web"
+kind = "common_crawl"
+mirror = "{mirror}"
+crawl = "CC-MAIN-2026-01-quickstart"
+[[sources]]
+name = "wiki"
+kind = "wikipedia"
+mirror = "{mirror}"
+wiki = "pydocwiki"
+date = "20260101"
+rules = []
+"""
+_REST = """
+[filter.gopher_quality]
+min_alphabetic_word_fraction = 0.6
+[filter.c4]
+drop_curly_bracket = false
+[tokenizer]
+vocab_size = 1024
+[shards]
+tokens_per_shard = 100_000
+validation_fraction = 0.1
+[model]
+preset = "tiny"
+num_layers = 1
+width = 64
+num_heads = 2
+[train]
+sequence_length = 64
+batch_tokens = 512
+max_tokens = 2_048
+validation_tokens = 1_024
+sample_tokens = 4
+precision = "float32"
+"""
+_RECIPE = 'name = "base"\noutput = "build"\n' + _SOURCES + _REST
+_LOCAL_SOURCE = '[[sources]]\nname = "web"\nkind = "files"\npaths = ["pages/*.warc.gz"]\nformat = "warc"\n'
+_LOCAL_RECIPE = 'name = "local"\noutput = "local"\n' + _LOCAL_SOURCE + _REST
+
+
+@dataclass(frozen=True)
+class World:
+    """A folder in which commands run. It holds `base.toml` and, complete and never changed, its `build/`."""
+
+    folder: Path
+    build: Path
+    mirror: LoopbackMirror
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "groundup", *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "80"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def succeeds(self, *arguments: str | Path) -> str:
+        process = self.start(*arguments)
+        printed, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        return printed
+
+    def fails(self, *arguments: str | Path, code: int = 1) -> str:
+        """Run a command that must fail; returns the line that it says."""
+        return the_line(self.start(*arguments), code)
+
+    def write(self, name: str, text: str) -> str:
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return name
+
+
+def the_line(process: subprocess.Popen[str], code: int = 1) -> str:
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    (line,) = errors.splitlines()
+    assert line.startswith("groundup: ")
+    assert "unexpected error" not in line
+    return line.removeprefix("groundup: ")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("errors")
+    library = Path(os.__file__).parent
+    build_mirror(folder / "mirror", num_records_per_warc=25, packages=[library / name for name in _PACKAGES])
+    with LoopbackMirror(folder / "mirror") as mirror:
+        world = World(folder, folder / "build", mirror)
+        world.write("base.toml", _RECIPE.format(mirror=mirror.url))
+        world.succeeds("run", "base.toml")
+        before = build_digests(world.build)
+        assert len(before) > 30
+        yield world
+        assert build_digests(world.build) == before  # no failure of any test took anything
+
+
+# What to put in place of what, in the recipe; the words that the line must have.
+RECIPES = {
+    "not TOML": ('name = "base"', 'name = "base', ["not valid TOML", "line 1"]),
+    "unknown key": ("min_alphabetic", "min_alphabetik", ["min_alphabetik_word_fraction", "'min_alphabetic_word"]),
+    "unknown key of a source": ('wiki = "pydoc', 'wikki = "pydoc', ["sources.1.wikki", "did you mean 'wiki'"]),
+    "unknown table": ("[tokenizer]", "[tokeniser]", ["unknown key tokeniser", "did you mean 'tokenizer'"]),
+    "unknown key of the model": ("num_layers", "num_layer", ["model.num_layer ", "did you mean 'num_layers'"]),
+    "unknown key of training": ("max_tokens", "max_token", ["train.max_token ", "did you mean 'max_tokens'"]),
+    "unknown preset": ('"tiny"', '"tinny"', ["no preset 'tinny'", "did you mean 'tiny'"]),
+    "unknown kind": ('"wikipedia"', '"wikipedia.org"', ["sources.1", "'wikipedia', 'files'"]),
+    "wrong type": ("vocab_size = 1024", 'vocab_size = "many"', ["tokenizer.vocab_size", "integer", "'many'"]),
+    "small vocabulary": ("vocab_size = 1024", "vocab_size = 200", ["tokenizer.vocab_size", "257", "200"]),
+    "wrong batch": ("batch_tokens = 512", "batch_tokens = 500", ["batch_tokens 500", "multiple", "512 is"]),
+    "no sources": (_SOURCES, "", ["sources is missing", "add it"]),
+    "two of a name": ('name = "wiki"', 'name = "web"', ["two sources are named 'web'"]),
+    "no name": ('name = "base"', "", ["name is missing", "add it"]),
+    "no tokenizer": ("vocab_size = 1024", 'path = "no/tokenizer.json"', ["tokenizer.path", "no/tokenizer.json"]),
+}
+
+
+@pytest.mark.parametrize("case", RECIPES)
+def test_a_bad_recipe_is_refused_before_anything_runs(world: World, case: str) -> None:
+    old, new, words = RECIPES[case]
+    old, text = old.format(mirror=world.mirror.url), _RECIPE.format(mirror=world.mirror.url)
+    assert text.count(old) == 1
+    recipe = world.write("bad.toml", text.replace(old, new).replace('"build"', '"never"'))
+    line = world.fails("run", recipe, "--plan")
+    assert line.startswith("bad.toml: ") or case in ("unknown preset",)
+    assert all(word in line for word in words), line
+    assert not (world.folder / "never").exists()
+
+
+# Arguments, exit code, and the words that the line must have. {out} is the complete build.
+COMMANDS = {
+    "missing recipe": ("run nowhere.toml", 1, ["nowhere.toml: no such recipe", "recipes/"]),
+    "missing recipe of train": ("train nowhere.toml", 1, ["nowhere.toml: no such recipe"]),
+    "a folder for a recipe": ("run mirror", 1, ["mirror: cannot be read", "TOML file"]),
+    "unknown stage": ("run base.toml --until shard", 2, ["--until shard", "dedup, tokenizer, shards"]),
+    "unknown option": ("run base.toml --frob", 2, ["run: No such option: --frob", "groundup run --help"]),
+    "unknown command": ("runn base.toml", 2, ["No such command 'runn'", "groundup --help"]),
+    "no recipe": ("run", 2, ["Missing argument", "groundup run --help"]),
+    "no workers": ("run base.toml --workers 0", 2, ["--workers", "greater than or equal to 1"]),
+    "unknown executor": ("run base.toml --executor lsf", 2, ["--executor lsf", "local, slurm and ray"]),
+    "no assignment": ("run base.toml --set seed", 2, ["--set 'seed'", "key=value"]),
+    "unknown source": ("run base.toml --set sources.cc.max_files=1", 1, ["no entry named 'cc'", "web, wiki"]),
+    "another recipe's folder": (
+        "run base.toml --set name=other",
+        1,
+        ["build: holds the build of recipe 'base', not 'other'", "another output"],
+    ),
+    "somebody's folder": ("run base.toml --set output=somebody", 1, ["somebody: has a folder extract/", "another out"]),
+    "below a file": ("run base.toml --set output=base.toml/out", 1, ["base.toml/out", "Not a directory", "output"]),
+    "no permission": ("run base.toml --set output=/proc/out", 1, ["/proc/out", "cannot be written", "output folder"]),
+    "audit of nothing": ("audit nowhere", 1, ["nowhere: no build of groundup is here", "output folder of a recipe"]),
+    "audit of a stage": ("audit {out}/shards", 1, ["shards: no build of groundup is here"]),
+    "trace in nothing": ("trace nowhere --token shard-00000:0", 1, ["nowhere: no build of groundup is here"]),
+    "drops of nothing": ("drops nowhere", 1, ["nowhere: no build of groundup is here"]),
+    "report of nothing": ("report nowhere", 1, ["nowhere: no build of groundup is here"]),
+    "report to nowhere": ("report {out} --output base.toml/x.html", 1, ["base.toml/x.html", "cannot be written"]),
+    "past the end": ("trace {out} --token shard-00000:99999999", 1, ["shard-00000", "no token 99,999,999", "0 to "]),
+    "no such shard": ("trace {out} --token shard-00099:0", 1, ["no shard 'train/shard-00099'", "train/shard-00000"]),
+    "no position": ("trace {out} --token shard-00000", 2, ["--token shard-00000", "SHARD:POSITION"]),
+    "nothing to trace": ("trace {out}", 2, ["--token, --doc and --url"]),
+    "unknown page": ("trace {out} --url http://nowhere.example/", 1, ["http://nowhere.example/", "was ever read"]),
+    "unknown reason": ("drops {out} --reason taste", 1, ["'taste'", "Reasons: ", "redirect"]),
+    "training without shards": ("train base.toml --set output=empty", 1, ["empty/shards", "groundup run RECIPE"]),
+    "training with an unknown key": ("train base.toml --set train.lr=1", 1, ["base.toml: unknown key train.lr"]),
+    "generating without a run": ("generate {out}", 1, ["no checkpoint here", "OUT/train", "train first"]),
+    "generating from nothing": ("generate nowhere", 1, ["nowhere: no checkpoint here"]),
+    "steps of no run": ("steps {out} --step 1", 1, ["no training run here", "OUT/train"]),
+    "a vocabulary of no texts": ("tokenizer train nowhere.txt -o t.json", 1, ["nowhere.txt: no such file"]),
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_a_wrong_command_says_what_is_wrong(world: World, case: str) -> None:
+    arguments, code, words = COMMANDS[case]
+    (world.folder / "somebody/extract").mkdir(parents=True, exist_ok=True)
+    (world.folder / "empty").mkdir(exist_ok=True)
+    line = world.fails(*arguments.format(out=world.build).split(), code=code)
+    assert all(word in line for word in words), line
+    assert not (world.folder / "nowhere").exists()
+
+
+def test_debug_shows_where(world: World) -> None:
+    process = world.start("audit", "nowhere", "--debug")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.startswith("Traceback")
+    assert errors.splitlines()[-1].startswith("groundup: nowhere: no build")
+
+
+def test_a_pattern_that_matches_nothing(world: World) -> None:
+    recipe = world.write("local.toml", _LOCAL_RECIPE.replace("pages/", "no-pages/"))
+    for more in ([], ["--plan"]):
+        line = world.fails("run", recipe, "--set", "output=unmatched", *more)
+        assert "source 'web': no file matches 'no-pages/*.warc.gz'" in line
+        assert f"start at the recipe's folder {world.folder}" in line
+
+
+def test_an_unreachable_mirror(world: World, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:  # bound, then closed: nobody listens there
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    recipe = world.write("unreachable.toml", _RECIPE.format(mirror=address))
+    line = world.fails("run", recipe, "--set", f"output={tmp_path / 'out'}", "--workers", "2")
+    assert f"{address}: cannot be reached" in line
+    assert "run the same command again" in line
+    world.succeeds("run", "base.toml", "--set", f"output={tmp_path / 'out'}")
+    assert differing(world.build, tmp_path / "out") == []
+
+
+# Sizes at which the folder is full in different stages; the last one is enough.
+_DISK_SIZES = ("192k", "600k", "1000k", "1500k", "64m")
+_FILL = """
+set -e
+mount -t tmpfs -o size=4k tmpfs {out}
+for size in {sizes}; do
+  mount -o remount,size=$size tmpfs {out}
+  code=0
+  {python} -m groundup run base.toml --set output={out} --workers 2 >/dev/null 2>{logs}/$size.txt || code=$?
+  echo $code >{logs}/$size.code
+  find {out} -name manifest.json | wc -l >{logs}/$size.done
+done
+cp -a {out} {logs}/copy
+"""
+
+
+def test_a_full_disk(world: World, tmp_path: Path) -> None:
+    unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    out, logs = tmp_path / "out", tmp_path / "logs"
+    out.mkdir()
+    logs.mkdir()
+    probe = subprocess.run([*unshare, "mount", "-t", "tmpfs", "tmpfs", out], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted here: {probe.stderr.decode().strip()}")
+    script = _FILL.format(out=out, logs=logs, sizes=" ".join(_DISK_SIZES), python=sys.executable)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([*unshare, "sh", "-c", script], cwd=world.folder, env=environment, check=True, timeout=120)
+    codes = {size: int((logs / f"{size}.code").read_text()) for size in _DISK_SIZES}
+    assert codes.pop(_DISK_SIZES[-1]) == 0, (logs / f"{_DISK_SIZES[-1]}.txt").read_text()
+    assert set(codes.values()) == {1}, codes
+    for size in codes:
+        errors = (logs / f"{size}.txt").read_text()
+        (line,) = errors.splitlines()
+        assert line.startswith("groundup: "), errors
+        assert f"{out}/" in line, errors
+        assert "the disk is full. Free some space and run the same command again" in line, errors
+    done = [int((logs / f"{size}.done").read_text()) for size in _DISK_SIZES]
+    assert done == sorted(done)  # what was finished stays
+    assert len(set(done)) >= 3
+    assert differing(world.build, logs / "copy") == []
+    assert not list((logs / "copy").rglob("*.unpublished"))
+
+
+def test_a_truncated_warc(world: World) -> None:
+    whole = sorted((world.folder / "mirror").rglob("*.warc.gz"))[0].read_bytes()
+    page = world.folder / "pages" / "pages.warc.gz"
+    page.parent.mkdir()
+    recipe = world.write("truncated.toml", _LOCAL_RECIPE)
+    page.write_bytes(whole)
+    world.succeeds("run", recipe, "--until", "extract", "--set", "output=whole")
+    page.write_bytes(whole[: len(whole) // 2])
+    for _ in range(2):  # the next run does not pass over it either
+        line = world.fails("run", recipe, "--until", "filter")
+        assert "pages/pages.warc.gz: at byte " in line
+        assert "replace the file" in line
+        assert "--set extract.damaged=drop" in line
+    complete, half = (
+        Build(str(world.folder / name)).manifest("extract").counts.sources["web"] for name in ("whole", "local")
+    )
+    assert half.dropped["truncated_record"] == 1
+    assert 0 < half.documents_out < complete.documents_out
+    world.succeeds("run", recipe, "--until", "extract", "--set", "extract.damaged=drop")
+    page.write_bytes(whole)
+    world.succeeds("run", recipe, "--until", "extract")
+    assert differing(world.folder / "whole", world.folder / "local") == []
+
+
+def test_a_corrupted_shard(world: World, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(world.build, copy)
+    name = "shards/train/shard-00000.bin"
+    shard = copy / name
+    ids = np.fromfile(shard, dtype="<u2")
+    ids[:64] |= 0x8000  # ids that the vocabulary does not have
+    shard.write_bytes(ids.tobytes())
+    process = world.start("audit", copy)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.splitlines() == [
+        f"  WRONG: {name}: its sha256 is not the manifest's: the file was changed or damaged"
+    ]
+    assert "FAILED, 1 problem" in printed
+    train = ["train", "base.toml", "--set", f"output={copy}"]
+    process = world.start(*train)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert f"groundup: {shard}: corrupted: token 0 has id " in errors.splitlines()[-1]
+    assert "audit" in errors.splitlines()[-1]
+
+    shard.write_bytes(shard.read_bytes()[:-100])
+    assert f"{shard}: {2 * len(ids) - 100} bytes long, not {2 * len(ids)}" in world.fails(*train)
+    shutil.rmtree(copy / "train")
+    assert "shards     built" in world.succeeds("run", "base.toml", "--set", f"output={copy}")
+    assert differing(world.build, copy) == []
+
+
+def test_a_checkpoint_of_another_model(world: World, tmp_path: Path) -> None:
+    train = ["train", "base.toml", "--until-step", "1", "--run"]
+    world.succeeds(*train, tmp_path / "run")
+    world.succeeds(*train, tmp_path / "wide", "--set", "model.width=32")
+    checkpoint = Path("checkpoints") / "step-00000001"
+    shutil.rmtree(tmp_path / "run" / checkpoint)
+    shutil.copytree(tmp_path / "wide" / checkpoint, tmp_path / "run" / checkpoint)
+    before = build_digests(tmp_path / "run")
+    line = world.fails("train", "base.toml", "--run", tmp_path / "run")
+    assert f"{tmp_path / 'run' / checkpoint}: does not match its model: width is 32 in the checkpoint and 64" in line
+    assert "--restart" in line
+    line = world.fails("train", "base.toml", "--run", tmp_path / "wide")
+    assert "holds a run of another configuration (model.width 32 -> 64)" in line
+    assert build_digests(tmp_path / "run") == before
+
+    # Weights that do not fit the checkpoint's own description of its model.
+    state = tmp_path / "wide" / checkpoint / "state.json"
+    described = json.loads(state.read_text())
+    described["model_config"]["num_layers"] = 2
+    state.write_text(json.dumps(described))
+    line = world.fails("generate", tmp_path / "wide")
+    assert "does not match its model: only the model has the tensor" in line
+
+
+def test_two_runs_at_once(world: World) -> None:
+    with (world.build / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        line = world.fails("run", "base.toml")
+    assert "build: another groundup run is writing here. Wait for it, or stop it." in line
+    world.succeeds("run", "base.toml")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_goes_on(world: World, tmp_path: Path, workers: int) -> None:
+    run = ["run", "base.toml", "--workers", str(workers), "--set", f"output={tmp_path / 'out'}"]
+    process = world.start(*run)
+    while process.poll() is None and not (tmp_path / "out" / "extract").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C: to the workers, too
+    assert "interrupted. What was finished is kept; the same command goes on" in the_line(process, code=130)
+    assert not (tmp_path / "out/shards/manifest.json").exists()
+    world.succeeds(*run)
+    assert differing(world.build, tmp_path / "out") == []
+
+
+def test_every_document_filtered_away(world: World, tmp_path: Path) -> None:
+    nothing = ["--set", "filter.language_threshold=1.0", "--set", f"output={tmp_path / 'out'}"]
+    line = world.fails("run", "base.toml", *nothing)
+    assert "no document is left" in line
+    assert f"groundup drops {tmp_path / 'out'}" in line
+    assert "language_score" in world.succeeds("drops", tmp_path / "out") or "language" in world.succeeds(
+        "drops", tmp_path / "out"
+    )
+    world.succeeds("run", "base.toml", "--set", f"output={tmp_path / 'out'}")
+    assert differing(world.build, tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("name", ["groundup.json", "extract/manifest.json"])
+def test_a_damaged_manifest(world: World, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(world.build, copy)
+    (copy / name).write_text("{")
+    line = world.fails("run", "base.toml", "--set", f"output={copy}")
+    assert f"{copy / name}: " in line
+    assert "delete" in line
+    (copy / name).unlink()
+    world.succeeds("run", "base.toml", "--set", f"output={copy}")
+    assert differing(world.build, copy) == []
