@@ -1,7 +1,8 @@
 """Where a build lives: any fsspec URL, with files published whole or not at all.
 
-On a local disk a file is written under a temporary name, flushed to the disk and renamed. An object store publishes
-an object only when its upload ends, which is the same promise.
+On a local disk a file is written under a temporary name, flushed to the disk and renamed. For another file system it
+is written to a local temporary file first and uploaded when it is whole: an object store shows an object only when its
+upload has ended.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +43,12 @@ class HashingWriter:
         self._raw = raw
         self._digest = hashlib.sha256()
         self.bytes = 0
+        self.abandoned = False  # after an error: Arrow writes a footer even when its object is collected
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
+        if self.abandoned:
+            return view.nbytes
         self._raw.write(view)
         self._digest.update(view)
         self.bytes += view.nbytes
@@ -133,28 +138,34 @@ class Folder:
         Raises `UserError` when the disk is full or the folder cannot be written.
         """
         target = self.full(path)
-        temporary = f"{target}.{os.getpid()}-{next(_counter)}{TEMPORARY_SUFFIX}" if self.is_local else target
+        temporary = f"{target}.{os.getpid()}-{next(_counter)}{TEMPORARY_SUFFIX}"
         try:
-            self.fs.makedirs(os.path.dirname(target), exist_ok=True)
-            raw = self.fs.open(temporary, "wb", **({} if self.is_local else {"autocommit": False}))
+            if self.is_local:
+                self.fs.makedirs(os.path.dirname(target), exist_ok=True)
+            else:
+                descriptor, temporary = tempfile.mkstemp(suffix=TEMPORARY_SUFFIX)
+                os.close(descriptor)
+            raw = open(temporary, "wb")  # noqa: SIM115 - closed below, before the file gets its name
         except OSError as error:
             raise write_error(self.url, path, error) from error
         writer = HashingWriter(raw)
         try:
             yield writer
+            raw.flush()
             if self.is_local:
-                raw.flush()
                 os.fsync(raw.fileno())
-            raw.close()
-            if self.is_local:
+                raw.close()
                 os.replace(temporary, target)
             else:
-                raw.commit()
+                raw.close()
+                self.fs.put_file(temporary, target)
+                os.unlink(temporary)
         except BaseException as error:
+            writer.abandoned = True
             with contextlib.suppress(OSError):
                 raw.close()
-            with contextlib.suppress(OSError, AttributeError):
-                os.unlink(temporary) if self.is_local else raw.discard()
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
             if isinstance(error, OSError):
                 raise write_error(self.url, path, error) from error
             raise

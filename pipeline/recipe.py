@@ -96,7 +96,9 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     recipe = validate(Recipe, data, str(path))
     recipe._folder = path.resolve().parent
     tokenizer = recipe.resolve(recipe.tokenizer.path) if recipe.tokenizer.path else None
-    if tokenizer and "://" not in tokenizer and not Path(tokenizer).is_file():  # said now, not after hours of extraction
+    if (
+        tokenizer and "://" not in tokenizer and not Path(tokenizer).is_file()
+    ):  # said now, not after hours of extraction
         raise UserError(
             f"{path}: tokenizer.path: {tokenizer}: no such file. Give the path of a tokenizer.json, relative to the "
             "recipe, or leave it out and one is trained."

@@ -112,7 +112,9 @@ def read_tokenizer(path: str) -> bytes:
     try:
         return Folder((parent or "/") if separator else ".").read_bytes(name)
     except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{path}: no such tokenizer.json. Give the path of one that exists, or have one trained.") from None
+        raise UserError(
+            f"{path}: no such tokenizer.json. Give the path of one that exists, or have one trained."
+        ) from None
 
 
 def _byte_level(model: models.Model, pretokenizer: Pretokenizer) -> Tokenizer:

@@ -436,7 +436,9 @@ def _read_facts(folder: Folder) -> tuple[dict[str, Any], str]:
     try:
         manifest = json.loads(folder.read_bytes(MANIFEST_NAME))
     except FileNotFoundError:
-        raise UserError(f"{where}: missing, so there are no token shards here. Build them first: groundup run RECIPE.") from None
+        raise UserError(
+            f"{where}: missing, so there are no token shards here. Build them first: groundup run RECIPE."
+        ) from None
     except (OSError, ValueError) as error:
         raise UserError(f"{where}: cannot be read ({error}).") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("facts"), dict):

@@ -36,7 +36,6 @@ class ModelSettings(Settings):
     attention: str | None = None
     dropout: float | None = Field(default=None, ge=0, lt=1)
     zero_init: bool | None = None
-    zero_init: bool | None = None
 
     def config(self, vocab_size: int, sequence_length: int | None, where: str = "[model]") -> GPTConfig:
         """The model's whole configuration. Raises `UserError` for an unknown preset or fields that do not fit."""

@@ -1,0 +1,97 @@
+"""Strict settings: what is wrong in a recipe is named by its key path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.errors import UserError
+from manifests.settings import Settings, apply_override, canonical_json, load_toml, validate
+
+
+class _Inner(Settings):
+    min_words: int = 50
+    name: str = "x"
+
+
+class _Outer(Settings):
+    output: str
+    quality: _Inner = _Inner()
+    languages: list[str] = ["en"]
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UserError, match=r"r\.toml: unknown key quality\.min_word \(did you mean 'min_words'\?\)"):
+        validate(_Outer, {"output": "x", "quality": {"min_word": 1}}, "r.toml")
+
+
+def test_every_problem_is_named() -> None:
+    with pytest.raises(UserError) as caught:
+        validate(_Outer, {"quality": {"min_words": "many"}, "languages": "en"}, "r.toml")
+    message = str(caught.value)
+    assert "output is missing" in message
+    assert "quality.min_words" in message
+    assert "'many'" in message
+    assert "languages" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("quality.min_words=30", {"quality": {"min_words": 30}}),
+        ("languages=['de']", {"languages": ["de"]}),
+        ("output=build/x y", {"output": "build/x y"}),
+        ("output=s3://b/c?d=e", {"output": "s3://b/c?d=e"}),
+        ("flag=true", {"flag": True}),
+    ],
+)
+def test_overrides_are_toml_or_plain_text(assignment: str, expected: dict[str, Any]) -> None:
+    data: dict[str, Any] = {}
+    apply_override(data, assignment)
+    assert data == expected
+
+
+def test_an_override_enters_a_list_by_name() -> None:
+    data = {"sources": [{"name": "a"}, {"name": "b"}]}
+    apply_override(data, "sources.b.max_files=2")
+    assert data["sources"] == [{"name": "a"}, {"name": "b", "max_files": 2}]
+    with pytest.raises(UserError, match="no entry named 'c'; there are: a, b"):
+        apply_override(data, "sources.c.max_files=2")
+
+
+@pytest.mark.parametrize("assignment", ["novalue", "=3", "output.deeper=3"])
+def test_a_wrong_override_is_refused(assignment: str) -> None:
+    with pytest.raises(UserError, match="--set"):
+        apply_override({"output": "x"}, assignment)
+
+
+def test_files_that_are_no_recipes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such recipe"):
+        load_toml(tmp_path / "missing.toml")
+    (tmp_path / "bad.toml").write_bytes(b"name = \xff")
+    with pytest.raises(UserError, match="not valid TOML"):
+        load_toml(tmp_path / "bad.toml")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_toml(tmp_path)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(_JSON)
+def test_canonical_json_does_not_depend_on_the_order_of_keys(value: Any) -> None:
+    def turned(inner: Any) -> Any:
+        if isinstance(inner, dict):
+            return {key: turned(inner[key]) for key in reversed(list(inner))}
+        return [turned(item) for item in inner] if isinstance(inner, list) else inner
+
+    assert canonical_json(value) == canonical_json(turned(value))

@@ -1,0 +1,89 @@
+"""Publishing: a file is there whole or not at all, on a local disk and on another file system."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import UserError
+from manifests.storage import TEMPORARY_SUFFIX, Folder
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "build" if request.param == "local" else f"memory://{uuid.uuid4()}/build")
+
+
+def test_a_published_file_reads_back_with_its_digest(folder: Folder) -> None:
+    data = os.urandom(3_000_000)
+    published = folder.publish_bytes("part/a.bin", data)
+    assert published.sha256 == hashlib.sha256(data).hexdigest()
+    assert folder.digest("part/a.bin") == published
+    assert folder.read_bytes("part/a.bin") == data
+    assert folder.size("part/a.bin") == published.bytes == len(data)
+    assert folder.list() == ["part/a.bin"]
+
+
+def test_an_error_publishes_nothing_and_keeps_what_was_there(folder: Folder) -> None:
+    folder.publish_bytes("a.bin", b"old")
+    with pytest.raises(ZeroDivisionError), folder.publish("a.bin") as file:
+        file.write(b"new")
+        raise ZeroDivisionError
+    assert folder.read_bytes("a.bin") == b"old"
+    assert folder.list() == ["a.bin"]
+
+
+def test_lists_are_sorted_and_empty_where_nothing_is(folder: Folder) -> None:
+    for name in ("b/2", "a", "b/1"):
+        folder.publish_bytes(name, b"")
+    assert folder.list() == ["a", "b/1", "b/2"]
+    assert folder.list("b") == ["b/1", "b/2"]
+    assert folder.list("nowhere") == []
+    folder.delete("b")
+    folder.delete("nowhere")
+    assert folder.list() == ["a"]
+
+
+def test_a_killed_writer_leaves_no_file_under_its_name(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\nfrom manifests.storage import Folder\n"
+        "with Folder(sys.argv[1]).publish('a.bin') as file:\n"
+        "    file.write(b'x' * 100_000); print('written', flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"written\n"
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    folder = Folder(tmp_path)
+    assert not folder.exists("a.bin")
+    assert all(name.endswith(TEMPORARY_SUFFIX) for name in folder.list())
+    assert folder.remove_unpublished() == 1
+    assert folder.list() == []
+
+
+def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.bin: the disk is full"), Folder(tmp_path).publish("a.bin"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert Folder(tmp_path).list() == []
+
+
+def test_a_folder_below_a_file_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        Folder(tmp_path / "file" / "build").publish_bytes("a", b"")
