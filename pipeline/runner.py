@@ -7,6 +7,7 @@ a fingerprint for each task, records published last, and errors that name what f
 from __future__ import annotations
 
 import ctypes
+import errno
 import platform
 import signal
 import sys
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 
 from manifests.errors import UserError
 from manifests.manifest import json_bytes
-from manifests.storage import Folder
+from manifests.storage import Folder, write_error
 from pipeline.executors import ExecutorSettings, make_executor
 from pipeline.tasks import (
     TASKS,
@@ -158,7 +159,12 @@ class PhaseRunner:
         done_before = total - len(pending)
         label = self.stage if phase.name == self.stage else f"{self.stage} {phase.name}"
         with self._watch(phase, label, {task.name for task, _ in pending}, done_before, total):
-            executor.run()
+            try:
+                executor.run()
+            except OSError as error:  # datatrove's own files; a task's errors are in its record
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise write_error(self.build.url, f"logs/{self.stage}-{phase.name}", error) from error
 
     @contextmanager
     def _watch(self, phase: Phase, label: str, names: set[str], done_before: int, total: int) -> Iterator[None]:

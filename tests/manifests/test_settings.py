@@ -21,7 +21,7 @@ class _Inner(Settings):
 class _Outer(Settings):
     output: str
     quality: _Inner = _Inner()
-    languages: list[str] = ["en"]
+    languages: tuple[str, ...] = ()
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_name() -> None:
@@ -44,7 +44,7 @@ def test_every_problem_is_named() -> None:
     ("assignment", "expected"),
     [
         ("quality.min_words=30", {"quality": {"min_words": 30}}),
-        ("languages=['de']", {"languages": ["de"]}),
+        ("languages=["'de'"]", {"languages": ["de"]}),
         ("output=build/x y", {"output": "build/x y"}),
         ("output=s3://b/c?d=e", {"output": "s3://b/c?d=e"}),
         ("flag=true", {"flag": True}),
