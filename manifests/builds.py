@@ -138,6 +138,14 @@ def write_seal(folder: Folder, recipe: str, rebuilt: list[str]) -> None:
     folder.publish_bytes(SEAL, json_bytes({"recipe": recipe, "run": {**now["run"], **kept}}))
 
 
+def unseal(folder: Folder, stage: str) -> None:
+    """Take a stage out of `groundup.json`: before its manifest goes, so that no old digest outlives it."""
+    seal = read_seal(folder)
+    if seal is not None and stage in seal["run"]:
+        del seal["run"][stage]
+        folder.publish_bytes(SEAL, json_bytes(seal))
+
+
 @dataclass(frozen=True)
 class RawEntry:
     """A raw file of the acquire manifest, and where it can be opened now."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from manifests.builds import SEAL, read_seal, write_seal
+from manifests.builds import SEAL, read_seal, unseal, write_seal
 from manifests.code import software_versions
 from manifests.errors import UsageError, UserError
 from manifests.manifest import (
@@ -166,6 +166,7 @@ def _reusable(stage: Stage) -> Manifest | None:
 
 
 def _build_stage(stage: Stage, executor: ExecutorSettings, progress: Progress | None) -> Manifest:
+    unseal(stage.build, stage.name)
     stage.folder.delete(MANIFEST)  # from here until the new one is written, the stage is not complete
     stage.folder.remove_unpublished()
     started = time.time()

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.forkserver
+import signal
 import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,15 +53,43 @@ class _Quiet:
 
 
 class _LocalExecutor(_Quiet, LocalPipelineExecutor):
-    """Worker processes; with one worker the tasks run here, one after the other, with no process beside this one."""
+    """Worker processes; with one worker the tasks run here, one after the other, with no process beside this one.
+
+    datatrove's own pool waits for ever for the task of a worker that was killed; this one stops.
+    """
 
     def run(self) -> None:
-        if self.workers > 1:
-            super().run()
-            return
         self.save_executor_as_json()
-        for rank in range(self.world_size):
-            self._run_for_rank(rank)
+        if self.workers == 1:
+            for rank in range(self.world_size):
+                self._run_for_rank(rank)
+            return
+        context = multiprocessing.get_context("forkserver")
+        with ProcessPoolExecutor(self.workers, context, _take_executor, (self,)) as pool:
+            try:
+                for future in [pool.submit(_run_rank, rank) for rank in range(self.world_size)]:
+                    future.result()
+            except BrokenProcessPool:
+                raise UserError(
+                    "a worker process was killed, or ran out of memory. Finished tasks are kept; run the same command "
+                    "again, with fewer --workers where memory is short."
+                ) from None
+            except BaseException:
+                for process in list(pool._processes.values()):  # Ctrl-C: tasks under way are not waited for
+                    process.kill()
+                raise
+
+
+_executor: _LocalExecutor  # of a worker process: sent once, since it holds every pending task
+
+
+def _take_executor(executor: _LocalExecutor) -> None:
+    global _executor
+    _executor = executor
+
+
+def _run_rank(rank: int) -> None:
+    _executor._run_for_rank(rank)
 
 
 class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):
@@ -63,6 +97,18 @@ class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):
 
     def launch_merge_stats(self) -> None:
         """Nothing: counts are in groundup's own records."""
+
+
+def _start_forkserver() -> None:
+    """Start the server that workers are forked from, with Ctrl-C left to this process: it ends the workers itself."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
+    if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def make_executor(settings: ExecutorSettings, steps: list[PipelineStep], num_tasks: int, logs: str) -> PipelineExecutor:
@@ -74,9 +120,7 @@ def make_executor(settings: ExecutorSettings, steps: list[PipelineStep], num_tas
     workers = max(1, min(settings.workers, num_tasks))
     cluster = settings.cluster
     if settings.kind == "local":
-        import multiprocess
-
-        multiprocess.set_forkserver_preload(_PRELOAD)
+        _start_forkserver()
         return _LocalExecutor(steps, num_tasks, workers, logs, skip_completed=False)
     if settings.kind == "slurm":
         if cluster.partition is None:

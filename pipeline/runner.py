@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import multiprocessing
 import platform
 import signal
 import sys
@@ -80,9 +81,7 @@ def _one_line(error: Exception) -> str:
 def _die_with_parent() -> None:
     """A worker must not outlive a killed run and publish beside its successor (Linux; elsewhere a pool notices)."""
     if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
-        import multiprocess
-
-        if multiprocess.parent_process() is not None:
+        if multiprocessing.parent_process() is not None:
             pr_set_pdeathsig = 1
             ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 

@@ -29,7 +29,7 @@ from train.loader import Loader, seed_of
 from train.optimizer import build_optimizer, set_learning_rate
 from train.progress import TrainingProgress
 from train.run_folder import RunFolder, deciding_sha256, differences, read_metrics, sync
-from train.run_manifest import write_run_manifest
+from train.run_manifest import seal_run, write_run_manifest
 from train.samples import write_samples
 from train.settings import TrainRecipe
 from train.stop_signal import StopSignal
@@ -104,6 +104,8 @@ class _Pretraining:
             self.ranks.wait()
             if self._is_finished():
                 self.progress.say(f"{self.folder.path}: finished at step {self.plan.num_steps}; nothing to do.")
+                if self.ranks.is_first:
+                    seal_run(self.folder)
                 return self._summary(self.plan.num_steps, reused=True)
             self._build()
             found = checkpoint.list_checkpoints(self.folder.checkpoints)

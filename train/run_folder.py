@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import tomli_w
 
+from manifests.builds import RUN, unseal
 from manifests.errors import UserError
 from manifests.settings import canonical_json, load_toml
 from manifests.storage import Folder
@@ -71,6 +72,8 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove a run's own files and nothing else, for a fresh start."""
+        if self.path.name == RUN:
+            unseal(Folder(self.path.absolute().parent), RUN)
         for name in (MANIFEST, METRICS, SAMPLES, TOKENIZER, CONFIG):
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints, ignore_errors=True)

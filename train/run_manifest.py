@@ -69,10 +69,15 @@ def write_run_manifest(
         run=run,
     )
     write_manifest(folder.folder, manifest)
+    seal_run(folder, rebuilt=True)
+
+
+def seal_run(folder: RunFolder, rebuilt: bool = False) -> None:
+    """Enter the run in the seal of the build that it stands in, if it stands in one and is not in its seal yet."""
     build = Folder(folder.path.absolute().parent)
     seal = read_seal(build)
     if folder.path.name == RUN and seal is not None:
-        write_seal(build, seal["recipe"], [RUN])
+        write_seal(build, seal["recipe"], [RUN] if rebuilt else [])
 
 
 def _files(folder: RunFolder) -> list[dict[str, Any]]:

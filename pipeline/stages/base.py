@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -78,8 +79,9 @@ class Stage(ABC):
         return {"code": self.code(), "libraries": self._library_versions()}
 
     def _library_versions(self) -> dict[str, str]:
-        """Versions of what shapes the output, Python's Unicode tables among them."""
-        return {**library_versions(self.libraries), "unicode": unicodedata.unidata_version}
+        """Versions of what shapes the output: distributions, and Python with its Unicode tables."""
+        python = ".".join(platform.python_version_tuple()[:2])
+        return {**library_versions(self.libraries), "python": python, "unicode": unicodedata.unidata_version}
 
     def fingerprint_parts(self) -> FingerprintParts:
         return FingerprintParts(

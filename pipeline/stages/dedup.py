@@ -6,6 +6,7 @@ Which document survives depends on the order of sources and files alone: the fir
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part
 from pipeline.tasks import WORK, Phase, Task, TaskOutput
 
 _MEMORY_BYTES = 2 << 30  # what finding the edges of one partition may use
+_BATCH_DOCUMENTS = 1024
 _KINDS = ("near", "exact")
 CLUSTERS = "clusters.parquet"
 CLUSTER_SCHEMA = pa.schema(
@@ -59,16 +61,30 @@ class Keys(Phase):
 
     def process(self, task: Task, output: TaskOutput) -> None:
         (part,) = task.inputs
-        texts, sources = [], []
-        for row in read_rows(output.build, part.path, ["text", "source"]):
-            texts.append(row["text"])
-            sources.append(row["source"])
-        keys = part_keys(texts, sources, task.settings["ordinal"], self._settings)
-        output.publish_array(_key_path(task.name, "signatures"), keys.signatures)
-        for kind, (values, index) in zip(_KINDS, (keys.band_pairs(), keys.exact_pairs()), strict=True):
+        signatures: list[np.ndarray] = []
+        pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {kind: [] for kind in _KINDS}
+        num_rows = 0
+        for batch in _batches(read_rows(output.build, part.path, ["text", "source"])):
+            texts, sources = [row["text"] for row in batch], [row["source"] for row in batch]
+            keys = part_keys(texts, sources, task.settings["ordinal"], self._settings)
+            signatures.append(keys.signatures)
+            for kind, (values, index) in zip(_KINDS, (keys.band_pairs(), keys.exact_pairs()), strict=True):
+                pairs[kind].append((values, index + num_rows))  # the batch counts its rows from 0
+            num_rows += len(batch)
+        output.publish_array(_key_path(task.name, "signatures"), np.concatenate(signatures))
+        for kind in _KINDS:
+            values, index = (np.concatenate(arrays) for arrays in zip(*pairs[kind], strict=True))
             values, index, bounds = partition_pairs(values, index, self._num_partitions)
             for what, array in (("keys", values), ("index", index), ("bounds", bounds)):
                 output.publish_array(_key_path(task.name, f"{kind}-{what}"), array)
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in bounded numbers, so that a part's texts are never in memory together; one empty batch of no rows."""
+    batch = list(itertools.islice(rows, _BATCH_DOCUMENTS))
+    yield batch
+    while batch := list(itertools.islice(rows, _BATCH_DOCUMENTS)):
+        yield batch
 
 
 class Edges(Phase):

@@ -59,7 +59,12 @@ class ExtractStage(Stage):
             self.libraries = (*type(self).libraries, "trafilatura")
 
     def settings(self) -> dict[str, Any]:
-        return {"extract": self.recipe.extract.model_dump(exclude=OPERATIONAL)}
+        """The table of the recipe, and how each raw file is read."""
+        files = self.upstream("acquire").facts["files"]
+        return {
+            "extract": self.recipe.extract.model_dump(exclude=OPERATIONAL),
+            "files": {file["key"]: [file["source"], file["format"], file["language"]] for file in files},
+        }
 
     def inputs(self) -> list[FileEntry]:
         return [

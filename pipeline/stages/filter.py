@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from typing import Any
 
 from manifests.manifest import FileEntry
 from pipeline.documents import Block
 from pipeline.filters.blocks import RuleFilter
-from pipeline.filters.language import LanguageFilter
+from pipeline.filters.language import LanguageFilter, language_model_path
 from pipeline.filters.settings import FilterSettings
 from pipeline.parts import PartReader, PartWriter
 from pipeline.runner import PhaseRunner
@@ -55,6 +56,7 @@ class FilterStage(Stage):
         own = self.recipe.filter.model_dump()
         by_source = {source.name: self.recipe.filter_settings(source).model_dump() for source in self.recipe.sources}
         return {
+            "language_model": hashlib.sha256(language_model_path().read_bytes()).hexdigest(),
             "filter": own,
             "sources": {name: settings for name, settings in by_source.items() if settings != own},
         }

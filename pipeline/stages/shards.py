@@ -265,6 +265,11 @@ class ShardsStage(Stage):
                 for number in range(num_shards)
             ]
         written = runner.run(write, write_tasks)
+        for split in (TRAIN, VALIDATION):
+            num_encoded = sum(record.facts[split] for record in encoded)
+            num_written = sum(record.facts["num_tokens"] for record in written if record.facts["split"] == split)
+            if num_encoded != num_written:
+                raise RuntimeError(f"shards: {num_encoded} {split} tokens encoded, but {num_written} written")
         splits: dict[str, list[WrittenShard]] = {TRAIN: [], VALIDATION: []}
         for record in written:
             fact = dict(record.facts)

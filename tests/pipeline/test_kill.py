@@ -135,3 +135,56 @@ def test_killed_runs_end_in_the_same_bytes(mirror_folder: Path, tmp_path: Path) 
     assert differing(outputs["undisturbed"], outputs["killed"]) == []
     assert audit_build(str(outputs["killed"])).problems == []
     assert not list(outputs["killed"].rglob("*.unpublished"))
+
+
+def test_a_killed_worker_stops_the_run_with_one_line(mirror_folder: Path, tmp_path: Path) -> None:
+    with LoopbackMirror(mirror_folder) as mirror:
+        recipe, output = tmp_path / "recipe.toml", tmp_path / "build"
+        recipe.write_text(_RECIPE.format(output=output, mirror=mirror.url))
+        process = _start(recipe, workers=2)
+        deadline = time.monotonic() + 60
+        while not (output / "extract").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        workers = _workers_of(process.pid)
+        assert workers
+        os.kill(workers[-1], signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "a worker process was killed" in errors.decode()
+        _finish(recipe, workers=2)
+    assert audit_build(str(output)).problems == []
+
+
+def _workers_of(process: int) -> list[int]:
+    """Grandchildren of a run: the processes that its fork server made."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):  # it ended meanwhile
+            continue
+    children = {child for child, parent in parents.items() if parent == process}
+    return sorted(child for child, parent in parents.items() if parent in children)
+
+
+def test_killed_while_it_rebuilds_with_another_threshold(mirror_folder: Path, tmp_path: Path) -> None:
+    """A stage that was complete is rebuilt: neither its old manifest nor its old seal may outlive the kill."""
+    choose = random.Random(5)
+    with LoopbackMirror(mirror_folder) as mirror:
+        outputs = {name: tmp_path / name / "build" for name in ("undisturbed", "killed")}
+        for name, output in outputs.items():
+            output.parent.mkdir()
+            (output.parent / "first.toml").write_text(_RECIPE.format(output=output, mirror=mirror.url))
+            text = _RECIPE.replace("min_alphabetic_word_fraction = 0.6", "min_alphabetic_word_fraction = 0.65")
+            (output.parent / "second.toml").write_text(text.format(output=output, mirror=mirror.url))
+            _finish(output.parent / "first.toml")
+        _finish(outputs["undisturbed"].parent / "second.toml")
+        second = outputs["killed"].parent / "second.toml"
+        for _ in range(8):
+            process = _start(second, workers=1)
+            time.sleep(choose.uniform(0.8, 2.5))
+            process.kill()
+            process.communicate(timeout=60)
+        _finish(second)
+    assert differing(outputs["undisturbed"], outputs["killed"]) == []
+    assert audit_build(str(outputs["killed"])).problems == []
