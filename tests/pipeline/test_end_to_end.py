@@ -200,3 +200,41 @@ def test_damage_stops_the_build_and_loses_nothing(recipe: Recipe, build: Path, t
     expected = Build(str(build)).manifest("extract").counts.sources["cc"]
     assert counts == expected.model_dump()
     run_build(load_recipe(recipe.folder / "real.toml", [overrides[0]]), until="extract")
+
+
+@pytest.mark.parametrize(
+    ("change", "stage"),
+    [
+        ("seed=8", "tokenizer"),
+        ("sources.books.format=gutenberg", "acquire"),
+        ("sources.books.weight=2.0", "shards"),
+        ("sources.books.rules=['c4']", "filter"),
+        ("sources.itwiki.language=en", "acquire"),
+        ("extract.html=resiliparse", "extract"),
+        ("filter.language_threshold=0.7", "filter"),
+        ("dedup.minhash.num_buckets=10", "dedup"),
+        ("tokenizer.vocab_size=1024", "tokenizer"),
+        ("shards.validation_fraction=0.1", "shards"),
+    ],
+)
+def test_every_setting_is_in_the_fingerprint_of_its_stage(recipe: Recipe, build: Path, change: str, stage: str) -> None:
+    changed = load_recipe(recipe.folder / "real.toml", [f"output={build}", change])
+    first = next(plan for plan in plan_build(changed) if plan.action != "reuse")
+    assert first.stage == stage
+    assert first.action == "build"
+
+
+def test_another_format_is_read_anew(recipe: Recipe, build: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(build, copy)
+    changed = load_recipe(recipe.folder / "real.toml", [f"output={copy}", "sources.books.format=gutenberg"])
+    assert "extract" in run_build(changed, until="extract").rebuilt
+    texts = [
+        row["text"]
+        for table in Build(str(copy)).tables("extract/part-books-00000.parquet")
+        for row in table.to_pylist()
+    ]
+    assert texts
+    assert not any(
+        "START OF THIS PROJECT GUTENBERG" in text or "START OF THE PROJECT GUTENBERG" in text for text in texts
+    )

@@ -172,7 +172,7 @@ def test_killed_while_it_rebuilds_with_another_threshold(mirror_folder: Path, tm
     choose = random.Random(5)
     with LoopbackMirror(mirror_folder) as mirror:
         outputs = {name: tmp_path / name / "build" for name in ("undisturbed", "killed")}
-        for name, output in outputs.items():
+        for output in outputs.values():
             output.parent.mkdir()
             (output.parent / "first.toml").write_text(_RECIPE.format(output=output, mirror=mirror.url))
             text = _RECIPE.replace("min_alphabetic_word_fraction = 0.6", "min_alphabetic_word_fraction = 0.65")
