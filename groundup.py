@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -32,6 +33,7 @@ def _complete(run: str, prompt: str, num_tokens: int) -> str:
 
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 app = typer.Typer(
     help="Builds a language model from the ground up: web pages to clean token shards to a trained GPT.",
@@ -56,6 +58,13 @@ def main() -> None:
     pyarrow.set_cpu_count(1)
     try:
         code = app(args=arguments, prog_name="groundup", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _BROKEN_PIPE
+    except SystemExit as error:
+        # Click has met the closed pipe itself.
+        sys.exit(_BROKEN_PIPE if type(sys.stdout).__name__ == "PacifyFlushWrapper" else error.code)
     except UserError as error:
         _fail(str(error), 2 if isinstance(error, UsageError) else 1, debug)
     except KeyboardInterrupt:

@@ -15,6 +15,8 @@ from manifests.builds import DROPPED, RUN, SEAL, TASKS, Build, read_seal
 from manifests.errors import UserError
 from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files, read_manifest
 from manifests.provenance import check_documents, check_tokens
+from manifests.recount import recount_shards
+from manifests.report import REPORT, digest_line
 from manifests.settings import canonical_json
 from manifests.storage import Folder
 
@@ -57,7 +59,12 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
         _check_inputs(build, manifest, report)
         if not damaged and stage in _DOCUMENT_STAGES:
             _recount(build, manifest, report)
+        if not damaged and stage == "acquire":
+            _recount_files(manifest, report)
+        if not damaged and stage == "shards":
+            recount_shards(build, report.problems)
     _check_flow(manifests, report)
+    _check_report(build, report)
     progress("train")
     _check_training(build, report)
     if report.passed:  # addresses are followed only through files that are what their digests say
@@ -188,6 +195,26 @@ def _recount(build: Build, manifest: Manifest, report: AuditReport) -> None:
             report.problems.append(
                 f"{stage}: source {source}: dropped {dict(sorted(dropped[source].items()))}, not {counts.dropped}"
             )
+
+
+def _recount_files(manifest: Manifest, report: AuditReport) -> None:
+    """Law 1: the raw files that acquire lists are those of its counts, by source."""
+    listed = Counter(file["source"] for file in manifest.facts["files"])
+    for source in sorted({*listed, *manifest.counts.sources}):
+        counts = manifest.counts.sources.get(source)
+        counted = counts.documents_out if counts is not None else 0
+        if listed[source] != counted:
+            report.problems.append(f"acquire: source {source}: {listed[source]} files listed, not {counted}")
+
+
+def _check_report(build: Build, report: AuditReport) -> None:
+    """The page of `groundup report`, where there is one, ends with the digest of what stands above it."""
+    if build.folder.exists(REPORT):
+        page = build.folder.read_bytes(REPORT)
+        above = page[: page.rfind(b"<!-- sha256 ")]
+        report.checked["files"] += 1
+        if page != above + digest_line(above):
+            report.problems.append(f"{REPORT}: was changed or damaged; write it again with groundup report")
 
 
 def _check_flow(manifests: dict[str, Manifest], report: AuditReport) -> None:

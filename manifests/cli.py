@@ -10,7 +10,7 @@ import typer
 
 from manifests.audit import as_json, audit_build, problem_lines
 from manifests.builds import Build
-from manifests.drops import find_drops, reason_table
+from manifests.drops import counted_table, find_drops, reason_table
 from manifests.errors import UsageError
 from manifests.report import write_report
 from manifests.trace import Sighting, Trace, trace_document, trace_token
@@ -76,6 +76,9 @@ def register(app: typer.Typer) -> None:
         if url is not None:
             for sighting, _, _ in trace_document(build, "url", url):
                 _print_sighting(sighting)
+        elif reason in {name for _, _, name, _ in counted_table(build)}:
+            total = sum(number for _, _, name, number in counted_table(build) if name == reason)
+            typer.echo(f"{reason}: {total:,} documents, counted only; their rows are with the kept ones of dedup")
         elif reason is not None:
             for stage, row in find_drops(build, reason, sample):
                 typer.echo(f"{stage} {row['reason']}{_value(row)}  {row['url'] or row['id']}")
@@ -83,6 +86,8 @@ def register(app: typer.Typer) -> None:
         else:
             for stage, source, name, number in reason_table(build):
                 typer.echo(f"{stage:<10} {source:<16} {name:<32} {number:>12,}")
+            for stage, source, name, number in counted_table(build):
+                typer.echo(f"{stage:<10} {source:<16} {name:<32} {number:>12,}  (counted only, no rows)")
 
     @app.command()
     def report(

@@ -23,6 +23,15 @@ def reason_table(build: Build) -> Iterator[tuple[str, str, str, int]]:
                     yield stage, source, reason, number
 
 
+def counted_table(build: Build) -> Iterator[tuple[str, str, str, int]]:
+    """As `reason_table`, for the stages that only count what they pass over: no rows are written for it."""
+    for stage in ("tokenizer", "shards"):
+        if stage in build.manifests:
+            for source, counts in build.manifests[stage].counts.sources.items():
+                for reason, number in sorted(counts.dropped.items()):
+                    yield stage, source, reason, number
+
+
 def find_drops(build: Build, reason: str, most: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Up to `most` documents dropped for `reason`, with their stage. Raises `UserError` for an unknown reason."""
     reasons = sorted({name for _, _, name, _ in reason_table(build)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from manifests.drops import find_drops, reason_table
 from manifests.storage import write_error
 
 _TEMPLATE = Path(__file__).with_name("report.html")
+REPORT = "report.html"  # below the build
 _SAMPLES = 5  # kept documents of each source
 _DROP_SAMPLES = 3  # documents of each reason
 _EXCERPT = 600  # characters
@@ -27,14 +29,21 @@ def write_report(out: str, output: Path | None = None) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     page = template.render(number=lambda value: f"{value:,}", **report_data(build)).encode("utf-8", "replace")
+    page = page.rstrip(b"\n") + b"\n"
+    page += digest_line(page)
     if output is None:
-        build.folder.publish_bytes("report.html", page)
-        return f"{build.url}/report.html"
+        build.folder.publish_bytes(REPORT, page)
+        return f"{build.url}/{REPORT}"
     try:
         output.write_bytes(page)
     except OSError as error:
         raise write_error(str(output.parent), output.name, error) from error
     return str(output)
+
+
+def digest_line(page: bytes) -> bytes:
+    """The last line of a page: a comment with the sha256 of all that stands above it."""
+    return f"<!-- sha256 of everything above: {hashlib.sha256(page).hexdigest()} -->\n".encode()
 
 
 def report_data(build: Build) -> dict[str, Any]:
@@ -97,11 +106,15 @@ def _kept_samples(build: Build) -> Iterator[dict[str, Any]]:
     stage = next((name for name in ("dedup", "filter", "extract") if name in build.manifests), None)
     shown: dict[str, int] = {}
     for part in build.parts(stage) if stage else []:
+        source = part.rpartition("/")[2].removeprefix("part-").rpartition("-")[0]  # a part is of one source
+        if shown.get(source, 0) >= _SAMPLES:
+            continue
         for table in build.tables(part):
-            for row in table.slice(0, 50 * _SAMPLES).to_pylist():
-                shown[row["source"]] = shown.get(row["source"], 0) + 1
-                if shown[row["source"]] <= _SAMPLES:
-                    yield {**row, "text": _excerpt(row["text"])}
+            for row in table.slice(0, _SAMPLES - shown.get(source, 0)).to_pylist():
+                shown[source] = shown.get(source, 0) + 1
+                yield {**row, "text": _excerpt(row["text"])}
+            if shown.get(source, 0) >= _SAMPLES:
+                break
 
 
 def _dropped_samples(build: Build, reasons: list[str]) -> Iterator[dict[str, Any]]:

@@ -97,14 +97,15 @@ class Sighting:
 
 def find_document(build: Build, column: str, value: str) -> list[Sighting]:
     """Every document whose `id` or `url` is `value`: where it was dropped, or the last stage that kept it."""
-    found: dict[str, Sighting] = {}
+    found: dict[tuple[str, str, int, str], Sighting] = {}  # two documents may have one id
     for stage in ("extract", "filter", "dedup"):
         if stage not in build.manifests:
             continue
         for kept in (True, False):
             for part in build.parts(stage, dropped=not kept):
                 for row, document in build.find(part, column, value):
-                    found[document["id"]] = Sighting(stage, kept, part, row, document)
+                    key = (document["source"], document["file"], document["offset"], document["id"])
+                    found[key] = Sighting(stage, kept, part, row, document)
     return list(found.values())
 
 
@@ -123,11 +124,17 @@ def trace_document(
         trace = None
         if document["file"] in build.raw_files:
             trace = _trace(build, sighting.part, sighting.row, document, None)
-        places = list(_places(build, document["id"])) if sighting.kept and "shards" in build.manifests else []
+        places = list(_places(build, sighting)) if sighting.kept and "shards" in build.manifests else []
         yield sighting, trace, places
 
 
-def _places(build: Build, document_id: str) -> Iterator[dict[str, Any]]:
+def _places(build: Build, sighting: Sighting) -> Iterator[dict[str, Any]]:
     for stem in shard_stems(build):
-        for _, entry in build.find(f"shards/{stem}.index.parquet", "id", document_id):
+        for _, entry in build.find(f"shards/{stem}.index.parquet", "id", sighting.document["id"]):
+            if (entry["source"], entry["part"], entry["row"]) != (
+                sighting.document["source"],
+                sighting.part,
+                sighting.row,
+            ):
+                continue
             yield {"shard": stem, "start": entry["start"], "length": entry["length"], "copy": entry["copy"]}

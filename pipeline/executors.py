@@ -64,6 +64,7 @@ class _LocalExecutor(_Quiet, LocalPipelineExecutor):
             for rank in range(self.world_size):
                 self._run_for_rank(rank)
             return
+        _start_forkserver()
         context = multiprocessing.get_context("forkserver")
         with ProcessPoolExecutor(self.workers, context, _take_executor, (self,)) as pool:
             try:
@@ -120,7 +121,6 @@ def make_executor(settings: ExecutorSettings, steps: list[PipelineStep], num_tas
     workers = max(1, min(settings.workers, num_tasks))
     cluster = settings.cluster
     if settings.kind == "local":
-        _start_forkserver()
         return _LocalExecutor(steps, num_tasks, workers, logs, skip_completed=False)
     if settings.kind == "slurm":
         if cluster.partition is None:

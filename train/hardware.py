@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from manifests.errors import UserError
 from model import GPTConfig
 
 # Dense bfloat16 (float16 where there is none) FLOP/s without sparsity, from the makers' data sheets. The first name
-# that is part of the device's name counts, so the longer names stand first.
+# that stands in the device's name as whole words counts, so the longer names stand first.
 PEAK_FLOPS: tuple[tuple[str, float], ...] = (
     ("GB200", 2.5e15),
     ("B200", 2.25e15),
@@ -89,8 +90,16 @@ def find_hardware(precision: str, local_rank: int = 0, measure_peak: bool = True
     autocast = None if precision == "float32" or not has_bfloat16 else torch.bfloat16
     if autocast is not None:
         torch.set_float32_matmul_precision("high")
-    peak = next((flops for part, flops in PEAK_FLOPS if part in name), 0.0)
+    peak = peak_flops_of(name)
     return Hardware(device, name, autocast, peak, "data sheet, dense bfloat16" if peak else "unknown")
+
+
+def peak_flops_of(name: str) -> float:
+    """FLOP/s of a GPU by the name it gives itself, 0 where `PEAK_FLOPS` does not have it."""
+    for part, flops in PEAK_FLOPS:
+        if re.search(rf"(?<![A-Za-z0-9]){re.escape(part)}(?![A-Za-z0-9])", name):
+            return flops
+    return 0.0
 
 
 def measure_matmul_flops(dtype: torch.dtype, size: int = 1024, seconds: float = 0.2) -> float:

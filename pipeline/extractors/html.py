@@ -17,10 +17,26 @@ from pipeline.extractors.warc import PLAIN_TEXT_KEY
 MAX_HTML_CHARACTERS = 16 << 20
 # The parser's time grows with the square of the depth: 0.2 s at 5,000 levels, minutes at 200,000.
 MAX_DEPTH = 5000
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:\-]*)")
+# A comment, or a tag with its attributes; nothing in them is given back, so the scan is linear.
+_TAG = re.compile(
+    r"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|(/?)([a-zA-Z][^\s/>]*+)"
+    r"(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|(?![\"'])[^\s>]*+))?+)*+)",
+    re.DOTALL,
+)
 _NEVER_DEEP = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
     | {"p", "li", "dt", "dd", "option", "tr", "td", "th", "thead", "tbody"}
+)
+# Elements whose content is text up to their end tag.
+_RAW_TEXT = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
+# No end tag inside one of these closes an element around it.
+_SCOPES = frozenset({"table", "caption", "object", "applet", "marquee", "template", "svg", "math", "foreignobject"})
+# Nor does the end tag of an element that is not among these close one around them (HTML standard, "special").
+_BLOCKS = _SCOPES | frozenset(
+    {"address", "article", "aside", "blockquote", "body", "button", "center", "details", "dir", "div", "dl"}
+    | {"fieldset", "figcaption", "figure", "footer", "form", "frameset", "h1", "h2", "h3", "h4", "h5", "h6", "head"}
+    | {"header", "hgroup", "html", "main", "menu", "nav", "noscript", "ol", "pre", "search", "section", "select"}
+    | {"summary", "ul"}
 )
 
 
@@ -157,9 +173,20 @@ class PlainTextExtractor(TextExtractor):
 
 
 class WikitextExtractor(TextExtractor):
-    """Replaces a page's wikitext by plain text."""
+    """Replaces a page's wikitext by plain text.
+
+    Besides the reasons of `TextExtractor`: nested_too_deep (value: levels), for pages that would hold up the parser.
+    """
 
     name = "wikitext"
+
+    def refuse(self, document: Document) -> tuple[str, float] | None:
+        from pipeline.extractors.wikitext import is_nested_too_deep
+
+        refused = super().refuse(document)
+        if refused is None and (depth := is_nested_too_deep(document.text)):
+            return "nested_too_deep", depth
+        return refused
 
     def extract(self, document: Document) -> str:
         from pipeline.extractors.wikitext import wikitext_to_text
@@ -169,15 +196,43 @@ class WikitextExtractor(TextExtractor):
 
 
 def nesting_depth(html: str) -> int:
-    """How deep elements nest, at most: end tags that a page leaves out count as nesting, as they do for a parser."""
-    depth = deepest = 0
-    for end, name in _TAG.findall(html):
-        if name.lower() in _NEVER_DEEP:
+    """How deep elements nest, at most, in time linear in the page.
+
+    An end tag closes the innermost element of its name with all inside it, or nothing: where none is open, or where
+    the HTML standard's parser would not look past an element in between. Elements of `_NEVER_DEEP` do not count.
+    """
+    open_names: list[str] = []
+    levels: dict[str, list[int]] = {}  # where in `open_names` a name stands
+    scopes, blocks = [-1], [-1]  # where the elements stand that end tags do not reach beyond
+    deepest = position = 0
+    while (tag := _TAG.search(html, position)) is not None:
+        position = tag.end()
+        if tag[2] is None or (name := tag[2].lower()) in _NEVER_DEEP:
             continue
-        depth += -1 if end else 1
-        if depth < 0:
-            depth = 0
-        deepest = max(deepest, depth)
+        if not tag[1]:
+            level = len(open_names)
+            if name in _RAW_TEXT and not levels.get("svg") and not levels.get("math"):
+                deepest = max(deepest, level + 1)
+                ended = re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE).search(html, position)
+                if ended is None:
+                    break
+                position = ended.end()
+                continue
+            open_names.append(name)
+            levels.setdefault(name, []).append(level)
+            if name in _BLOCKS:
+                blocks.append(level)
+            if name in _SCOPES:
+                scopes.append(level)
+            deepest = max(deepest, level + 1)
+        elif (standing := levels.get(name)) and standing[-1] >= (scopes if name in _BLOCKS else blocks)[-1]:
+            level = standing[-1]
+            while len(open_names) > level:
+                levels[open_names.pop()].pop()
+            while blocks[-1] >= level:
+                blocks.pop()
+            while scopes[-1] >= level:
+                scopes.pop()
     return deepest
 
 

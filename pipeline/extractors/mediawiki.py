@@ -171,6 +171,7 @@ class MediaWikiReader(Reader):
         """The head of the dump, then every page element with its offset and length, of one run of the stream."""
         waiting: deque[_Waiting] = deque()
         waiting_bytes = 0
+        no_address = -1  # offset of a stream that is too large to be one
         while (start := self._find(stream, _PAGE_START)) is not None:
             if start:
                 yield bytes(stream.buffer[: min(start, _HEAD_BYTES)]).decode("utf-8", "replace")
@@ -184,12 +185,17 @@ class MediaWikiReader(Reader):
                 self._drop_oversized(stream, offset)
                 continue
             size = end + len(_PAGE_END)
+            if offset == no_address and stream.compression is not None:
+                yield bytes(memoryview(stream.buffer)[:size]), -1, -1
+                stream.consume(size)
+                continue
             waiting.append(_Waiting(bytes(memoryview(stream.buffer)[:size]), offset, position, position + size))
             waiting_bytes += size
             for page in self._located(stream, waiting):
                 waiting_bytes -= len(page[0])
                 yield page
             if waiting_bytes > MAX_STREAM_BYTES:
+                no_address = waiting[-1].offset
                 yield from ((page.element, -1, -1) for page in waiting)
                 waiting.clear()
                 waiting_bytes = 0

@@ -19,7 +19,8 @@ import fsspec
 from manifests.errors import UserError
 
 READ_BYTES = 64 << 10
-_ZSTD_READ_BYTES = 4 << 10  # a zstd block of four bytes may unpack to 128 KiB
+_ZSTD_READ_BYTES = 512  # a zstd block of four bytes may unpack to 128 KiB, and all of them come at once
+_STEP_BYTES = 1 << 20  # unpacked at once, by the others: a kilobyte may hold gigabytes
 _SEARCH_BYTES = 1 << 20
 _PROBE_BYTES = 4 << 10
 _SALVAGE_STEP = 256
@@ -36,11 +37,50 @@ def _lz4_decompressor() -> Any:
 def _zstd_decompressor() -> Any:
     import zstandard
 
-    return zstandard.ZstdDecompressor().decompressobj()
+    return _ZstdDecompressor(zstandard.ZstdDecompressor().decompressobj())
 
 
-def _gzip_decompressor() -> Any:
-    return zlib.decompressobj(wbits=31)
+class _ZstdDecompressor:
+    """zstandard's decompressor as those of the standard library; as little goes in, so much at most comes out."""
+
+    needs_input = True
+
+    def __init__(self, member: Any) -> None:
+        self._member = member
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return bytes(self._member.decompress(data))
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._member.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._member.unused_data or b"")
+
+
+class _GzipDecompressor:
+    """zlib's decompressor as those of bz2 and lzma: it keeps the input that it has not come to."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        tail = self._member.unconsumed_tail
+        return self._member.decompress(tail + data if tail else data, max_length)
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._member.unconsumed_tail
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
 
 
 @dataclass(frozen=True)
@@ -49,12 +89,12 @@ class Compression:
 
     name: str
     magic: bytes
-    decompressor: Callable[[], Any]  # has decompress(data), eof and unused_data
+    decompressor: Callable[[], Any]  # has decompress(data, max_length), needs_input, eof, unused_data
     read_bytes: int = READ_BYTES
 
 
 COMPRESSIONS = (
-    Compression("gzip", b"\x1f\x8b\x08", _gzip_decompressor),
+    Compression("gzip", b"\x1f\x8b\x08", _GzipDecompressor),
     Compression("bz2", b"BZh", bz2.BZ2Decompressor),
     Compression("xz", b"\xfd7zXZ\x00", lzma.LZMADecompressor),
     Compression("zstd", b"\x28\xb5\x2f\xfd", _zstd_decompressor, _ZSTD_READ_BYTES),
@@ -153,9 +193,10 @@ class MemberStream:
         return len(self.buffer) > before
 
     def _decompress_some(self, compression: Compression) -> None:
-        if not self._pending:
+        holds_more = self._member is not None and not self._member.needs_input
+        if not self._pending and not holds_more:
             self._pending = self._read(compression.read_bytes)
-        if not self._pending:
+        if not self._pending and not holds_more:
             self.truncated = self._member is not None
             self._end("the file ends inside a compressed member" if self.truncated else None)
             return
@@ -170,7 +211,7 @@ class MemberStream:
             self._boundaries.append((self.end_position, self._read_offset))
         chunk = self._pending
         try:
-            data = self._member.decompress(chunk)
+            data = self._member.decompress(chunk, _STEP_BYTES)
         except self._errors as error:
             if not self._member_produced:
                 self._salvage(compression)
@@ -194,7 +235,7 @@ class MemberStream:
         data = self.file.read(compression.read_bytes)
         try:
             for start in range(0, len(data), _SALVAGE_STEP):
-                self.buffer += member.decompress(data[start : start + _SALVAGE_STEP])
+                self.buffer += member.decompress(data[start : start + _SALVAGE_STEP], _STEP_BYTES)
                 if member.eof:
                     return
         except self._errors:
@@ -308,7 +349,7 @@ class MemberStream:
         data = self._read(_PROBE_BYTES)
         try:
             for start in range(0, len(data), _SALVAGE_STEP):
-                head += member.decompress(data[start : start + _SALVAGE_STEP])
+                head += member.decompress(data[start : start + _SALVAGE_STEP], _PROBE_BYTES)
                 if member.eof or len(head) >= _PROBE_BYTES:
                     break
         except self._errors:

@@ -18,6 +18,7 @@ from pipeline.extractors.warc import payload_digest
 MAX_FILE_BYTES = 512 << 20
 MAX_LINE_BYTES = 256 << 20
 _ROWS_AT_ONCE = 256
+_MOST_LOST_ROWS = 1 << 20
 _COLUMNS = ("text", "id", "url", "date", "language")
 _GUTENBERG_START = re.compile(
     r"^.{0,6}\*\*\*\s?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.IGNORECASE | re.MULTILINE
@@ -197,11 +198,28 @@ def _sound(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _rows(batch: Any) -> Iterator[dict[str, Any] | str]:
+    """The rows of an Arrow batch; in place of one that holds a value which Python cannot, what is wrong with it."""
+    import pyarrow as pa
+
+    try:
+        yield from batch.to_pylist()
+        return
+    except (ValueError, OverflowError, pa.ArrowException):  # UnicodeDecodeError is a ValueError
+        pass  # no row was given out: the list is made first; one row at a time says which are bad
+    for index in range(batch.num_rows):
+        try:
+            yield {name: batch.column(name)[index].as_py() for name in batch.schema.names}
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            yield f"{type(error).__name__}: {error}"[:500]
+
+
 class ParquetReader(Reader):
     """Reads one document a row, a row group's batch at a time: columns as in JSONL; an id left out is `<file>#<row>`.
 
-    Rows count from 0. Reasons of drops: bad_row (no text), empty_payload, unreadable (the file or a row group).
-    Raises `UserError` where the file has no string column `text`.
+    Rows count from 0. Reasons of drops: bad_row (no text, or a value that cannot be read), empty_payload, unreadable
+    (the file, or each row of a row group from where it is damaged).
+    Raises `UserError` where the file has no column `text`.
     """
 
     name = "Parquet"
@@ -213,7 +231,7 @@ class ParquetReader(Reader):
         with open_raw(self.file.path) as raw:
             try:
                 parquet = pq.ParquetFile(raw)
-            except (pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
                 self.drop_unreadable(0, raw.seek(0, 2), f"not a Parquet file: {error}")
                 return
             names = [name for name in _COLUMNS if name in parquet.schema_arrow.names]
@@ -225,19 +243,37 @@ class ParquetReader(Reader):
             first = 0
             for group in range(parquet.num_row_groups):
                 row_number = first
-                try:
-                    for batch in parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=names):
-                        for row in batch.to_pylist():
-                            document = self._row(row, row_number)
-                            row_number += 1
-                            if document is not None:
-                                yield document
-                except (pa.ArrowException, OSError) as error:
-                    self.drop_unreadable(-1, -1, f"row group {group} from row {row_number}: {error}")
                 first += parquet.metadata.row_group(group).num_rows
+                batches = parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=names)
+                while True:
+                    try:
+                        batch = next(batches, None)
+                    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+                        self._drop_rows(row_number, first, f"row group {group} from row {row_number}: {error}")
+                        break
+                    if batch is None:
+                        break
+                    for row in _rows(batch):
+                        document = self._row(row, row_number)
+                        row_number += 1
+                        if document is not None:
+                            yield document
 
-    def _row(self, row: dict[str, Any], number: int) -> Document | None:
+    def _drop_rows(self, first: int, end: int, what: str) -> None:
+        """Drop each row of a damaged row group that was not read; a footer that is damaged, too, may promise any."""
+        self.report_damage(-1, what)
+        last = min(end, first + _MOST_LOST_ROWS)
+        for number in range(first, last):
+            self.drop_record(self.document(f"{self.file.key}#{number}"), "unreadable", number, what)
+        if end > last or end <= first:
+            rest = f"{what} ({max(0, end - last)} further rows)"
+            self.drop_record(self.document(f"{self.file.key}#{last}"), "unreadable", last, rest)
+
+    def _row(self, row: dict[str, Any] | str, number: int) -> Document | None:
         document = self.document(f"{self.file.key}#{number}")
+        if isinstance(row, str):
+            self.drop_record(document, "bad_row", number, f"row {number}: {row}")
+            return None
         if not isinstance(row["text"], str):
             self.drop_record(document, "bad_row", number, f"row {number}: no text")
             return None

@@ -62,13 +62,58 @@ _BROKEN_MARKUP = re.compile(
 )
 _SPACES = re.compile(r"[ \t\xa0]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_EMPTY_BRACKETS = re.compile(r"\(\s*[,;:]?\s*\)")
+_EMPTY_BRACKETS = re.compile(r"\(\s*+(?:[,;:]\s*+)?+\)")
 _LIST_LINE = re.compile(r"^[ \t]*[*#:;]+[ \t]*", re.MULTILINE)
+
+_OPENERS = re.compile(
+    r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|\[(?=[a-zA-Z/])|\]|<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)(>?)",
+)
+_CLOSED_BY = {"}}": "{{", "]]": "[[", "|}": "{|", "]": "["}
+_LONE_TAGS = frozenset({"br", "hr", "wbr", "img", "li", "dt", "dd", "td", "th", "tr"})
+# For each opener that nothing closes the parser reads on to the end, and then again without it.
+MAX_OPEN_MARKUP = 300
+MAX_OPEN_TAGS = 2000
+MAX_REREAD_CHARACTERS = 1 << 26  # open markup times the page's characters; about 10 s
 
 
 def is_redirect(text: str) -> bool:
     """Whether wikitext is a redirect, in whatever language it says so."""
     return _REDIRECT.match(text[:1000]) is not None
+
+
+def open_markup(wikitext: str) -> tuple[int, int]:
+    """How many templates, links and tables, and how many tags, are open at once, at most; linear in the text."""
+    counts: dict[str, int] = {}
+    markup = tags = most_markup = most_tags = 0
+    for token in _OPENERS.finditer(wikitext):
+        if token[2] is None:
+            name = token[0]
+            if (opener := _CLOSED_BY.get(name)) is None:
+                counts[name] = counts.get(name, 0) + 1
+                markup += 1
+                most_markup = max(most_markup, markup)
+            elif counts.get(opener):
+                counts[opener] -= 1
+                markup -= 1
+            continue
+        name = f"<{token[2].lower()}"
+        if token[1]:
+            if counts.get(name):
+                counts[name] -= 1
+                tags -= 1
+        elif not (token[4] and (token[3].endswith("/") or name[1:] in _LONE_TAGS)):
+            counts[name] = counts.get(name, 0) + 1
+            tags += 1
+            most_tags = max(most_tags, tags)
+    return most_markup, most_tags
+
+
+def is_nested_too_deep(wikitext: str) -> int:
+    """The levels of open markup of a page that would hold up the parser, else 0."""
+    markup, tags = open_markup(wikitext)
+    reread = (markup + tags) * len(wikitext)
+    too_deep = markup > MAX_OPEN_MARKUP or tags > MAX_OPEN_TAGS or reread > MAX_REREAD_CHARACTERS
+    return markup + tags if too_deep else 0
 
 
 def wikitext_to_text(wikitext: str, language: str | None = None) -> str:

@@ -1,8 +1,9 @@
 """The `[filter]` table of a recipe: which rules judge a document, and their thresholds.
 
-A fraction is compared as its paper says: "at most" keeps a document that is exactly on the threshold. Where a paper
-leaves a detail open, datatrove's reading of it is followed, since most published corpora were filtered by it. To
-switch one comparison off, set the threshold to where it cannot be broken: 0 for a minimum, 1.0 for a largest fraction.
+A document that is exactly on a threshold is kept. Gopher's paper says so ("at most"); FineWeb's drops at equality,
+and there datatrove's code is followed, which keeps. Where a paper leaves a detail open, datatrove's reading is
+followed, too, since most published corpora were filtered by it. To switch one comparison off, set the threshold to
+where it cannot be broken: 0 for a minimum, 1.0 for a largest fraction.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class FineWebSettings(Settings):
     """The three rules that FineWeb found by comparing corpora (Penedo et al. 2024, arXiv:2406.17557).
 
     The share of characters in duplicated lines is the paper's 0.1 (datatrove's code says 0.01, which FineWeb-2's
-    authors correct). `max_new_lines_per_word` is datatrove's, not the paper's.
+    authors correct). The paper drops at <= 0.12, >= 0.1 and >= 0.67; here, as in datatrove, a document on one of these
+    thresholds is kept. `max_new_lines_per_word` is datatrove's, not the paper's.
     """
 
     min_punctuated_line_fraction: float = 0.12

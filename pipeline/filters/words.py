@@ -63,7 +63,8 @@ PUNCTUATION = frozenset(_MARKS) | frozenset(_CONTROLS) | TERMINAL_PUNCTUATION
 _CHARACTERS_REMEMBERED = 32_000_000
 _IS_SYMBOL, _HAS_LETTER, _IS_SENTENCE_END, _IS_PUNCTUATION = 1, 2, 4, 8
 _LONGEST_REMEMBERED = 128
-_COUNT_BITS = 24
+# Of 63: as many words as memory can hold, in a piece (a text without spaces is one) and before it.
+_COUNT_BITS = 31
 
 
 @dataclass(frozen=True)

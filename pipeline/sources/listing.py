@@ -19,8 +19,11 @@ from pipeline.sources.remote import RemoteFile, check_key, join_url, public_url
 from pipeline.sources.settings import CommonCrawlSource, FilesSource, Source, WikipediaSource
 from pipeline.sources.transport import NotFound
 
-# The job of a dump that holds the current articles and nothing else; a large wiki has it in several parts.
+# Jobs of a dump that hold the current articles and nothing else; a large wiki has them in several parts. In the first,
+# a compressed stream holds 100 pages, so that each page has an address; not every dump has it.
+_MULTISTREAM_JOB = "articlesmultistreamdump"
 _ARTICLES_JOB = "articlesdump"
+_MULTISTREAM_FILE = re.compile(r".*\.xml(-p[0-9]+p[0-9]+)?\.bz2", re.DOTALL)  # not its index, which is text
 
 
 def list_files(source: Source, recipe_folder: Path, downloader: Downloader | None = None) -> list[RemoteFile]:
@@ -57,7 +60,7 @@ def list_common_crawl(source: CommonCrawlSource, downloader: Downloader) -> list
 
 
 def list_wikipedia(source: WikipediaSource, downloader: Downloader) -> list[RemoteFile]:
-    """Parts of a wiki's article dump, with the sizes and digests of its `dumpstatus.json`."""
+    """Parts of a wiki's article dump, multistream where that is done, with sizes and digests as its status says."""
     date, job = _complete_dump(source, downloader)
     place = f"{source.wiki}/{date}"
     url = join_url(source.mirror, f"{place}/dumpstatus.json")
@@ -99,19 +102,29 @@ def _articles_job(source: WikipediaSource, date: str, downloader: Downloader) ->
     """The articles job of a dump: its `status` and `files`. Raises `NotFound` where the mirror has no such dump."""
     url = join_url(source.mirror, f"{source.wiki}/{date}/dumpstatus.json")
     try:
-        job = json.loads(downloader.fetch(url))["jobs"][_ARTICLES_JOB]
-        status, files = job["status"], job.get("files", {})
-        if not isinstance(status, str) or not all(isinstance(facts, dict) for facts in files.values()):
-            raise TypeError("unexpected types")
+        jobs = json.loads(downloader.fetch(url))["jobs"]
+        if _MULTISTREAM_JOB in jobs:
+            multistream = _checked_job(jobs[_MULTISTREAM_JOB])
+            files = {name: facts for name, facts in multistream["files"].items() if _MULTISTREAM_FILE.fullmatch(name)}
+            if multistream["status"] == "done" and files:
+                return {"status": "done", "files": files}
+        return _checked_job(jobs[_ARTICLES_JOB])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
             f"{public_url(url)}: not a dump status with the job {_ARTICLES_JOB}. Check the source's mirror."
         ) from None
+
+
+def _checked_job(job: Any) -> dict[str, Any]:
+    """A job's status and files. Raises `TypeError` and the like where it is not made as dumps make it."""
+    status, files = job["status"], job.get("files", {})
+    if not isinstance(status, str) or not all(isinstance(facts, dict) for facts in files.values()):
+        raise TypeError("unexpected types")
     return {"status": status, "files": files}
 
 
 def list_local_files(source: FilesSource, recipe_folder: Path) -> list[RemoteFile]:
-    """Files that match the patterns; every pattern must match one."""
+    """Files that match the patterns; every pattern must match one. A file has the key of the first one it matches."""
     found: dict[str, RemoteFile] = {}
     for pattern in source.paths:
         files = _match_url(pattern, source) if "://" in pattern else _match_local(pattern, source, recipe_folder)
@@ -119,8 +132,15 @@ def list_local_files(source: FilesSource, recipe_folder: Path) -> list[RemoteFil
             raise UserError(
                 f"source {source.name!r}: no file matches {public_url(pattern)!r}{_hint(pattern, recipe_folder)}."
             )
-        found.update((file.key, file) for file in files)
-    return [file for _, file in sorted(found.items())]
+        for file in sorted(files, key=lambda file: file.key):
+            found.setdefault(_real_place(file), file)
+    return sorted(found.values(), key=lambda file: file.key)
+
+
+def _real_place(file: RemoteFile) -> str:
+    """The same for two ways to the same file: through links, from a folder above, or as file:// URL."""
+    path = file.url.removeprefix("file://")
+    return path if "://" in path else os.path.realpath(path)
 
 
 def _match_local(pattern: str, source: FilesSource, recipe_folder: Path) -> list[RemoteFile]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
+from manifests.errors import UserError
 from manifests.settings import Settings
+
+# In the part of a URL before its path: a user (of cloud storage, that is the container), or what is no host and port.
+_USER = re.compile(r"://(?:[^/?#]*@|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$)))")
+_CONTAINER = re.compile(r"(?:^|:)(?:abfss?|wasbs?)://[^/?#@:]+@")
+_QUERY = re.compile(r"\?[^/]*=")  # `?` alone is a pattern for one character
 
 RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "gutenberg", "code", "jsonl", "parquet"]
 
@@ -17,6 +24,17 @@ _WIKI_LANGUAGES = {"simple": "en", "zh_classical": "lzh", "zh_min_nan": "nan", "
 _WIKIS_OF_NO_LANGUAGE = frozenset(
     {"commons", "incubator", "mediawiki", "meta", "outreach", "sources", "species", "test", "test2", "wikidata"}
 )
+
+
+def check_no_credentials(url: str) -> str:
+    """The URL itself. Raises `UserError` where it holds a user, a password or a token: manifests record URLs."""
+    if "://" in url and ((_USER.search(url) and not _CONTAINER.search(url)) or _QUERY.search(url)):
+        # No ValueError: its message would come to quote the URL.
+        raise UserError(
+            f"sources: a {url.partition('://')[0]}:// URL holds a user, a password or a query: "
+            "put credentials in the environment or fsspec's configuration, not in the recipe."
+        )
+    return url
 
 
 class SourceSettings(Settings):
@@ -53,7 +71,7 @@ class MirrorSettings(SourceSettings):
         scheme, separator, rest = mirror.partition("://")
         if not separator or not scheme or not rest.strip("/"):
             raise ValueError("a mirror is a URL, such as https://host or file:///folder")
-        return mirror.rstrip("/")
+        return check_no_credentials(mirror.rstrip("/"))
 
 
 class CommonCrawlSource(MirrorSettings):
@@ -125,7 +143,7 @@ class FilesSource(SourceSettings):
     def _paths_are_not_empty(cls, paths: list[str]) -> list[str]:
         if any(not path.strip() for path in paths):
             raise ValueError("a path is empty")
-        return paths
+        return [check_no_credentials(path) for path in paths]
 
 
 _KINDS = ("common_crawl", "wikipedia", "files")

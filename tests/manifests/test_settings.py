@@ -44,7 +44,7 @@ def test_every_problem_is_named() -> None:
     ("assignment", "expected"),
     [
         ("quality.min_words=30", {"quality": {"min_words": 30}}),
-        ("languages=["'de'"]", {"languages": ["de"]}),
+        ("languages=['de']", {"languages": ["de"]}),
         ("output=build/x y", {"output": "build/x y"}),
         ("output=s3://b/c?d=e", {"output": "s3://b/c?d=e"}),
         ("flag=true", {"flag": True}),

@@ -7,11 +7,13 @@ import random
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from manifests.audit import audit_build
 from manifests.builds import Build
 from manifests.errors import UserError
+from manifests.recount import recount_shards
 from manifests.report import write_report
 from manifests.trace import trace_document, trace_token
 from pipeline.build import plan_build, run_build
@@ -175,6 +177,28 @@ def test_audit_names_a_file_with_one_flipped_byte(trained: Path, tmp_path: Path,
         assert name in problems or (name.startswith(folder) and folder in problems), (name, place, problems)
         path.write_bytes(original)
     assert audit_build(str(copy)).problems == []
+
+
+def test_audit_counts_the_rows_of_the_shards(build: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(build, copy)
+    path = copy / "shards/train/shard-00000.index.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    problems: list[str] = []
+    recount_shards(Build(str(copy)), problems)
+    assert any("num_documents is" in problem for problem in problems)
+    assert any("num_tokens is" in problem for problem in problems)
+
+
+def test_audit_covers_the_report(build: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(build, copy)
+    page = Path(write_report(str(copy)))
+    assert audit_build(str(copy)).problems == []
+    data = bytearray(page.read_bytes())
+    data[len(data) // 2] ^= 1
+    page.write_bytes(data)
+    assert any("report.html" in problem for problem in audit_build(str(copy)).problems)
 
 
 def test_report_is_one_file_with_the_funnel(build: Path) -> None:

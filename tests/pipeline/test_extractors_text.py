@@ -227,3 +227,30 @@ def test_real_wikipedia_has_no_markup_left(shared_data: Path) -> None:
             assert not any(mark in document.text for mark in ("{{", "}}", "[[", "]]", "<ref", "{|", "thumb|")), (
                 document.id
             )
+
+
+def test_depth_of_html() -> None:
+    assert nesting_depth("<div></span>" * 6000) == 6000
+    assert nesting_depth("<div><span></div>" * 6000) == 2  # the end tag closes both
+    assert nesting_depth("<div></div>" * 6000) == 1
+    assert nesting_depth("<div><!--</div>-->" * 600) == 600
+    assert nesting_depth("<div title='</div>'>" * 600) == 600
+    assert nesting_depth("<div><script></div></script>" * 600) == 601
+    assert nesting_depth("<object><marquee></object><object></marquee>" * 600) > 600
+    for page in ("<div></span>" * 20_000, "<object></marquee>" * 20_000):
+        kept, dropped = run(HtmlExtractor(), page)
+        assert not kept
+        assert [reason for reason, _ in dropped] == ["nested_too_deep"]
+
+
+@pytest.mark.parametrize("piece", ["{{a|", "[[a|", "{|\n|a\n", "<ref name=", "<b>", "[http://a "])
+def test_wikitext_that_holds_up_the_parser_is_dropped(piece: str) -> None:
+    extractor = extractor_for("mediawiki", ExtractSettings())
+    _, dropped = run(extractor, piece * 4000)
+    assert [reason for reason, _ in dropped] == ["nested_too_deep"]
+    kept, _ = run(extractor, "word {{a|b}} [[c]] <ref name=x /> <b>d</b> [http://a e]<br>\n" * 4000)
+    assert len(kept) == 1
+
+
+def test_brackets_and_white_space_are_linear() -> None:
+    assert wikitext_to_text("a (" + "\n" * 200_000 + "b ( ; ) ()") == "a (\n\nb"

@@ -29,7 +29,7 @@ from pipeline.filters.signals import (
     repetition_signals,
     split_text,
 )
-from pipeline.filters.words import WordTable, word_table
+from pipeline.filters.words import _COUNT_BITS, WordTable, word_table
 
 SENTENCES = [
     "The committee met on Tuesday to discuss the plan, and most of its members agreed with what had been said.",
@@ -366,3 +366,16 @@ def test_single_rule_blocks() -> None:
     assert C4Filter().check(SENTENCES[0]) == ("c4_too_few_sentences", 1.0)
     assert FineWebFilter().check(PROSE) is None
     assert RuleFilter(FilterSettings(rules=[])).check("") is None
+
+
+def test_a_piece_may_have_any_number_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Many(tuple):  # stands for a text of 2**24 + 5 characters without building it
+        def __len__(self) -> int:
+            return (1 << 24) + 5
+
+    monkeypatch.setattr("pipeline.filters.words._split_unspaced", lambda piece: Many("ab"))
+    table = WordTable(spaced=False)
+    table.add_piece("first")
+    packed = table.add_piece("second")
+    assert packed & ((1 << _COUNT_BITS) - 1) == (1 << 24) + 5
+    assert packed >> _COUNT_BITS == 2

@@ -19,6 +19,7 @@ from manifests.records import read_page, read_record
 from pipeline.documents import document_row
 from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.mediawiki import MediaWikiReader
+from pipeline.extractors.members import MemberStream
 from pipeline.extractors.raw import Reader
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="de">
@@ -257,3 +258,62 @@ def test_blocks_run_in_a_datatrove_pipeline(tmp_path: Path) -> None:
     stats = LocalPipelineExecutor(steps, tasks=1, logging_dir=str(tmp_path / "logs")).run()
     assert seen == ["Some text."]
     assert "dropped_empty_page" in stats.to_json()
+
+
+def test_parquet_rows_that_are_bad(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    offsets = pa.py_buffer(b"".join(n.to_bytes(4, "little") for n in (0, 3, 5, 8)))
+    texts = pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"one\xff\xfesix")])
+    pq.write_table(pa.table({"text": texts}), path)
+    documents, reader = read(path, "parquet")
+    assert [document.text for document in documents] == ["one", "six"]
+    assert reader.num_dropped == {"bad_row": 1}
+    dates = pa.array([0, 1 << 60], pa.timestamp("us"))
+    pq.write_table(pa.table({"text": ["a", "b"], "date": dates}), path)
+    documents, reader = read(path, "parquet")
+    assert [document.text for document in documents] == ["a"]
+    assert reader.num_dropped == {"bad_row": 1}
+
+
+def test_each_row_of_a_damaged_row_group_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": [f"row {n} " * 20 for n in range(900)]}), path, row_group_size=300)
+    start = pq.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + 40] = b"\xff" * 40
+    documents, reader = read(path, "parquet", bytes(data))
+    assert len(documents) == 600
+    assert reader.num_dropped == {"unreadable": 300}
+    assert reader.num_candidates == 900
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zst", "lz4"])
+def test_a_bomb_is_unpacked_in_steps(tmp_path: Path, ending: str) -> None:
+    import lz4.frame
+    import zstandard
+
+    size = 48 << 20
+    packers = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "lz4": lz4.frame.compress}
+    packers["zst"] = zstandard.ZstdCompressor().compress
+    path = tmp_path / f"x.{ending}"
+    path.write_bytes(packers[ending](bytes(size)) + packers[ending](b"end"))
+    with path.open("rb") as raw:
+        stream = MemberStream(raw, name=path.name)
+        most = total = 0
+        while stream.fill():
+            most = max(most, len(stream.buffer))
+            total += len(stream.buffer)
+            last = bytes(stream.buffer[-3:])
+            stream.consume(len(stream.buffer))
+        assert (total, last, stream.damage) == (size + 3, b"end", None)
+        assert most <= (16 << 20)
+
+
+def test_no_page_of_a_stream_too_large_has_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.extractors.mediawiki.MAX_STREAM_BYTES", 2000)
+    pages = "".join(wiki_page(number, f"T{number}") for number in range(1, 40))
+    large = bz2.compress(f"<mediawiki>{pages}".encode())
+    small = bz2.compress((wiki_page(50, "T50") + "</mediawiki>").encode())
+    documents, _ = read(tmp_path / "x.xml.bz2", "mediawiki", large + small)
+    places = [(document.metadata["offset"], document.metadata["length"]) for document in documents]
+    assert places == [(-1, -1)] * 39 + [(len(large), len(small))]

@@ -277,7 +277,9 @@ def test_an_unreachable_mirror_is_named(tmp_path: Path) -> None:
         port = listener.getsockname()[1]
     waits: list[float] = []
     with Downloader(RetrySettings(max_connect_attempts=3), wait=waits.append) as downloader:
-        source = CommonCrawlSource(name="cc", crawl=CRAWL, mirror=f"http://me:secret@127.0.0.1:{port}")
+        source = CommonCrawlSource(name="cc", crawl=CRAWL).model_copy(
+            update={"mirror": f"http://me:secret@127.0.0.1:{port}"}  # the settings themselves refuse it
+        )
         with pytest.raises(
             UserError, match=rf"^http://127.0.0.1:{port}: cannot be reached .*Check the network"
         ) as caught:
@@ -307,3 +309,54 @@ def test_the_loopback_mirror_serves_nothing_outside(tmp_path: Path) -> None:
                 answer = connection.makefile("rb").read()
             assert b" 404 " in answer.splitlines()[0]
             assert b"secret" not in answer
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://KEY:SECRET@b/x",
+        "s3://KEY:SEC/RET@b/x",
+        "https://h/x.gz?sig=SECRET",
+        "ftp://me@h/x",
+        "simplecache::s3://K:SECRET@b",
+    ],
+)
+def test_credentials_in_urls_are_refused(url: str) -> None:
+    for table in (
+        {"name": "x", "kind": "files", "paths": ["a.gz", url], "format": "warc"},
+        {"name": "x", "kind": "wikipedia", "date": "latest", "mirror": url},
+    ):
+        message = _refusal(table)
+        assert "put credentials in the environment" in message
+        assert "SEC" not in message
+
+
+def test_urls_without_credentials_are_taken() -> None:
+    paths = ["s3://b/a?.gz", "s3://b/x@y/*.gz", "https://h:8000/a", "abfs://box@account/a", "a@b?c=d"]
+    assert FilesSource(name="x", paths=paths, format="warc").paths == paths
+    assert CommonCrawlSource(name="x", crawl=CRAWL, mirror="http://[::1]:80/a/").mirror == "http://[::1]:80/a"
+
+
+def test_multistream_dumps_come_first(tmp_path: Path) -> None:
+    _dump(tmp_path, "enwiki", "20241101", {"enwiki-pages-articles.xml.bz2": b"single"})
+    path = tmp_path / "enwiki" / "20241101" / "dumpstatus.json"
+    status = json.loads(path.read_text())
+    names = [f"enwiki-multistream{n}.bz2" for n in ("1.xml-p1p9", "2.xml-p10p20", "-index1.txt-p1p9", "-index.txt")]
+    job = {"status": "done", "files": {name: {"size": 1, "sha1": "0" * 40} for name in names}}
+    source = WikipediaSource(name="w", wiki="enwiki", date="20241101", mirror=f"file://{tmp_path}")
+    for change, expected in (
+        ({}, names[:2]),
+        ({"status": "in-progress"}, ["enwiki-pages-articles.xml.bz2"]),
+        ({"files": {names[3]: {"size": 1, "sha1": "0" * 40}}}, ["enwiki-pages-articles.xml.bz2"]),
+    ):
+        status["jobs"]["articlesmultistreamdump"] = {**job, **change}
+        path.write_text(json.dumps(status))
+        assert [file.key for file in list_files(source, tmp_path)] == [f"enwiki/20241101/{name}" for name in expected]
+
+
+def test_a_file_found_by_two_patterns_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a.gz").write_bytes(b"x")
+    (tmp_path / "b.gz").write_bytes(b"x")
+    paths = ["a.gz", f"{tmp_path}/*.gz", f"file://{tmp_path}/*.gz", f"../{tmp_path.name}/b.gz"]
+    files = list_files(FilesSource(name="f", paths=paths, format="warc"), tmp_path)
+    assert [file.key for file in files] == sorted(["a.gz", f"{tmp_path}/b.gz"])

@@ -18,6 +18,7 @@ from tests.train.builds import byte_tokenizer, recipe, write_recipe
 from tokenizer.shards import ShardSet
 from train import checkpoint, cli
 from train.generate import load_trained
+from train.hardware import peak_flops_of
 from train.pretrain import pretrain
 from train.settings import ModelSettings, check_tables, load_run
 
@@ -142,3 +143,20 @@ def test_train_command(app: typer.Typer, build: Path, tmp_path: Path) -> None:
     assert "3 steps done; validation loss" in done.output
     with pytest.raises(UserError, match=r"train.learning_rate 0.003 -> 0.1"):
         CliRunner().invoke(app, [*arguments, "--set", "train.learning_rate=0.1"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "flops"),
+    [
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA RTX A1000", 0.0),
+        ("NVIDIA T400 4GB", 0.0),
+        ("Tesla T4", 65e12),
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA GH200 480GB", 989e12),
+        ("NVIDIA L40S", 362e12),
+    ],
+)
+def test_peak_flops_by_whole_words(name: str, flops: float) -> None:
+    assert peak_flops_of(name) == flops
