@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -97,5 +98,22 @@ def _fail(message: str, code: int, debug: bool) -> None:
     sys.exit(code)
 
 
+def run() -> None:
+    """`main` as a program.
+
+    It leaves without the interpreter's clean-up, in which a thread of Arrow's that still frees a buffer would abort a
+    command that has done its work.
+    """
+    code: Any = 0
+    try:
+        main()
+    except SystemExit as exit_:
+        code = exit_.code
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import multiprocessing.forkserver
+import os
 import signal
 import sys
 import threading
@@ -91,7 +93,24 @@ _executor: _LocalExecutor  # of a worker process: sent once, since it holds ever
 
 def _take_executor(executor: _LocalExecutor) -> None:
     global _executor
+    _die_with_parent()
     _executor = executor
+
+
+def _die_with_parent() -> None:
+    """A worker must not outlive a killed run and publish beside its successor: it watches the run and follows it.
+
+    Does nothing in the run itself, nor in a job of a cluster, which has no parent here.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
 
 
 def _run_rank(rank: int) -> None:

@@ -6,12 +6,8 @@ a fingerprint for each task, records published last, and errors that name what f
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import multiprocessing
 import platform
-import signal
-import sys
 import threading
 import time
 import traceback
@@ -58,7 +54,6 @@ class RunTask(PipelineStep):
         self._pending = pending
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        _die_with_parent()
         task, fingerprint = self._pending[rank]
         output = TaskOutput(Folder(self._build), self._stage)
         started = time.time()
@@ -76,14 +71,6 @@ class RunTask(PipelineStep):
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
-
-
-def _die_with_parent() -> None:
-    """A worker must not outlive a killed run and publish beside its successor (Linux; elsewhere a pool notices)."""
-    if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
-        if multiprocessing.parent_process() is not None:
-            pr_set_pdeathsig = 1
-            ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 class PhaseRunner:

@@ -213,7 +213,7 @@ class ShardSet:
             if facts["dtype"] != _dtype_name(self.vocab_size):
                 raise UserError(
                     f"{folder.url}/{MANIFEST_NAME}: says {facts['dtype']}, but shards of {self.vocab_size} ids are "
-                    f"{_dtype_name(self.vocab_size)}. Build the shards again."
+                    f"{_dtype_name(self.vocab_size)}. Delete the shards folder and run the recipe again."
                 )
             splits = facts["splits"]
             if split not in splits:
@@ -234,7 +234,7 @@ class ShardSet:
         if int(self._starts[-1]) != self.num_tokens:
             raise UserError(
                 f"{folder.url}/{MANIFEST_NAME}: says {self.num_tokens} tokens in {split!r}, its shards sum to "
-                f"{int(self._starts[-1])}. Build the shards again."
+                f"{int(self._starts[-1])}. Delete the shards folder and run the recipe again."
             )
         self._maps: dict[int, npt.NDArray[Any]] = {}
         self._indexes: OrderedDict[int, tuple[IdArray, pa.Table]] = OrderedDict()
@@ -273,7 +273,7 @@ class ShardSet:
             path, position = self.locate(bad)
             raise UserError(
                 f"{self.folder.url}/{path}: corrupted: token {position} has id {int(ids[bad - start])}, outside the "
-                f"vocabulary of {self.vocab_size}. Run groundup audit, then build the shards again."
+                f"vocabulary of {self.vocab_size}. Delete the shards folder and run the recipe again."
             )
         return ids
 
@@ -339,7 +339,7 @@ class ShardSet:
             if shard.num_tokens and not np.array_equal(np.concatenate(found), ends):
                 raise UserError(
                     f"{self.folder.url}/{shard.path}: corrupted: its end-of-text ids are not where "
-                    f"{shard.index_path} has the ends of documents. Build the shards again."
+                    f"{shard.index_path} has the ends of documents. Delete the shards folder and run the recipe again."
                 )
 
     def _shard_of(self, position: int) -> tuple[int, int]:
@@ -423,7 +423,7 @@ class ShardSet:
         return table
 
     def _damaged(self, path: str, what: str) -> UserError:
-        return UserError(f"{self.folder.url}/{path}: {what}. Run groundup audit, then build the shards again.")
+        return UserError(f"{self.folder.url}/{path}: {what}. Delete the shards folder and run the recipe again.")
 
 
 def _dtype_name(vocab_size: int) -> str:

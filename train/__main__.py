@@ -23,4 +23,11 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SystemExit as exit_:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not through the interpreter's clean-up: a thread of Arrow's may abort in it, and torchrun would call the
+        # run a failure.
+        os._exit(exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None))

@@ -18,6 +18,7 @@ _META_CHARSET = re.compile(rb"<meta[^>]{0,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-
 _XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_:.\-]+)[\"']")
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 MAX_BROKEN_FRACTION = 0.05  # above it a text is not usable
+_DETECTED_BEFORE = 4096  # bytes before the first that is not UTF-8
 STRAY_FRACTION = 0.005
 
 # WHATWG labels whose meaning differs from Python's codec of that name, or that Python does not know.
@@ -92,8 +93,8 @@ def decode(data: bytes, declared: str | None = None, is_html: bool = True) -> De
     candidates = [label for label in labels if label is not None]
     try:
         text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return _decode_legacy(data, candidates)
+    except UnicodeDecodeError as error:
+        return _decode_legacy(data, candidates, error.start)
     stateful = [codec for codec in candidates if codec.startswith(("iso2022", "hz", "utf-16"))]
     if not stateful and _ESCAPE.search(data):
         stateful = ["iso2022_jp_ext"]
@@ -104,13 +105,16 @@ def decode(data: bytes, declared: str | None = None, is_html: bool = True) -> De
     return Decoded(text, "utf-8", text.count("\x00") / len(text) if b"\x00" in data else 0.0)
 
 
-def _decode_legacy(data: bytes, candidates: list[str]) -> Decoded:
+def _decode_legacy(data: bytes, candidates: list[str], first_broken: int) -> Decoded:
     """The first of declared, UTF-8 and detected that fits; where none does, the one that breaks least."""
-    detected = codec_of(detect_encoding(data))
+    # The detector looks at the beginning of what it is given, which may be plain ASCII for many pages of a book.
+    detected = codec_of(detect_encoding(data[max(0, first_broken - _DETECTED_BEFORE) :]))
     codecs_in_order = [*candidates, "utf-8", *([detected] if detected else []), "cp1252"]
     best: Decoded | None = None
     for codec in dict.fromkeys(codecs_in_order):
         attempt = _attempt(data, codec)
+        if codec == "utf-8" and codec not in candidates and not _is_mostly_sound(attempt.text):
+            continue  # English in Latin-1 breaks a byte a page, and is not UTF-8
         # A handful of stray bytes does not refute a declaration.
         if attempt.broken_fraction < STRAY_FRACTION:
             return attempt
@@ -118,6 +122,12 @@ def _decode_legacy(data: bytes, candidates: list[str]) -> Decoded:
             best = attempt
     assert best is not None
     return best
+
+
+def _is_mostly_sound(text: str) -> bool:
+    """Whether there are more characters beyond ASCII than bytes that mean nothing: the sign of damaged UTF-8."""
+    broken = text.count("\ufffd")
+    return sum(not character.isascii() for character in text) - broken > broken
 
 
 def _attempt(data: bytes, codec: str) -> Decoded:
