@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
@@ -109,6 +110,7 @@ def run() -> None:
         main()
     except SystemExit as exit_:
         code = exit_.code
+    atexit._run_exitfuncs()  # what the worker pool shares with its workers is given back
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
