@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
 from pipeline.recipe import Recipe
-from pipeline.sources.listing import list_local_files
-from pipeline.sources.settings import CommonCrawlSource, FilesSource
+from pipeline.sources.common_crawl import CommonCrawlSource
+from pipeline.sources.files import FilesSource, list_local_files
 
 # Disk that the documents of a raw file take, as a share of its bytes: most of a page is no text, a dump is all text.
 _DOCUMENT_SHARE = {"warc": 0.10, "html": 0.05, "mediawiki": 0.60}

@@ -17,7 +17,7 @@ from pipeline.dedup.settings import DedupSettings
 from pipeline.executors import ClusterSettings
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
-from pipeline.sources.settings import Source
+from pipeline.sources.kinds import Source
 
 
 class TokenizerSettings(Settings):

@@ -14,10 +14,12 @@ from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, SourceCounts, json_bytes, read_manifest
 from manifests.storage import Folder
 from pipeline.runner import PhaseRunner
+from pipeline.sources.common_crawl import CommonCrawlSource, list_common_crawl
 from pipeline.sources.download import Downloader
-from pipeline.sources.listing import list_common_crawl, list_local_files, list_wikipedia
+from pipeline.sources.files import FilesSource, list_local_files
 from pipeline.sources.remote import RemoteFile, join_url, public_url
-from pipeline.sources.settings import CommonCrawlSource, FilesSource, MirrorSettings, WikipediaSource
+from pipeline.sources.settings import MirrorSettings
+from pipeline.sources.wikipedia import WikipediaSource, list_wikipedia
 from pipeline.stages.base import Stage, StageResult
 from pipeline.tasks import Phase, Task, TaskOutput, TaskRecord
 

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import Settings, validate
+from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.download import Downloader
-from pipeline.sources.listing import list_files
+from pipeline.sources.files import FilesSource
+from pipeline.sources.kinds import Source, list_files
 from pipeline.sources.loopback import LoopbackMirror
 from pipeline.sources.remote import RemoteFile, check_key, join_url, mirror_of, public_url
 from pipeline.sources.retry import RetrySettings
-from pipeline.sources.settings import CommonCrawlSource, FilesSource, Source, WikipediaSource
+from pipeline.sources.wikipedia import WikipediaSource
 
 CRAWL = "CC-MAIN-2024-10"
 SEGMENT = f"crawl-data/{CRAWL}/segments/1707947473347.0"

@@ -1,0 +1,94 @@
+"""Files that are already on a disk or in a bucket: expands the patterns of a `files` source."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import fsspec
+from pydantic import Field, field_validator
+
+from manifests.errors import UserError
+from pipeline.sources.remote import RemoteFile, public_url
+from pipeline.sources.settings import RawFormat, SourceSettings, check_no_credentials
+
+
+class FilesSource(SourceSettings):
+    """Files that are already on a disk or in a bucket; they are read where they are."""
+
+    kind: Literal["files"] = "files"
+    """The kind of source."""
+    paths: list[str] = Field(min_length=1)
+    """Glob patterns relative to the recipe, absolute, or fsspec URLs; `**` goes through folders."""
+    format: RawFormat
+    """What the files hold; .gz, .bz2, .xz and .zst are opened by their ending."""
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")
+    """Language code of all of it, where that is known."""
+
+    @field_validator("paths")
+    @classmethod
+    def _paths_are_not_empty(cls, paths: list[str]) -> list[str]:
+        if any(not path.strip() for path in paths):
+            raise ValueError("a path is empty")
+        return [check_no_credentials(path) for path in paths]
+
+
+def list_local_files(source: FilesSource, recipe_folder: Path) -> list[RemoteFile]:
+    """Files that match the patterns; every pattern must match one. A file has the key of the first one it matches."""
+    found: dict[str, RemoteFile] = {}
+    for pattern in source.paths:
+        files = _match_url(pattern, source) if "://" in pattern else _match_local(pattern, source, recipe_folder)
+        if not files:
+            raise UserError(
+                f"source {source.name!r}: no file matches {public_url(pattern)!r}{_hint(pattern, recipe_folder)}."
+            )
+        for file in sorted(files, key=lambda file: file.key):
+            found.setdefault(_real_place(file), file)
+    return sorted(found.values(), key=lambda file: file.key)
+
+
+def _real_place(file: RemoteFile) -> str:
+    """The same for two ways to the same file: through links, from a folder above, or as file:// URL."""
+    path = file.url.removeprefix("file://")
+    return path if "://" in path else os.path.realpath(path)
+
+
+def _match_local(pattern: str, source: FilesSource, recipe_folder: Path) -> list[RemoteFile]:
+    pattern = os.path.expanduser(pattern)
+    files = []
+    for match in glob.glob(pattern, root_dir=recipe_folder, recursive=True):
+        path = Path(recipe_folder, match)  # an absolute match stands alone
+        if path.is_file():
+            key = PurePosixPath(Path(match).as_posix()).as_posix()
+            files.append(RemoteFile(key, str(path.absolute()), source.format, bytes=path.stat().st_size, in_place=True))
+    return files
+
+
+def _match_url(pattern: str, source: FilesSource) -> list[RemoteFile]:
+    """Files of a bucket or another file system; their keys are URLs without credentials."""
+    shown = public_url(pattern)
+    try:
+        fs, path = fsspec.core.url_to_fs(pattern)
+        matches = fs.glob(path, detail=True)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"source {source.name!r}: {shown}: this kind of URL cannot be opened ({error}).") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"source {source.name!r}: {shown}: cannot be listed ({reason}). Check the address.") from None
+    files = []
+    for match, info in matches.items():
+        if info.get("type") == "file":
+            url = fs.unstrip_protocol(match)
+            files.append(RemoteFile(public_url(url), url, source.format, bytes=info.get("size"), in_place=True))
+    return files
+
+
+def _hint(pattern: str, recipe_folder: Path) -> str:
+    """What may be wrong with a pattern that matches nothing."""
+    if "://" in pattern:
+        return "; check the address"
+    if Path(recipe_folder, os.path.expanduser(pattern)).is_dir():
+        return f": it is a folder; write {pattern.rstrip('/')}/**/* for the files in it"
+    return f"; patterns start at the recipe's folder {recipe_folder}"
