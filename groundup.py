@@ -15,10 +15,12 @@ import typer
 
 import manifests.cli
 import pipeline.cli
+import pipeline.pin_cli
 import pipeline.quickstart.cli
 import tokenizer.cli
 import train.cli
 from manifests.errors import UsageError, UserError
+from manifests.secrets import scrub
 from train.settings import check_tables, load_run
 
 
@@ -46,6 +48,7 @@ app = typer.Typer(
 )
 pipeline.quickstart.cli.register(app, _train, _complete)
 pipeline.cli.register(app, check_tables)
+pipeline.pin_cli.register(app)
 manifests.cli.register(app)
 tokenizer.cli.register(app)
 train.cli.register(app)
@@ -94,8 +97,8 @@ def _wrong_usage(error: Any) -> None:
 
 def _fail(message: str, code: int, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
-    print(f"groundup: {' '.join(message.split())}", file=sys.stderr)
+        print(scrub(traceback.format_exc()), end="", file=sys.stderr)
+    print(f"groundup: {scrub(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -17,6 +17,7 @@ from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files, read
 from manifests.provenance import check_documents, check_tokens
 from manifests.recount import recount_shards
 from manifests.report import REPORT, digest_line
+from manifests.secrets import scrub
 from manifests.settings import canonical_json
 from manifests.storage import Folder
 
@@ -277,7 +278,7 @@ def _check_raw_files(build: Build, report: AuditReport) -> None:
 
 def problem_lines(report: AuditReport, most: int = 20) -> Iterator[str]:
     """What to print: the problems, and how many more there are."""
-    yield from report.problems[:most]
+    yield from map(scrub, report.problems[:most])
     if len(report.problems) > most:
         yield f"... and {len(report.problems) - most} more"
 
@@ -285,7 +286,7 @@ def problem_lines(report: AuditReport, most: int = 20) -> Iterator[str]:
 def as_json(report: AuditReport) -> dict[str, Any]:
     return {
         "passed": report.passed,
-        "problems": report.problems,
+        "problems": list(map(scrub, report.problems)),
         "notes": report.notes,
         "checked": dict(sorted(report.checked.items())),
     }

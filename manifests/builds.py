@@ -95,7 +95,12 @@ class Build:
         for file in manifest.facts["files"]:
             inside = file["path"] is not None
             location = f"{self.folder.url}/acquire/{file['path']}" if inside else _join(recipe_folder, file["key"])
-            entries[file["key"]] = RawEntry(location=location, inside=inside, **file)
+            entries[file["key"]] = RawEntry(
+                location=location,
+                inside=inside,
+                **{name: file[name] for name in ("key", "source", "format", "language", "bytes", "sha256", "path")},
+                columns=file.get("columns") or {},
+            )
         return entries
 
     def compute_seal(self, recipe: str) -> dict[str, Any]:
@@ -159,6 +164,7 @@ class RawEntry:
     path: str | None  # below the acquire folder; None where the file was read in place
     location: str
     inside: bool
+    columns: dict[str, str]  # which of its columns is which of a document's, where they are named otherwise
 
 
 def _join(folder: str, path: str) -> str:

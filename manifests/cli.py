@@ -112,6 +112,8 @@ def _print_trace(trace: Trace, with_record: bool) -> None:
     if trace.provenance["offset"] >= 0:
         where += f" at byte {trace.provenance['offset']:,}, {trace.provenance['length']:,} bytes"
     typer.echo(f"  record    {where}")
+    if trace.origin is not None:
+        typer.echo(f"  origin    {trace.origin.file} at byte {trace.origin.offset:,}, {trace.origin.length:,} bytes")
     if with_record:
         typer.echo(trace.read_record().decode("utf-8", "replace"))
 

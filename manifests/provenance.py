@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from manifests.builds import Build, RawEntry
 from manifests.errors import UserError
-from manifests.records import read_record
+from manifests.records import read_record, split_record
 from manifests.storage import Folder
 from manifests.trace import shard_stems
 
@@ -60,44 +60,44 @@ def _check_record(row: dict[str, Any], raw: RawEntry, part: str, problems: list[
         unreachable.add(row["file"])
         return
     try:
-        record = read_record(raw.location, raw.format, row["offset"], row["length"], row["id"])
+        record = read_record(raw.location, raw.format, row["offset"], row["length"], row["id"], raw.columns)
     except UserError as error:
         problems.append(f"{part}: {row['id']}: {error}")
         return
     if not record:
         problems.append(f"{part}: {row['id']}: no record at byte {row['offset']} of {row['file']}")
         return
-    wrong = _mismatch(row, raw.format, record)
+    wrong = _mismatch(row, raw.format, record, raw.columns)
     if wrong:
         problems.append(f"{part}: {row['id']}: the record at byte {row['offset']} of {row['file']} {wrong}")
 
 
-def _mismatch(row: dict[str, Any], format: str, record: bytes) -> str | None:
+def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str, str]) -> str | None:
     """What is wrong with a record; None where it is the document's.
 
-    WARC: its header states the document's id, and either states the digest or has a payload with it. JSON: its id and
-    a text. Pages: `read_record` has compared page and revision. Whole files: the digest.
+    WARC, ARC: its header states the document's id, if any id, and either states the digest or has a payload with it.
+    JSON: its id and a text. Pages: `read_record` has compared page and revision. Whole files: the digest.
     """
     if format in ("warc", "wet"):
-        start = re.search(rb"\n\r?\n", record)
-        header, rest = (record[: start.start()], record[start.end() :]) if start else (record, b"")
+        header, block = split_record(record)
         fields = dict(re.findall(r"(?m)^([\w-]+):[ \t]*(.*?)[ \t\r]*$", header.decode("utf-8", "replace").lower()))
         stated_id = fields.get("warc-record-id", "").strip("<>")
         if stated_id and stated_id != row["id"].lower():
             return "has another WARC-Record-ID"
         if row["digest"] is None or fields.get("warc-payload-digest") == row["digest"].lower():
             return None
-        block = rest[: int(fields.get("content-length", len(rest)))]
-        payload = re.split(rb"\r?\n\r?\n", block, maxsplit=1)[-1]
-        return None if row["digest"] in (_sha1(block), _sha1(payload)) else "has another payload digest"
+        payload = re.split(rb"\n\r?\n", block, maxsplit=1)[-1]
+        unended = re.split(rb"\n(?=[ \t]*<)", block, maxsplit=1)[-1]  # after an HTTP header without a blank line
+        digests = (_sha1(block), _sha1(payload), _sha1(unended))
+        return None if row["digest"] in digests else "has another payload digest"
     if format == "jsonl":
         try:
             value = json.loads(record.decode("utf-8-sig"))
         except ValueError:
             return "is not JSON"
-        if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        if not isinstance(value, dict) or not isinstance(value.get(columns.get("text", "text")), str):
             return "has no text"
-        stated = value.get("id")
+        stated = value.get(columns.get("id", "id"))
         return "has another id" if stated not in (None, "") and str(stated) != row["id"] else None
     if format in ("text", "html", "gutenberg", "code") and row["digest"] not in (None, _sha1(record)):
         return "has another digest"

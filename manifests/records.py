@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import csv
 import io
 import json
 import lzma
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import fsspec
@@ -20,47 +21,101 @@ import fsspec
 from manifests.errors import UserError
 
 _BLOCK_BYTES = 64 << 10
-_WARC_START = re.compile(rb"(?:\A|\n)(WARC/\d\.\d+[ \t]*\r?\n)", re.IGNORECASE)
+_MOST_HEADER_BYTES = 1 << 20
+_MOST_FIELD_CHARACTERS = 1 << 30
+_DELIMITERS = (",", ";", "\t", "|")
+_WARC_START = re.compile(rb"(?:\A|\n)(WARC/\d\.\d+[.\d]*[ \t]*\r?\n)", re.IGNORECASE)
+# URL, IP address, date, what the version has, and the length; the line end is the header's end.
+_ARC_HEADER = re.compile(
+    rb"[a-zA-Z][a-zA-Z0-9+.\-]*:[^\n]* (?:[0-9a-fA-F.:]+|-) (?:(?:19|20)\d{10,16}|null) [^\n]*? ?(\d+)[ \t\r]*\n"
+)
+_HEADER_END = re.compile(rb"\n\r?\n")
+_STATED_LENGTH = re.compile(rb"\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _PAGE_START = b"<page>"
 _PAGE_END = b"</page>"
 
 
-def read_record(path: str, format: str, offset: int, length: int, id: str) -> bytes:
+def read_record(
+    path: str, format: str, offset: int, length: int, id: str, columns: Mapping[str, str] | None = None
+) -> bytes:
     """The raw record of a document, decompressed: WARC record, `<page>` element, JSON line, row or whole file.
 
-    format: of the raw file, as in the recipe. offset, length, id: the document's. Raises `UserError` when the bytes
-    at that address are not the record.
+    format: of the raw file, as in the recipe. offset, length, id: the document's. columns: the source's names of the
+    columns, where it has others. Raises `UserError` when the bytes at that address are not the record.
     """
+    id_column = (columns or {}).get("id", "id")
     if format in ("warc", "wet"):
         return read_warc_record(path, offset, length, id)
     if format == "mediawiki":
         return read_page(path, offset, length, id)
     if format == "jsonl":
-        return _read_line(path, offset, length, id)
+        return _read_line(path, offset, length, id, id_column)
+    if format == "csv":
+        return _read_csv_row(path, offset, length, id, id_column)
     if format == "parquet":
-        return _read_row(path, id)
+        return _read_row(path, id, id_column)
     with _open(path) as file:
         return b"".join(_decompressed(file, path, 0, -1))
 
 
 def read_warc_record(path: str, offset: int, length: int, record_id: str | None = None) -> bytes:
-    """The WARC record (header and block) in `length` stored bytes from `offset` of a file, decompressed.
+    """The WARC or ARC record (header and block) in `length` stored bytes from `offset` of a file, decompressed.
 
-    With length -1 the record shares a compressed member with others and is looked for by its id from there on.
-    Raises `UserError` when no WARC record, or another one, is there.
+    With length -1 the record shares a compressed member with others. Then it is looked for by its WARC-Record-ID from
+    there on, or, with an id `<file>#<offset>+<bytes>`, so many bytes into what is unpacked there.
+    Raises `UserError` when no record, or another one, is there.
     """
     with _open(path) as file:
         blocks = _decompressed(file, path, offset, length)
         if length < 0:
             if not record_id:
                 raise UserError(f"{path}: a record at {offset} without a length can only be found by its id.")
+            place = re.search(rf"#{offset}(?:\+(\d+))?$", record_id)
+            if place is not None:
+                return _take_record(blocks, path, offset, int(place.group(1) or 0))
             return _search_warc(blocks, path, offset, record_id)
         record = b"".join(blocks)
-    if _WARC_START.match(record) is None:
-        raise UserError(f"{path}: no WARC record starts at byte {offset}. The raw file has changed: run acquire again.")
+    if _WARC_START.match(record) is None and _ARC_HEADER.match(record) is None:
+        raise UserError(
+            f"{path}: no WARC or ARC record starts at byte {offset}. The raw file has changed: run acquire again."
+        )
     if record_id and _is_uri(record_id) and record_id not in _header_of(record):
         raise UserError(f"{path}: the record at byte {offset} is not {record_id}. The raw file has changed.")
     return record
+
+
+def split_record(record: bytes) -> tuple[bytes, bytes]:
+    """Header and block of a WARC or ARC record. The block is as long as the header says, if there is so much."""
+    header_bytes, block_bytes = _measure(record) or (len(record), 0)
+    return record[:header_bytes], record[header_bytes : header_bytes + block_bytes]
+
+
+def _measure(record: bytes | bytearray) -> tuple[int, int] | None:
+    """How long the header of a WARC or ARC record is, and how long it says the block is; None where none starts."""
+    if _WARC_START.match(record) is not None:
+        end = _HEADER_END.search(record)
+        header_bytes = end.end() if end is not None else len(record)
+        stated = _STATED_LENGTH.search(record, 0, header_bytes)
+        return header_bytes, int(stated.group(1)) if stated is not None else 0
+    line = _ARC_HEADER.match(record)
+    return (line.end(), int(line.group(1))) if line is not None else None
+
+
+def _take_record(blocks: Iterator[bytes], path: str, offset: int, skipped: int) -> bytes:
+    """The one record that starts `skipped` bytes into `blocks`."""
+    left = skipped
+    data = bytearray()
+    while len(data) < _MOST_HEADER_BYTES and (block := next(blocks, b"")):
+        passed = min(left, len(block))
+        left -= passed
+        data += block[passed:]
+    measured = _measure(data)
+    if measured is None:
+        raise UserError(f"{path}: no record is {skipped} unpacked bytes after byte {offset}. The raw file has changed.")
+    end = sum(measured)
+    while len(data) < end and (block := next(blocks, b"")):
+        data += block
+    return bytes(data[:end])
 
 
 def read_page(path: str, offset: int, length: int, page_id: str) -> bytes:
@@ -89,24 +144,67 @@ def read_page(path: str, offset: int, length: int, page_id: str) -> bytes:
     raise UserError(f"{path}: page {page_id} is not {where}. The raw file has changed: run acquire again.")
 
 
-def _read_line(path: str, offset: int, length: int, id: str) -> bytes:
+def _read_line(path: str, offset: int, length: int, id: str, id_column: str) -> bytes:
     with _open(path) as file:
         if offset >= 0:
             file.seek(offset)
             return bytes(file.read(length))
         number = _number_in(id)
-        lines = io.BytesIO(b"".join(_decompressed(file, path, 0, -1)))
-    for current, line in enumerate(lines, start=1):
-        if number is not None and current == number:
-            return line
-        if number is None:
-            with contextlib.suppress(ValueError, AttributeError):
-                if str(json.loads(line).get("id")) == id:
-                    return line
+        for current, line in enumerate(_unpacked(file, path), start=1):
+            if number is not None and current == number:
+                return line
+            if number is None:
+                with contextlib.suppress(ValueError, AttributeError):
+                    if str(json.loads(line).get(id_column)) == id:
+                        return line
     raise UserError(f"{path}: line {id} is not in the file. The raw file has changed: run acquire again.")
 
 
-def _read_row(path: str, id: str) -> bytes:
+def _read_csv_row(path: str, offset: int, length: int, id: str, id_column: str) -> bytes:
+    """The bytes of a row, whose id is the one in its column or `<file>#<line>`, the line that it starts at."""
+    with _open(path) as file:
+        if offset >= 0:
+            file.seek(offset)
+            return bytes(file.read(length))
+        number = _number_in(id)
+        # Latin-1 takes any byte for one character, so that what is read can be given back as it is.
+        lines = io.TextIOWrapper(_unpacked(file, path), encoding="latin-1", newline="")
+        wanted = id.encode().decode("latin-1")
+        csv.field_size_limit(_MOST_FIELD_CHARACTERS)
+        taken: list[str] = []
+        header: list[str] = []
+        index: int | None = None
+        at_line = 1
+        reader = csv.reader(_noting(lines, taken))
+        while True:
+            if number is not None and header:
+                while at_line < number and next(lines, None) is not None:
+                    at_line += 1
+            row = next(reader, None)
+            if row is None:
+                break
+            raw, num_lines = "".join(taken), len(taken)
+            taken.clear()
+            if not header and row:
+                delimiter = max(_DELIMITERS, key=raw.count)
+                header = next(csv.reader([raw.removeprefix("\xef\xbb\xbf")], delimiter=delimiter))
+                index = header.index(id_column) if id_column in header else None
+                reader = csv.reader(_noting(lines, taken), delimiter=delimiter)
+            elif (number is not None and at_line == number) or (
+                number is None and index is not None and row[index : index + 1] == [wanted]
+            ):
+                return raw.encode("latin-1")
+            at_line += num_lines
+    raise UserError(f"{path}: row {id} is not in the file. The raw file has changed: run acquire again.")
+
+
+def _noting(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _read_row(path: str, id: str, id_column: str) -> bytes:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -120,7 +218,7 @@ def _read_row(path: str, id: str) -> bytes:
                 first += num_rows
                 continue
             table = parquet.read_row_group(group)
-            row = number - first if number is not None else pc.index(table.column("id").cast("string"), id).as_py()
+            row = number - first if number is not None else pc.index(table.column(id_column).cast("string"), id).as_py()
             if row >= 0:
                 return json.dumps(table.slice(row, 1).to_pylist()[0], ensure_ascii=False, default=str).encode()
             first += num_rows
@@ -138,7 +236,7 @@ def _is_uri(record_id: str) -> bool:
 
 
 def _header_of(record: bytes) -> str:
-    end = re.search(rb"\n\r?\n", record)
+    end = _HEADER_END.search(record)
     return record[: end.start() if end else len(record)].decode("utf-8", "replace")
 
 
@@ -147,7 +245,7 @@ def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str
     ended = False
     while True:
         start = _WARC_START.search(buffer)
-        header_end = re.compile(rb"\n\r?\n").search(buffer, start.end()) if start else None
+        header_end = _HEADER_END.search(buffer, start.end()) if start else None
         if start is None or header_end is None:
             if ended:
                 raise UserError(
@@ -158,7 +256,7 @@ def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str
             buffer += block
             continue
         header = bytes(buffer[start.start(1) : header_end.end()])
-        stated = re.search(rb"\ncontent-length:\s*(\d+)", header, re.IGNORECASE)
+        stated = _STATED_LENGTH.search(header)
         end = header_end.end() + (int(stated.group(1)) if stated else 0)
         if f"<{record_id}>" in header.decode("utf-8", "replace") or record_id in _header_of(header).split():
             while len(buffer) < end and (block := next(blocks, b"")):
@@ -178,6 +276,33 @@ def _open(path: str) -> Iterator[Any]:
         raise UserError(f"{path}: the raw file is gone. Run the acquire stage again.") from None
     with file:
         yield file
+
+
+class _Blocks(io.RawIOBase):
+    """An iterator of bytes as a file."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        while not self._left:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._left = block
+        taken = self._left[: len(target)]
+        target[: len(taken)] = taken
+        self._left = self._left[len(taken) :]
+        return len(taken)
+
+
+def _unpacked(file: Any, path: str) -> io.BufferedReader:
+    """A whole file, decompressed as it is read."""
+    return io.BufferedReader(_Blocks(_decompressed(file, path, 0, -1)), _BLOCK_BYTES)
 
 
 def _decompressor(head: bytes) -> Any:

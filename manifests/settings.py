@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from manifests.errors import UsageError, UserError
+from manifests.secrets import scrub
 
 
 class Settings(BaseModel):
@@ -97,7 +98,7 @@ def _describe(problem: Any, settings: type[Settings]) -> str:
     if problem["type"] == "missing":
         return f"{key_path} is missing: add it"
     given = f", not {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
-    return f"{key_path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}"
+    return scrub(f"{key_path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}")
 
 
 def _is_union_tag(part: Any) -> bool:

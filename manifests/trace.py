@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from manifests.builds import Build
 from manifests.errors import UsageError, UserError
+from manifests.origins import Origin, original_address
 from manifests.records import read_record
 
 _PROVENANCE = ("url", "source", "language", "date", "file", "offset", "length", "digest")
@@ -29,11 +30,14 @@ class Trace:
     provenance: dict[str, Any]
     location: str  # where its raw file can be opened
     format: str  # of the raw file
+    columns: dict[str, str]  # of the raw file, where its columns are named otherwise than a document's
     tokens: dict[str, Any] | None = None  # shard, start, length (tokens) and position, for a trace from a token
+    origin: Origin | None = None  # where a record was that was fetched by itself, out of a file of Common Crawl
 
     def read_record(self) -> bytes:
         """The bytes at the document's address, decompressed: a WARC record, a wiki page's XML, a line, a file."""
-        return read_record(self.location, self.format, self.provenance["offset"], self.provenance["length"], self.id)
+        place = (self.provenance["offset"], self.provenance["length"])
+        return read_record(self.location, self.format, *place, self.id, self.columns)
 
 
 def trace_token(build: Build, address: str) -> Trace:
@@ -60,7 +64,11 @@ def trace_token(build: Build, address: str) -> Trace:
 def _trace(build: Build, part: str, row: int, document: dict[str, Any], tokens: dict[str, Any] | None) -> Trace:
     raw = build.raw_files[document["file"]]
     provenance = {name: document[name] for name in _PROVENANCE}
-    return Trace(document["id"], part, row, document["text"], provenance, raw.location, raw.format, tokens)
+    origin = None
+    if raw.inside and raw.format == "warc" and document["offset"] >= 0:
+        origin = original_address(raw.location, document["offset"])
+    address = (raw.location, raw.format, raw.columns)
+    return Trace(document["id"], part, row, document["text"], provenance, *address, tokens, origin)
 
 
 def shard_stems(build: Build) -> list[str]:

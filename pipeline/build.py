@@ -25,7 +25,7 @@ from manifests.manifest import (
 from manifests.storage import Folder, write_error
 from pipeline.executors import ExecutorSettings
 from pipeline.recipe import Recipe
-from pipeline.runner import PhaseRunner, Progress
+from pipeline.runner import PhaseRunner, Watcher
 from pipeline.stages.all import STAGE_CLASSES
 from pipeline.stages.base import Stage
 from pipeline.tasks import TASKS, WORK
@@ -126,7 +126,7 @@ def run_build(
     recipe: Recipe,
     until: str | None = None,
     executor: ExecutorSettings | None = None,
-    progress: Progress | None = None,
+    watcher: Watcher | None = None,
     on_stage: Callable[[str, str, Manifest], None] | None = None,
 ) -> BuildReport:
     """Build everything up to `until`. `on_stage(stage, "built" or "reused", manifest)` is called after each stage.
@@ -143,7 +143,7 @@ def run_build(
         for stage in make_stages(recipe, build, until):
             manifest = _reusable(stage)
             if manifest is None:
-                manifest = _build_stage(stage, executor, progress)
+                manifest = _build_stage(stage, executor, watcher)
                 report.rebuilt.append(stage.name)
                 word = "built"
             else:
@@ -165,13 +165,13 @@ def _reusable(stage: Stage) -> Manifest | None:
     return None if _missing_outputs(stage, manifest) else manifest
 
 
-def _build_stage(stage: Stage, executor: ExecutorSettings, progress: Progress | None) -> Manifest:
+def _build_stage(stage: Stage, executor: ExecutorSettings, watcher: Watcher | None) -> Manifest:
     unseal(stage.build, stage.name)
     stage.folder.delete(MANIFEST)  # from here until the new one is written, the stage is not complete
     stage.folder.remove_unpublished()
     started = time.time()
     parts = stage.fingerprint_parts()
-    runner = PhaseRunner(stage.build, stage.name, stage.task_parts(), executor, progress, stage.keeps_strangers)
+    runner = PhaseRunner(stage.build, stage.name, stage.task_parts(), executor, watcher, stage.keeps_strangers)
     result = stage.run(runner)
     outputs = [entry for record in result.records for entry in record.outputs if not entry.path.startswith(f"{WORK}/")]
     unit = "files" if stage.name == "acquire" else "documents"

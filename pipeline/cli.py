@@ -13,10 +13,11 @@ from manifests.errors import UsageError
 from manifests.settings import apply_override, load_toml
 from manifests.storage import Folder
 from pipeline.build import BuildReport, StagePlan, plan_build, run_build
-from pipeline.console import RunConsole, format_bytes
+from pipeline.console import RunConsole
 from pipeline.executors import ExecutorSettings
 from pipeline.plan import expect
 from pipeline.recipe import Recipe, load_recipe
+from pipeline.units import format_bytes
 
 CheckTables = Callable[[dict[str, Any], str], None]
 
@@ -55,7 +56,7 @@ def _with_overrides(recipe: Path, overrides: list[str]) -> dict[str, Any]:
 def build(recipe: Recipe, until: str | None, executor: ExecutorSettings) -> BuildReport:
     """Run a recipe and show what happens."""
     with RunConsole() as console:
-        report = run_build(recipe, until, executor, console.progress, console.stage)
+        report = run_build(recipe, until, executor, console, console.stage)
     return report
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from manifests.manifest import Manifest
+from manifests.secrets import scrub
+from pipeline.units import format_bytes
 
 _LINE_SECONDS = 30.0  # between plain lines of a long phase
+_RATE_POINTS = 60  # two a second
 
 
 class RunConsole:
@@ -20,6 +25,7 @@ class RunConsole:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._history: dict[str, deque[tuple[float, int]]] = {}
         self._last_line = time.monotonic()
         if self.console.is_terminal:
             self._bar = Progress(
@@ -27,6 +33,7 @@ class RunConsole:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
+                TextColumn("{task.fields[rate]}"),
                 console=self.console,
                 transient=True,
             )
@@ -42,15 +49,33 @@ class RunConsole:
         if self._bar:
             self._bar.stop()
 
-    def progress(self, label: str, done: int, total: int) -> None:
-        """See `pipeline.runner.Progress`."""
+    def progress(self, label: str, done: int, total: int, num_bytes: tuple[int, int | None] | None = None) -> None:
+        """See `pipeline.runner.Watcher`. Bytes that arrive are shown with their rate and the time that is left."""
+        rate = self._rate(label, *num_bytes) if num_bytes else ""
         if self._bar:
             if label not in self._tasks:
-                self._tasks[label] = self._bar.add_task(label, total=total)
-            self._bar.update(self._tasks[label], completed=done, total=total, visible=done < total)
+                self._tasks[label] = self._bar.add_task(label, total=total, rate="")
+            self._bar.update(self._tasks[label], completed=done, total=total, visible=done < total, rate=rate)
         elif time.monotonic() - self._last_line > _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self.console.print(f"  {label}: {done} of {total} tasks")
+            self.console.print(f"  {label}: {done} of {total} tasks{', ' + rate if rate else ''}", markup=False)
+
+    def note(self, text: str) -> None:
+        """See `pipeline.runner.Watcher`."""
+        self.console.print(scrub(text), markup=False)
+
+    def _rate(self, label: str, arrived: int, total: int | None) -> str:
+        """Such as `120.5 MB of 2.2 GB, 33.1 MB/s, 1:03 left`; the rate is that of the last half minute."""
+        history = self._history.setdefault(label, deque(maxlen=_RATE_POINTS))
+        history.append((time.monotonic(), arrived))
+        seconds = history[-1][0] - history[0][0]
+        rate = (arrived - history[0][1]) / seconds if seconds > 0 else 0.0
+        words = [format_bytes(arrived) + (f" of {format_bytes(total)}" if total else "")]
+        if rate > 0:
+            words.append(f"{format_bytes(rate)}/s")
+            if total is not None and total > arrived:
+                words.append(f"{timedelta(seconds=round((total - arrived) / rate))} left")
+        return ", ".join(words)
 
     def stage(self, name: str, word: str, manifest: Manifest) -> None:
         """One line for a finished stage."""
@@ -76,12 +101,3 @@ def stage_summary(manifest: Manifest) -> str:
     reasons = ", ".join(f"{reason} {number:,}" for reason, number in list(counts.dropped.items())[:3])
     more = f" ({reasons}{', ...' if len(counts.dropped) > 3 else ''})" if reasons else ""
     return f"{counts.documents_in:,} documents, {counts.documents_out:,} kept, {dropped:,} dropped{more}"
-
-
-def format_bytes(number: float) -> str:
-    """Bytes in decimal units, as disks are sold."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            return f"{number:,.0f} {unit}" if unit == "bytes" else f"{number:,.1f} {unit}"
-        number /= 1000
-    raise AssertionError("unreachable")

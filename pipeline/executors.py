@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal
@@ -68,14 +68,17 @@ class _LocalExecutor(LocalPipelineExecutor):
 
     def run(self) -> None:
         if self.workers == 1:
-            for rank in range(self.world_size):
-                self._run_for_rank(rank)
+            self.run_ranks(range(self.world_size))
             return
         _start_forkserver()
         context = multiprocessing.get_context("forkserver")
+        # One rank at a time goes to the next free worker; where tasks wait more than they work, a worker has its
+        # share from the start and runs them in threads.
+        threaded = self._num_threads > 1
+        shares = self.workers if threaded else self.world_size
         with ProcessPoolExecutor(self.workers, context, _take_executor, (self,)) as pool:
             try:
-                for future in [pool.submit(_run_rank, rank) for rank in range(self.world_size)]:
+                for future in [pool.submit(_run_ranks, range(n, self.world_size, shares)) for n in range(shares)]:
                     future.result()
             except BrokenProcessPool:
                 raise UserError(
@@ -86,6 +89,30 @@ class _LocalExecutor(LocalPipelineExecutor):
                 for process in list(pool._processes.values()):  # Ctrl-C: tasks under way are not waited for
                     process.kill()
                 raise
+
+    def run_ranks(self, ranks: range) -> None:
+        """Run these ranks in this process, in as many threads as their step asks for."""
+        threads = min(self._num_threads, len(ranks))
+        try:
+            if threads <= 1:
+                for rank in ranks:
+                    self._run_for_rank(rank)
+                return
+            pool = ThreadPoolExecutor(threads, "task")
+            try:
+                for future in [pool.submit(self._run_for_rank, rank) for rank in ranks]:
+                    future.result()
+            except BaseException:  # Ctrl-C: the process ends, and what is under way with it
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            pool.shutdown()
+        finally:
+            for step in self.pipeline:
+                getattr(step, "close", lambda: None)()
+
+    @property
+    def _num_threads(self) -> int:
+        return max(getattr(step, "threads", 1) for step in self.pipeline)
 
 
 _executor: _LocalExecutor  # of a worker process: sent once, since it holds every pending task
@@ -113,8 +140,8 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
 
 
-def _run_rank(rank: int) -> None:
-    _executor._run_for_rank(rank)
+def _run_ranks(ranks: range) -> None:
+    _executor.run_ranks(ranks)
 
 
 class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):

@@ -6,12 +6,14 @@ The factors were measured on real web pages, dumps and books (docs/log.md) and t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
 from pipeline.recipe import Recipe
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.sources.files import FilesSource, list_local_files
+from pipeline.sources.kinds import Source, is_in_place, list_in_place
+from pipeline.sources.settings import INDEX_FORMAT
 
 # Disk that the documents of a raw file take, as a share of its bytes: most of a page is no text, a dump is all text.
 _DOCUMENT_SHARE = {"warc": 0.10, "html": 0.05, "mediawiki": 0.60}
@@ -65,16 +67,26 @@ def _raw_bytes(recipe: Recipe, build: Folder) -> dict[tuple[bool, str], float] |
     manifest = read_manifest(build.folder("acquire"))
     if manifest is not None:
         for file in manifest.facts["files"]:
+            if file["format"] == INDEX_FORMAT:
+                continue
             key = (file["path"] is not None, file["format"])
             total[key] = total.get(key, 0.0) + file["bytes"]
         return total
     for source in recipe.sources:
-        if isinstance(source, CommonCrawlSource) and source.max_files is not None:
-            key, size = (True, source.format), source.max_files * _CRAWL_FILE_BYTES[source.records]
-        elif isinstance(source, FilesSource):
-            key = (False, source.format)
-            size = float(sum(file.bytes or 0 for file in list_local_files(source, recipe.folder)))
-        else:
+        size = _source_bytes(source, recipe.folder)
+        if size is None:
             return None
+        key = (not is_in_place(source), source.format)
         total[key] = total.get(key, 0.0) + size
     return total
+
+
+def _source_bytes(source: Source, recipe_folder: Path) -> float | None:
+    """Bytes of a source's raw files; None where only a listing or the mirror says them."""
+    if is_in_place(source):
+        return float(sum(file.bytes or 0 for file in list_in_place(source, recipe_folder)))
+    if isinstance(source, CommonCrawlSource) and source.index is None:
+        num_files = len(source.paths) if source.paths else (source.max_files or source.sample)
+        if num_files is not None:
+            return max(1, len(source.crawls)) * num_files * _CRAWL_FILE_BYTES[source.records]
+    return None

@@ -18,6 +18,8 @@ from pipeline.executors import ClusterSettings
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.sources.kinds import Source
+from pipeline.sources.network import AcquireSettings
+from pipeline.sources.settings import check_no_credentials
 
 
 class TokenizerSettings(Settings):
@@ -45,7 +47,9 @@ class Recipe(Settings):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     output: str  # a folder, relative to where the command runs, or any fsspec URL
     seed: int = 0
+    pin: str | None = None  # file that `groundup pin` wrote, relative to the recipe: the build gets just those files
     sources: list[Source] = Field(min_length=1)
+    acquire: AcquireSettings = AcquireSettings()
     extract: ExtractSettings = ExtractSettings()
     filter: FilterSettings = FilterSettings()
     dedup: DedupSettings = DedupSettings()
@@ -56,6 +60,11 @@ class Recipe(Settings):
     train: dict[str, Any] = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr(default=Path("."))
+
+    @field_validator("output")
+    @classmethod
+    def _output_is_open(cls, output: str) -> str:
+        return check_no_credentials(output)
 
     @field_validator("sources")
     @classmethod

@@ -7,13 +7,14 @@ a fingerprint for each task, records published last, and errors that name what f
 from __future__ import annotations
 
 import errno
+import json
 import platform
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from manifests.errors import UserError
 from manifests.manifest import json_bytes
+from manifests.secrets import scrub
 from manifests.storage import Folder, write_error
 from pipeline.executors import ExecutorSettings, make_executor
 from pipeline.tasks import (
@@ -34,7 +36,25 @@ from pipeline.tasks import (
     task_fingerprint,
 )
 
-Progress = Callable[[str, int, int], None]  # (what runs, tasks done, tasks in all)
+
+class Watcher(Protocol):
+    """Is told of a run while it goes on; what it shows is its own business."""
+
+    def progress(self, label: str, done: int, total: int, num_bytes: tuple[int, int | None] | None = None) -> None:
+        """Tasks done and tasks in all of what `label` names; bytes that arrived, and bytes in all where known."""
+
+    def note(self, text: str) -> None:
+        """A line that the user should see."""
+
+
+class Unwatched:
+    """Nobody looks."""
+
+    def progress(self, label: str, done: int, total: int, num_bytes: tuple[int, int | None] | None = None) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
 
 
 class RunTask(PipelineStep):
@@ -52,6 +72,7 @@ class RunTask(PipelineStep):
         self._stage = stage
         self._phase = phase
         self._pending = pending
+        self.threads = phase.threads
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         task, fingerprint = self._pending[rank]
@@ -63,13 +84,17 @@ class RunTask(PipelineStep):
             output.publish_record(task, self._phase.name, fingerprint, run)
         except Exception as error:  # reported by the runner, from the record written here
             failure = {"task": task.name, "user_error": isinstance(error, UserError), "error": _one_line(error)}
-            failure["traceback"] = traceback.format_exc()
+            failure["traceback"] = scrub(traceback.format_exc())
             output.folder.publish_bytes(error_path(self._phase.name, task.name), json_bytes(failure))
         yield from ()
 
+    def close(self) -> None:
+        """After the last task of this process."""
+        self._phase.close()
+
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = scrub(" ".join(str(error).split()))
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 
@@ -82,7 +107,7 @@ class PhaseRunner:
         stage: str,
         parts: dict[str, Any],
         executor: ExecutorSettings,
-        progress: Progress | None = None,
+        watcher: Watcher | None = None,
         keep_strangers: bool = False,
     ) -> None:
         self.build = build
@@ -91,7 +116,7 @@ class PhaseRunner:
         self._parts = parts
         self._executor = executor
         self._keep_strangers = keep_strangers
-        self._progress = progress or (lambda what, done, total: None)
+        self.watcher: Watcher = watcher or Unwatched()
         self.num_reused = 0
         self.num_run = 0
 
@@ -101,6 +126,7 @@ class PhaseRunner:
         Raises `UserError` when a task failed; the complete ones are kept for the next run.
         """
         parts = {**self._parts, "phase_settings": phase.settings()}
+        parts["code"] = phase.code() or parts["code"]
         prints = {task.name: task_fingerprint(task, phase.name, parts) for task in tasks}
         self._remove_strangers(phase, set(prints))
         records = {task.name: self._complete_record(phase, task.name, prints[task.name]) for task in tasks}
@@ -144,7 +170,7 @@ class PhaseRunner:
         executor = make_executor(self._executor, [step], len(pending), logs)
         done_before = total - len(pending)
         label = self.stage if phase.name == self.stage else f"{self.stage} {phase.name}"
-        with self._watch(phase, label, {task.name for task, _ in pending}, done_before, total):
+        with self._watch(phase, label, [task for task, _ in pending], done_before, total):
             try:
                 executor.run()
             except OSError as error:  # datatrove's own files; a task's errors are in its record
@@ -153,21 +179,23 @@ class PhaseRunner:
                 raise write_error(self.build.url, f"logs/{self.stage}-{phase.name}", error) from error
 
     @contextmanager
-    def _watch(self, phase: Phase, label: str, names: set[str], done_before: int, total: int) -> Iterator[None]:
+    def _watch(self, phase: Phase, label: str, pending: list[Task], done_before: int, total: int) -> Iterator[None]:
         """Report progress from the records that appear, which is true for every executor."""
         stop = threading.Event()
         folder = Folder(self.folder.url)
         before = set(folder.list(f"{TASKS}/{phase.name}"))
+        expected = {record_path(phase.name, task.name) for task in pending}
 
-        def count() -> int:
+        def report() -> None:
             found = set(folder.list(f"{TASKS}/{phase.name}"))
-            return len({record_path(phase.name, name) for name in names} & (found - before))
+            num_done = done_before + len(expected & (found - before))
+            self.watcher.progress(label, num_done, total, phase.num_bytes(pending))
 
         def watch() -> None:
             while not stop.wait(0.5):
-                self._progress(label, done_before + count(), total)
+                report()
 
-        self._progress(label, done_before, total)
+        self.watcher.progress(label, done_before, total)
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
         try:
@@ -175,13 +203,11 @@ class PhaseRunner:
         finally:
             stop.set()
             thread.join()
-        self._progress(label, done_before + count(), total)
+        report()
 
     def _raise_failures(self, phase: Phase, failed: list[Task], total: int) -> None:
         if not failed:
             return
-        import json
-
         lines = []
         details = []
         for task in failed:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -167,11 +167,29 @@ class Phase(ABC):
     """What one kind of task does. Phases are sent to other processes, so they hold settings and no open files."""
 
     name: str
+    threads: ClassVar[int] = 1  # tasks at a time in one worker: more than one where a task mostly waits
 
     def settings(self) -> dict[str, Any]:
         """What decides this phase's output beside the task's inputs and the stage's code."""
         return {}
 
+    def code(self) -> str | None:
+        """Digest of the code that shapes this phase's output, where that is less than the stage's code."""
+        return None
+
     @abstractmethod
     def process(self, task: Task, output: TaskOutput) -> None:
-        """Do the task: read its inputs below `output.build`, publish through `output`, count everything."""
+        """Do the task: read its inputs below `output.build`, publish through `output`, count everything.
+
+        Called from several threads at a time where `threads` is above 1.
+        """
+
+    def num_bytes(self, pending: list[Task]) -> tuple[int, int | None] | None:
+        """For the progress bar: bytes that have arrived so far, and bytes to come in all where that is known.
+
+        None where bytes say nothing of the progress. Asked in the run's own process.
+        """
+        return None
+
+    def close(self) -> None:  # noqa: B027 - most phases hold nothing
+        """Let go of what `process` opened in this process."""

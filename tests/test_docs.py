@@ -234,8 +234,8 @@ def test_formats_page_has_every_reason_of_the_extractors() -> None:
     for path in sorted((REPOSITORY / "pipeline" / "extractors").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         for listed in re.findall(r"(?:[Rr]easons of drops|the reasons of `TextExtractor`): ([^.]*)\.", text):
-            names = re.sub(r"\([^)]*\)|, for pages.*", "", listed, flags=re.DOTALL).split(",")
-            found |= {name.strip() for name in names}
+            names = re.split("[,;]", re.sub(r"\([^)]*\)|, for pages.*|those of `\w+`", "", listed, flags=re.DOTALL))
+            found |= {name.strip() for name in names if name.strip()}
     assert len(found) > 15
     assert found <= _described("docs/formats.md")
 

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from manifests.errors import UsageError, UserError
+from manifests.secrets import scrub
 from train.cli import train
 
 
@@ -18,7 +19,7 @@ def main() -> None:
         app()
     except UserError as error:
         rank = os.environ.get("RANK")
-        print(f"error{f' on rank {rank}' if rank else ''}: {error}", file=sys.stderr)
+        print(f"error{f' on rank {rank}' if rank else ''}: {scrub(str(error))}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
 
 

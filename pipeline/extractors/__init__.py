@@ -6,6 +6,9 @@ Both are datatrove blocks: a task is `[reader_for(file), extractor_for(file.form
 from __future__ import annotations
 
 from manifests.errors import UserError
+from pipeline.extractors.code import CodeExtractor, CodeReader
+from pipeline.extractors.csv_rows import CsvReader
+from pipeline.extractors.gutenberg import GutenbergExtractor, GutenbergReader
 from pipeline.extractors.html import HtmlExtractor, PlainTextExtractor, TextExtractor, WikitextExtractor
 from pipeline.extractors.mediawiki import MediaWikiReader
 from pipeline.extractors.raw import RawFile, Reader
@@ -21,10 +24,11 @@ _READERS: dict[str, type[Reader]] = {
     "mediawiki": MediaWikiReader,
     "html": TextFileReader,
     "text": TextFileReader,
-    "gutenberg": TextFileReader,
-    "code": TextFileReader,
+    "gutenberg": GutenbergReader,
+    "code": CodeReader,
     "jsonl": JsonlReader,
     "parquet": ParquetReader,
+    "csv": CsvReader,
 }
 
 
@@ -41,4 +45,8 @@ def extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
         return HtmlExtractor(settings.html)
     if format == "mediawiki":
         return WikitextExtractor()
+    if format == "gutenberg":
+        return GutenbergExtractor(settings.wrapped_lines)
+    if format == "code":
+        return CodeExtractor()
     return PlainTextExtractor()

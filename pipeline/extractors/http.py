@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pipeline.extractors.warc_records import parse_fields
 
 MAX_BODY_BYTES = 64 << 20
+_GZIP = 31  # zlib's number for it
 _STATUS_LINE = re.compile(rb"\s*HTTP/\d(?:\.\d)?[ \t]+(\d{3})\b")
 _HEADER_END = re.compile(rb"\n\r?\n")
+_BODY_LINE = re.compile(rb"\n[ \t]*(?=<)")
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
 
@@ -43,7 +45,9 @@ class HttpResponse:
 
 
 def mime_of(content_type: str) -> str:
-    return content_type.partition(";")[0].partition(",")[0].strip().strip("\"'").lower()
+    """The first word of a Content-Type; some servers leave out the semicolon after it."""
+    words = content_type.partition(";")[0].partition(",")[0].split()
+    return words[0].strip("\"'").lower() if words else ""
 
 
 def charset_of(content_type: str) -> str | None:
@@ -57,7 +61,12 @@ def parse_response(block: bytes) -> HttpResponse:
     if status is None:
         return HttpResponse(None, {}, block)
     end = _HEADER_END.search(block, status.start())
-    head, body = (block, b"") if end is None else (block[: end.start() + 1], block[end.end() :])
+    if end is None:
+        # Some servers of the nineties sent no blank line: the body starts where a tag does.
+        end = _BODY_LINE.search(block, status.start())
+        head, body = (block, b"") if end is None else (block[: end.start() + 1], block[end.start() + 1 :])
+    else:
+        head, body = block[: end.start() + 1], block[end.end() :]
     return HttpResponse(int(status.group(1)), parse_fields(head.partition(b"\n")[2]), body)
 
 
@@ -102,7 +111,7 @@ def _undo(coding: str, body: bytes, max_bytes: int) -> bytes:
     if not body:
         return body
     if coding in ("gzip", "x-gzip"):
-        return _inflate(body, 31, max_bytes) if body[:2] == b"\x1f\x8b" else body
+        return _inflate(body, _GZIP, max_bytes) if body[:2] == b"\x1f\x8b" else body
     if coding == "deflate":
         # The name means zlib, yet many servers send the bare stream.
         try:
@@ -121,14 +130,19 @@ def _looks_like_text(body: bytes) -> bool:
 
 
 def _inflate(body: bytes, window_bits: int, max_bytes: int) -> bytes:
-    inflater = zlib.decompressobj(wbits=window_bits)
-    try:
-        data = inflater.decompress(body, max_bytes + 1)
-    except zlib.error as error:
-        raise BodyError(str(error)) from None
-    if len(data) > max_bytes:
-        raise BodyError(f"the body has over {max_bytes} bytes")
-    return data
+    """Inflate a body; a torn end is tolerated. A gzip body may come in several members (RFC 1952, 2.2)."""
+    data = b""
+    while True:
+        inflater = zlib.decompressobj(wbits=window_bits)
+        try:
+            data += inflater.decompress(body, max_bytes + 1 - len(data))
+        except zlib.error as error:
+            raise BodyError(str(error)) from None
+        if len(data) > max_bytes:
+            raise BodyError(f"the body has over {max_bytes} bytes")
+        body = inflater.unused_data
+        if window_bits != _GZIP or not body.startswith(b"\x1f\x8b\x08"):
+            return data
 
 
 def _decompress_with_fastwarc(coding: str, body: bytes, max_bytes: int) -> bytes:

@@ -1,7 +1,8 @@
 """Pages of MediaWiki XML dumps, streamed with bounded memory (export schemas 0.3 to 0.11, gz, bz2, xz or plain).
 
 A page is cut out of the stream by its tags, which cannot occur inside a text because `<` is escaped there, and then
-parsed by itself. So a dump that breaks off still yields every complete page.
+parsed by itself. So a dump that breaks off still yields every complete page. A multistream dump can be read in ranges
+that start where a compressed stream does; together they give what the whole file gives.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from datatrove.data import Document
 from pipeline.extractors.members import MemberStream, open_raw
 from pipeline.extractors.raw import RawFile, Reader
 from pipeline.extractors.wikitext import is_redirect
+from pipeline.sources.wikis import is_multilingual, language_of_wiki, split_database_name
 
 MAX_PAGE_BYTES = 256 << 20
 # Pages of a compressed stream wait for its end, which is what gives them an address, up to this many bytes.
@@ -36,16 +38,6 @@ _WIKI_IN_NAME = re.compile(
     r"^((?:[a-z]{2,3}|simple|commons|wikidata|species|meta|incubator|[a-z]{2,4}(?:_[a-z]{1,10}){1,2})"
     r"(?:wiki(?:source|quote|books|news|voyage|versity)?|wiktionary))(?![a-z])"
 )
-_PROJECT = re.compile(r"^(.+?)(?:wiki|wiktionary|wikisource|wikiquote|wikibooks|wikinews|wikivoyage|wikiversity)$")
-_NO_LANGUAGE = frozenset({"commons", "wikidata", "species", "meta", "incubator", "mediawiki", "sources", "foundation"})
-_LANGUAGES = {
-    "simple": "en",
-    "be_x_old": "be",
-    "zh_yue": "yue",
-    "zh_min_nan": "nan",
-    "zh_classical": "lzh",
-    "als": "gsw",
-}
 _REFUSED = (
     (b"7z\xbc\xaf", "a 7z archive, which is not read: unpack it, or take the bz2 dump"),
     (b"\xff\xfe", "a dump in UTF-16, which is not read: convert it to UTF-8"),
@@ -91,15 +83,13 @@ def read_site(head: str, key: str, language: str | None = None) -> Site:
     wiki = in_name.group(1) if in_name else stated or name.partition(".")[0]
     if stated is not None and stated != wiki:
         base_url = None
-    project = _PROJECT.match(wiki)
-    code = project.group(1) if project else None
-    if language is None and code is not None:
-        language = _LANGUAGES.get(code, code if code not in _NO_LANGUAGE else None)
-    elif language is None:
-        language = _first(_XML_LANG, head)
+    named = split_database_name(wiki)
+    if language is None:
+        language = language_of_wiki(wiki) if named else _first(_XML_LANG, head)
     base = base_url[: base_url.rfind("/") + 1] if base_url else None
-    if base is None and code is not None and wiki == f"{code}wiki" and code not in _NO_LANGUAGE:
-        base = f"https://{code.replace('_', '-')}.wikipedia.org/wiki/"
+    if base is None and named is not None and not is_multilingual(named[0]):
+        host = "wikipedia" if named[1] == "wiki" else named[1]
+        base = f"https://{named[0].replace('_', '-')}.{host}.org/wiki/"
     namespaces = {local: int(number) for number, local in _NAMESPACE.findall(head)}
     return Site(wiki, base, language, namespaces)
 
@@ -120,11 +110,12 @@ def _wiki_of_host(host: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _Page:
     """A page cut out of a run, whose stored bytes are not known before its compressed stream ends."""
 
     element: bytes
     offset: int  # of the compressed stream that it starts in
+    number: int  # of the page among those of that stream, or of a plain dump, which is one
     start: int  # positions in the run
     end: int
 
@@ -134,7 +125,8 @@ class MediaWikiReader(Reader):
 
     `offset` and `length` are the `<page>` element's in a plain dump; in a compressed one those of the stream that
     holds it (a multistream dump has one for every 100 pages), or -1 where that stream unpacks to over 32 MiB and is
-    no address: there the id is. Pages outside namespace 0 are counted in `num_other_records` as `namespace_<n>`.
+    no address: there the id is. A page without numbers has the id `<file>#<offset>.<place among that stream's pages>`.
+    Pages outside namespace 0 are counted in `num_other_records` as `namespace_<n>`.
 
     Reasons of drops: redirect, empty_page, not_wikitext (detail: the content model), bad_xml, page_too_large,
     truncated (the file ends inside the dump), unreadable (damaged compressed data).
@@ -148,79 +140,85 @@ class MediaWikiReader(Reader):
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
-            stream = MemberStream(raw, name=self.file.path)
-            site: Site | None = None
+            site = self._site(MemberStream(raw, name=self.file.path))
+            self._is_last_range = self.file.stop is None or self.file.stop >= raw.seek(0, 2)
+            stream = MemberStream(raw, name=self.file.path, start=self.file.start, stop=self.file.stop)
             stream.fill()
             refused = next((what for magic, what in _REFUSED if stream.buffer.startswith(magic)), None)
             if refused is not None:
                 self.drop_unreadable(0, stream.size, refused)
                 return
             while True:
-                for item in self._pages(stream):
-                    if isinstance(item, str):
-                        site = site or read_site(item, self.file.key, self.file.language)
-                        continue
-                    site = site or read_site("", self.file.key, self.file.language)
-                    document = self._document(site, *item)
+                for page, length in self._pages(stream):
+                    document = self._document(site, page, length)
                     if document is not None:
                         yield document
                 if stream.damage is None or not stream.next_run():
                     return
 
-    def _pages(self, stream: MemberStream) -> Iterator[str | tuple[bytes, int, int]]:
-        """The head of the dump, then every page element with its offset and length, of one run of the stream."""
-        waiting: deque[_Waiting] = deque()
+    def _site(self, stream: MemberStream) -> Site:
+        """What the file says of its wiki before its first page, wherever the range to read starts."""
+        while len(stream.buffer) < _HEAD_BYTES and _PAGE_START not in stream.buffer and stream.fill():
+            pass
+        head = bytes(stream.buffer[:_HEAD_BYTES]).partition(_PAGE_START)[0]
+        return read_site(head.decode("utf-8", "replace"), self.file.key, self.file.language)
+
+    def _pages(self, stream: MemberStream) -> Iterator[tuple[_Page, int]]:
+        """Every page element of one run of the stream, with the length of its address."""
+        waiting: deque[_Page] = deque()
         waiting_bytes = 0
         no_address = -1  # offset of a stream that is too large to be one
+        number, last_offset = 0, -1
         while (start := self._find(stream, _PAGE_START)) is not None:
-            if start:
-                yield bytes(stream.buffer[: min(start, _HEAD_BYTES)]).decode("utf-8", "replace")
-                stream.consume(start)
+            stream.consume(start)
             position = stream.position
             offset, _ = stream.covering_address(position, position + 1)
+            number = number + 1 if offset == last_offset else 0
+            last_offset = offset
             end = self._find(stream, _PAGE_END, self.max_page_bytes)
             if end is None:
                 break
             if end < 0:
-                self._drop_oversized(stream, offset)
+                self._drop_oversized(stream, offset, number)
                 continue
             size = end + len(_PAGE_END)
+            page = _Page(bytes(memoryview(stream.buffer)[:size]), offset, number, position, position + size)
             if offset == no_address and stream.compression is not None:
-                yield bytes(memoryview(stream.buffer)[:size]), -1, -1
+                yield page, -1
                 stream.consume(size)
                 continue
-            waiting.append(_Waiting(bytes(memoryview(stream.buffer)[:size]), offset, position, position + size))
+            waiting.append(page)
             waiting_bytes += size
-            for page in self._located(stream, waiting):
-                waiting_bytes -= len(page[0])
-                yield page
+            for located in self._located(stream, waiting):
+                waiting_bytes -= len(located[0].element)
+                yield located
             if waiting_bytes > MAX_STREAM_BYTES:
                 no_address = waiting[-1].offset
-                yield from ((page.element, -1, -1) for page in waiting)
+                yield from ((page, -1) for page in waiting)
                 waiting.clear()
                 waiting_bytes = 0
             stream.consume(size)
         yield from self._located(stream, waiting)
-        yield from ((page.element, page.offset, stream.resume_offset() - page.offset) for page in waiting)
+        yield from ((page, stream.resume_offset() - page.offset) for page in waiting)
         self._end_of_run(stream)
 
     @staticmethod
-    def _located(stream: MemberStream, waiting: deque[_Waiting]) -> Iterator[tuple[bytes, int, int]]:
+    def _located(stream: MemberStream, waiting: deque[_Page]) -> Iterator[tuple[_Page, int]]:
         """Take from `waiting` the pages whose stored bytes are known by now."""
         while waiting:
             page = waiting[0]
             if stream.compression is None:
-                offset, length = stream.address(page.start, page.end)
+                length = page.end - page.start
             else:
                 stops = (at for position, at in stream.boundaries() if position >= page.end and at > page.offset)
-                offset, length = page.offset, next(stops, -1) - page.offset
+                length = next(stops, -1) - page.offset
             if length < 0:
                 return
             waiting.popleft()
-            yield page.element, offset, length
+            yield page, length
 
-    def _drop_oversized(self, stream: MemberStream, offset: int) -> None:
-        document = self.document(f"{self.file.key}#{offset}", offset=offset)
+    def _drop_oversized(self, stream: MemberStream, offset: int, number: int) -> None:
+        document = self.document(f"{self.file.key}#{offset}.{number}", offset=offset)
         self.drop_record(document, "page_too_large", detail=f"over {self.max_page_bytes} bytes")
         while (found := stream.buffer.find(_PAGE_END)) < 0:
             stream.consume(max(0, len(stream.buffer) - len(_PAGE_END) + 1))
@@ -252,17 +250,19 @@ class MediaWikiReader(Reader):
         offset, _ = stream.covering_address(stream.position, stream.end_position)
         if stream.damage is not None and not stream.truncated:
             self.drop_unreadable(stream.damage_offset, stream.resume_offset() - stream.damage_offset, stream.damage)
-        elif stream.truncated or b"</mediawiki>" not in rest:
-            inside = "inside a page" if rest.lstrip().startswith(_PAGE_START) else "before its closing tag"
-            self.drop_unreadable(offset, stream.size - offset, f"the dump ends {inside}", reason="truncated")
-        stream.consume(len(stream.buffer))
+            return
+        inside = rest.lstrip().startswith(_PAGE_START)
+        if stream.truncated or inside or (self._is_last_range and b"</mediawiki>" not in rest):
+            what = f"the dump ends {'inside a page' if inside else 'before its closing tag'}"
+            self.drop_unreadable(offset, stream.size - offset, what, reason="truncated")
 
-    def _document(self, site: Site, element: bytes, offset: int, length: int) -> Document | None:
-        document = self.document(f"{self.file.key}#{self.num_candidates}", offset=offset, length=length)
+    def _document(self, site: Site, cut: _Page, length: int) -> Document | None:
+        offset = cut.offset if length >= 0 else -1
+        document = self.document(f"{self.file.key}#{cut.offset}.{cut.number}", offset=offset, length=length)
         try:
-            page = ET.fromstring(element)
+            page = ET.fromstring(cut.element)
         except (ET.ParseError, ValueError) as error:
-            self.report_damage(offset, f"a page is not XML: {error}")
+            self.report_damage(cut.offset, f"a page is not XML: {error}")
             self.drop_record(document, "bad_xml", detail=str(error))
             return None
         title = (page.findtext("title") or "").strip()

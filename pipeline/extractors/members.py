@@ -24,6 +24,7 @@ _STEP_BYTES = 1 << 20  # unpacked at once, by the others: a kilobyte may hold gi
 _SEARCH_BYTES = 1 << 20
 _PROBE_BYTES = 4 << 10
 _SALVAGE_STEP = 256
+LOOK_AHEAD_BYTES = 1 << 20
 
 
 def _lz4_decompressor() -> Any:
@@ -126,13 +127,16 @@ class MemberStream:
     file: an open binary file that can seek.
     name: the file's name; its ending says the compression where the first bytes are damaged.
     starts: tells whether the first bytes of a member, decompressed, begin something the reader knows. None: any.
+    start, stop: read only the members that start at these offsets of the file or between them, `stop` not included.
     """
 
     file: IO[bytes]
     name: str = ""
     starts: Callable[[bytes], bool] | None = None
+    start: int = 0
+    stop: int | None = None
     compression: Compression | None = field(init=False)
-    size: int = field(init=False)  # bytes of the file as stored
+    size: int = field(init=False)  # bytes of the file as stored, up to `stop`
     buffer: bytearray = field(init=False, default_factory=bytearray)
     position: int = field(init=False, default=0)
     damage: str | None = field(init=False, default=None)
@@ -141,13 +145,15 @@ class MemberStream:
 
     def __post_init__(self) -> None:
         self.size = self.file.seek(0, 2)
+        if self.stop is not None:
+            self.size = min(self.size, self.stop)
         self.file.seek(0)
         head = self.file.read(8)
         self._errors = _damage_errors()
         self.compression = compression_of(head)
         if self.compression is None:
             self.compression = self._compression_of_damaged()
-        self._start_run(0)
+        self._start_run(self.start)
 
     def _compression_of_damaged(self) -> Compression | None:
         """A file whose first bytes are damaged is still compressed if its name says so and a later member is sound."""
@@ -182,7 +188,7 @@ class MemberStream:
         if self.at_end:
             return False
         if self.compression is None:
-            data = self._read(READ_BYTES)
+            data = self._read(min(READ_BYTES, max(0, self.size - self.file.tell())))
             self.buffer += data
             if not data:
                 self._end(None)
@@ -193,6 +199,9 @@ class MemberStream:
         return len(self.buffer) > before
 
     def _decompress_some(self, compression: Compression) -> None:
+        if self._member is None and self.stop is not None and self._read_offset >= self.size:
+            self._end(None)
+            return
         holds_more = self._member is not None and not self._member.needs_input
         if not self._pending and not holds_more:
             self._pending = self._read(compression.read_bytes)
@@ -278,6 +287,19 @@ class MemberStream:
             return self.end_position
         return self._boundaries[-1][0]
 
+    def may_trust(self, position: int) -> bool:
+        """Whether the run's bytes up to `position` are what was packed, as far as can be told in bounded memory.
+
+        A decompressor gives out what it makes of damaged data before it comes to the checksum. So the bytes of a member
+        that was not read to its end count only with a mebibyte of sound ones after them, or where the file ends too
+        early and nothing is wrong with what is there. In a larger member damage may show later still; it is told when
+        it does.
+        """
+        while self.sound_position() < position and self.end_position < position + LOOK_AHEAD_BYTES and self.fill():
+            pass
+        far = self.end_position >= position + LOOK_AHEAD_BYTES
+        return self.damage is None or self.truncated or far or position <= self.sound_position()
+
     @property
     def damage_offset(self) -> int:
         """Offset in the file of the member (or the bytes between members) that ended the run."""
@@ -311,6 +333,12 @@ class MemberStream:
                 return offset, boundary_offset - offset
         return offset, -1
 
+    def within(self, position: int) -> int:
+        """How many decompressed bytes of the member that holds `position` of the run come before it."""
+        if self.compression is None:
+            return 0
+        return position - next((entry[0] for entry in reversed(self._boundaries) if entry[0] <= position), 0)
+
     def covering_address(self, start: int, end: int) -> tuple[int, int]:
         """(offset, length) of the whole members that cover the run's bytes from `start` to `end`; length -1 if open."""
         if self.compression is None:
@@ -332,7 +360,7 @@ class MemberStream:
             self.file.seek(offset)
             window = self._read(_SEARCH_BYTES)
             found = window.find(magic)
-            while found >= 0:
+            while found >= 0 and offset + found < self.size:
                 if self._accepts(offset + found):
                     return offset + found
                 found = window.find(magic, found + 1)
@@ -352,6 +380,11 @@ class MemberStream:
                 head += member.decompress(data[start : start + _SALVAGE_STEP], _PROBE_BYTES)
                 if member.eof or len(head) >= _PROBE_BYTES:
                     break
+            # bz2 gives nothing before it has a whole block, of up to 900 kB.
+            unprobed = _SEARCH_BYTES
+            while not head and not member.eof and unprobed > 0 and (data := self._read(READ_BYTES)):
+                head += member.decompress(data, _PROBE_BYTES)
+                unprobed -= len(data)
         except self._errors:
             pass  # a member that is damaged further on still starts here; its damage is reported when it is read
         return bool(head) and (self.starts is None or self.starts(bytes(head)))

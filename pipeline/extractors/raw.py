@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from datatrove.data import Document
 
 from pipeline.documents import Block
+
+COLUMNS = ("text", "id", "url", "date", "language")  # what a row may say of a document
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,12 @@ class RawFile:
     key: name of the file in the acquire manifest; it becomes the documents' `file`.
     path: where it is, anything fsspec opens.
     source: name of the recipe's source.
-    format: warc, wet, mediawiki, html, text, gutenberg, code, jsonl or parquet.
+    format: warc, wet, mediawiki, html, text, gutenberg, code, jsonl, parquet or csv.
     language: ISO 639-1 code of all of it, where that is known.
+    start, stop: the bytes of it to read, where it is read in ranges (multistream dumps); both are starts of compressed
+    streams, or the file's ends (stop None).
+    options: settings of the source that its reader needs.
+    columns: (column, the file's name of it) for those of a jsonl, parquet or csv file that are named otherwise.
     """
 
     key: str
@@ -28,6 +34,14 @@ class RawFile:
     source: str
     format: str
     language: str | None = None
+    start: int = 0
+    stop: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
+
+    def column_names(self) -> dict[str, str]:
+        """The file's name of each column that a document may have."""
+        return {name: name for name in COLUMNS} | dict(self.columns)
 
 
 class Reader(Block):

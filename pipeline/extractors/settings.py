@@ -10,9 +10,11 @@ from manifests.settings import Settings
 class ExtractSettings(Settings):
     """How documents are made of raw files.
 
-    html: what finds a page's main content. damaged: whether the build stops after a stage that met damaged files
-    ("fail"), or goes on with what could be read ("drop"); both write the drops.
+    html: what finds a page's main content. wrapped_lines: what becomes of the lines of a book's paragraphs of prose
+    (format gutenberg): one line each ("join"), or as they are ("keep"). damaged: whether the build stops after a stage
+    that met damaged files ("fail"), or goes on with what could be read ("drop"); both write the drops.
     """
 
     html: Literal["groundup", "resiliparse", "trafilatura"] = "groundup"
+    wrapped_lines: Literal["join", "keep"] = "join"
     damaged: Literal["fail", "drop"] = "fail"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from datatrove.data import Document
@@ -14,80 +13,33 @@ from pipeline.extractors.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.extractors.members import MemberStream, open_raw
 from pipeline.extractors.raw import RawFile, Reader
 from pipeline.extractors.warc import payload_digest
+from pipeline.extractors.whole_files import WholeFileReader
 
-MAX_FILE_BYTES = 512 << 20
 MAX_LINE_BYTES = 256 << 20
 _ROWS_AT_ONCE = 256
 _MOST_LOST_ROWS = 1 << 20
-_COLUMNS = ("text", "id", "url", "date", "language")
-_GUTENBERG_START = re.compile(
-    r"^.{0,6}\*\*\*\s?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.IGNORECASE | re.MULTILINE
-)
-_GUTENBERG_OLD_START = re.compile(r"^\*END\*?\s?THE SMALL PRINT.*$", re.IGNORECASE | re.MULTILINE)
-_GUTENBERG_END = re.compile(
-    r"^.{0,6}(?:\*\*\*\s?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?Project Gutenberg).*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_GUTENBERG_CREDIT = re.compile(
-    r"\A\s*(?:(?:E-?text )?(?:Produced|Prepared|Transcribed|Scanned|Proofread|Proofed)\b[^\n]*(?:\n[^\n]+)*\n\s*\n)",
-    re.IGNORECASE,
-)
-_HTML_DOCUMENTS = frozenset({"html"})
 
 
-class TextFileReader(Reader):
-    """Reads one file as one document: format text, html, gutenberg or code. Its id is the file's key.
+class TextFileReader(WholeFileReader):
+    """Reads one file of format text or html as one document, whose id is the file's key.
 
-    Reasons of drops: empty_payload, decode_error (value: share of characters that mean nothing), file_too_large,
-    truncated (the compressed data breaks off), unreadable (it is damaged).
+    Reasons of drops: those of `WholeFileReader`; decode_error (value: share of characters that mean nothing).
     """
 
     name = "text file"
 
-    def __init__(self, file: RawFile, max_file_bytes: int = MAX_FILE_BYTES) -> None:
-        super().__init__(file)
-        self.max_file_bytes = max_file_bytes
-
     def read(self) -> Iterator[Document]:
-        with open_raw(self.file.path) as raw:
-            stream = MemberStream(raw, name=self.file.path)
-            document = self.document(self.file.key, offset=0, length=stream.size)
-            while len(stream.buffer) <= self.max_file_bytes and stream.fill():
-                pass
-            if len(stream.buffer) > self.max_file_bytes:
-                self.drop_record(document, "file_too_large", detail=f"over {self.max_file_bytes} bytes")
-                return
-            data = bytes(stream.buffer)
-            if stream.damage is not None:
-                self.report_damage(stream.damage_offset, stream.damage)
-                self.drop_record(document, "truncated" if stream.truncated else "unreadable", detail=stream.damage)
-                return
-        document.metadata["digest"] = payload_digest(data)
-        if not data.strip():
-            self.drop_record(document, "empty_payload")
+        found = self.read_data()
+        if found is None:
             return
-        decoded = decode(data, is_html=self.file.format in _HTML_DOCUMENTS)
+        document, data = found
+        decoded = decode(data, is_html=self.file.format == "html")
         if decoded.broken_fraction > MAX_BROKEN_FRACTION:
             what = f"characters that mean nothing in {decoded.codec}"
             self.drop_record(document, "decode_error", decoded.broken_fraction, what)
             return
-        text = decoded.text.replace("\x00", "").replace("\r\n", "\n")
-        document.text = strip_gutenberg(text) if self.file.format == "gutenberg" else text
+        document.text = decoded.text.replace("\x00", "").replace("\r\n", "\n")
         yield document
-
-
-def strip_gutenberg(text: str) -> str:
-    """A Project Gutenberg text without the licence before and after it; other texts stay as they are."""
-    start = _GUTENBERG_START.search(text) or _GUTENBERG_OLD_START.search(text)
-    if start is not None:
-        text = text[start.end() :]
-    ends = list(_GUTENBERG_END.finditer(text))
-    if ends:
-        # The shorter notice stands a few lines above the marker; a mention early in a book is no end.
-        first = next((end for end in ends if end.start() > len(text) * 0.5), None)
-        if first is not None:
-            text = text[: first.start()]
-    return _GUTENBERG_CREDIT.sub("", text, count=1).strip()
 
 
 class JsonlReader(Reader):
@@ -97,6 +49,7 @@ class JsonlReader(Reader):
     file, -1 in a compressed one. Blank lines are counted apart.
 
     Reasons of drops: bad_json (value: the line, detail: what is wrong), empty_payload, truncated, unreadable.
+    Raises `UserError` at the file's end where no row had a column `text`.
     """
 
     name = "JSONL"
@@ -109,6 +62,8 @@ class JsonlReader(Reader):
         with open_raw(self.file.path) as raw:
             stream = MemberStream(raw, name=self.file.path)
             number = 0
+            self._found_text = False
+            self._other_names: list[str] | None = None
             while True:
                 for line, start in self._lines(stream):
                     number += 1
@@ -123,20 +78,28 @@ class JsonlReader(Reader):
                     if self._parse(document, line, number):
                         yield document
                 if stream.damage is None:
-                    return
+                    break
                 what = stream.damage
                 reason = "truncated" if stream.truncated else "unreadable"
                 at, length = stream.damage_offset, stream.resume_offset() - stream.damage_offset
                 self.drop_unreadable(at, length, what, reason)
                 if not stream.next_run():
-                    return
+                    break
+        self._check_column()
+
+    def _check_column(self) -> None:
+        """Raise `UserError` where there were rows and none had the column of texts: that is no row's fault."""
+        if self._other_names is not None and not self._found_text:
+            raise UserError(missing_column(self.file, self.file.column_names()["text"], self._other_names))
 
     def _lines(self, stream: MemberStream) -> Iterator[tuple[bytes | None, int]]:
-        """Every line with its position; None for one that is too long. A torn last line of a damaged run is left."""
+        """Every line with its position; None for one that is too long. What damage follows on is left."""
         searched = 0
         while True:
             found = stream.buffer.find(b"\n", searched)
             if found >= 0:
+                if not stream.may_trust(stream.position + found + 1):
+                    return
                 line, start = bytes(memoryview(stream.buffer)[: found + 1]), stream.position
                 stream.consume(found + 1)
                 searched = 0
@@ -169,10 +132,15 @@ class JsonlReader(Reader):
         except (ValueError, RecursionError) as error:
             self._drop_line(document, number, str(error))
             return False
-        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-            self._drop_line(document, number, "it is no object with a string under `text`")
+        column = self.file.column_names()["text"]
+        if isinstance(row, dict) and column in row:
+            self._found_text = True
+        elif isinstance(row, dict) and self._other_names is None:
+            self._other_names = list(row)
+        if not isinstance(row, dict) or not isinstance(row.get(column), str):
+            self._drop_line(document, number, f"it is no object with a string under `{column}`")
             return False
-        fill_document(document, row)
+        fill_document(document, rename_columns(row, self.file))
         if not document.text.strip():
             self.drop_record(document, "empty_payload", number)
             return False
@@ -180,6 +148,19 @@ class JsonlReader(Reader):
 
     def _drop_line(self, document: Document, number: int, what: str) -> None:
         self.drop_record(document, "bad_json", number, f"line {number}: {what}")
+
+
+def missing_column(file: RawFile, name: str, there: Sequence[str], what: str = "no column") -> str:
+    """What to tell the user of a file without a column."""
+    names = ", ".join(there[:50])
+    return f"{file.key}: there is {what} `{name}` (there are: {names}). Name the one to read in the source's `columns`."
+
+
+def rename_columns(row: dict[str, Any], file: RawFile) -> dict[str, Any]:
+    """The columns of a row that a document may have, by the names that they have there."""
+    if not file.columns:
+        return row
+    return {name: row.get(column) for name, column in file.column_names().items()}
 
 
 def fill_document(document: Document, row: dict[str, Any]) -> None:
@@ -219,7 +200,7 @@ class ParquetReader(Reader):
 
     Rows count from 0. Reasons of drops: bad_row (no text, or a value that cannot be read), empty_payload, unreadable
     (the file, or each row of a row group from where it is damaged).
-    Raises `UserError` where the file has no column `text`.
+    Raises `UserError` where the file has no column `text`, or none that the source names.
     """
 
     name = "Parquet"
@@ -234,12 +215,12 @@ class ParquetReader(Reader):
             except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
                 self.drop_unreadable(0, raw.seek(0, 2), f"not a Parquet file: {error}")
                 return
-            names = [name for name in _COLUMNS if name in parquet.schema_arrow.names]
-            if "text" not in names:
-                there = ", ".join(parquet.schema_arrow.names)
-                raise UserError(
-                    f"{self.file.key}: there is no column `text` (there are: {there}). Rename the one to read."
-                )
+            wanted = self.file.column_names()
+            there = parquet.schema_arrow.names
+            for name in (wanted["text"], *dict(self.file.columns).values()):
+                if name not in there:
+                    raise UserError(missing_column(self.file, name, there))
+            names = sorted({column for column in wanted.values() if column in there})
             first = 0
             for group in range(parquet.num_row_groups):
                 row_number = first
@@ -274,6 +255,7 @@ class ParquetReader(Reader):
         if isinstance(row, str):
             self.drop_record(document, "bad_row", number, f"row {number}: {row}")
             return None
+        row = rename_columns(row, self.file)
         if not isinstance(row["text"], str):
             self.drop_record(document, "bad_row", number, f"row {number}: no text")
             return None

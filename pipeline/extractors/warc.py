@@ -1,4 +1,4 @@
-"""Documents of WARC and WET files: HTML responses (still HTML) and converted plain text, with provenance."""
+"""Documents of WARC, WET and ARC files: HTML responses (still HTML) and converted plain text, with provenance."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ PLAIN_TEXT_KEY = "plain_text"  # metadata key of documents that need no HTML ext
 
 
 class WarcReader(Reader):
-    """Reads one WARC or WET file (plain, gzip, lz4, zstd).
+    """Reads one WARC, WET or ARC file (plain, gzip, lz4, zstd).
 
     Yields the HTML of responses and resources with status 200, decoded, and the text of WET conversions (marked with
-    `plain_text` in the metadata). A document's id is its WARC-Record-ID; `offset` and `length` are the compressed
-    bytes that hold the record, length -1 where it shares a member with others.
+    `plain_text` in the metadata). A document's id is its WARC-Record-ID, or `record_place`; `offset` and `length` are
+    the compressed bytes that hold the record, length -1 where it shares a member with others.
 
     Reasons of drops: http_status (value: the status), not_html (detail: the content type), revisit, empty_payload,
     decode_error, truncated_record, segmented_record, record_too_large, unreadable (value: bytes passed over).
@@ -70,7 +70,7 @@ class WarcReader(Reader):
 
     def _document(self, record: WarcRecord) -> Document | None:
         document = self.document(
-            record.id or f"{self.file.key}#{record.offset}",
+            record.id or record_place(self.file.key, record),
             url=record.headers.get("warc-target-uri", "").strip().strip("<>") or None,
             date=record.headers.get("warc-date") or None,
             offset=record.offset,
@@ -134,6 +134,11 @@ class WarcReader(Reader):
             return None
         document.text = decoded.text.replace("\x00", "")
         return document
+
+
+def record_place(key: str, record: WarcRecord) -> str:
+    """The id of a record that states none, as in ARC: `<file>#<offset>`, and `+<bytes>` that come before it there."""
+    return f"{key}#{record.offset}" + (f"+{record.within}" if record.within else "")
 
 
 def html_type(declared: str, identified: str, body: bytes) -> str:

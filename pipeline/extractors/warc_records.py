@@ -1,9 +1,10 @@
-"""WARC framing: the records of a file, each with its address, and every span that holds none.
+"""WARC and ARC framing: the records of a file, each with its address, and every span that holds none.
 
 FastWARC 2.0 reads ahead, so a damaged gzip member takes the sound records before it along; it ends without an error
 inside a file whose lengths are wrong; and it takes a cut-off last record for a whole one. Records are therefore framed
 here, member by member, and FastWARC stays the independent reader that tests compare with.
-Format: WARC 1.0 and 1.1 (ISO 28500), read tolerantly: any line ends, any case, folded header lines.
+Format: WARC 1.0 and 1.1 (ISO 28500), read tolerantly: any line ends, any case, folded header lines. ARC records come
+as WARC records with the header fields that say the same. In a WARC file no line counts as the start of an ARC record.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from pipeline.extractors import arc
 from pipeline.extractors.members import MemberStream
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_RECORD_BYTES = 256 << 20
-_START = re.compile(rb"WARC/[01]\.\d{1,2}[ \t]*(?:\r?\n|\Z)", re.IGNORECASE)
-_NEXT_START = re.compile(rb"(?<=\n)WARC/[01]\.\d{1,2}[ \t]*\r?\n", re.IGNORECASE)
+_START = re.compile(rb"WARC/[01]\.\d{1,2}(?:\.\d)?[ \t]*(?:\r?\n|\Z)", re.IGNORECASE)
+_NEXT_START = re.compile(rb"(?<=\n)WARC/[01]\.\d{1,2}(?:\.\d)?[ \t]*\r?\n", re.IGNORECASE)
 _HEADER_END = re.compile(rb"\n\r?\n")
 _START_BYTES = 16  # no start line is longer
 _LINE_ENDS = b"\r\n"
@@ -27,6 +30,7 @@ _LINE_ENDS = b"\r\n"
 class WarcRecord:
     """A record as stored: its header fields (names in lower case) and its block.
 
+    within: bytes of the member at `offset`, decompressed, before the record; 0 where it starts the member.
     damage: None for a whole record; otherwise what is wrong with it, and `block` is not to be used.
     """
 
@@ -36,6 +40,7 @@ class WarcRecord:
     block: bytes = field(repr=False)
     damage: str | None = None
     reason: str = ""
+    within: int = 0
 
     @property
     def type(self) -> str:
@@ -56,9 +61,18 @@ class Unreadable:
     what: str
 
 
+class BlockSink(Protocol):
+    """Takes the blocks that are too large to be held, a piece at a time."""
+
+    def begin(self, headers: dict[str, str]) -> None: ...
+
+    def update(self, data: bytes) -> None: ...
+
+
 def starts_record(head: bytes) -> bool:
-    """Whether decompressed bytes begin a WARC record."""
-    return _START.match(head.lstrip(_LINE_ENDS)[:_START_BYTES]) is not None
+    """Whether decompressed bytes begin a WARC or ARC record."""
+    head = head.lstrip(_LINE_ENDS)
+    return _START.match(head[:_START_BYTES]) is not None or arc.arc_line_end(head) is not None
 
 
 def parse_fields(lines: bytes) -> dict[str, str]:
@@ -82,10 +96,14 @@ def parse_fields(lines: bytes) -> dict[str, str]:
 
 
 def iterate_records(
-    stream: MemberStream, max_record_bytes: int = MAX_RECORD_BYTES
+    stream: MemberStream, max_record_bytes: int = MAX_RECORD_BYTES, sink: BlockSink | None = None
 ) -> Iterator[WarcRecord | Unreadable]:
-    """Every record and every unreadable span of `stream`, in file order. Never raises for what the file holds."""
-    framer = _Framer(stream, max_record_bytes)
+    """Every record and every unreadable span of `stream`, in file order. Never raises for what the file holds.
+
+    A block of more than `max_record_bytes` is never held: it goes to `sink`, where there is one, before its record,
+    with the reason record_too_large, comes.
+    """
+    framer = _Framer(stream, max_record_bytes, sink)
     while True:
         yield from framer.run()
         if stream.damage is None or not stream.next_run():
@@ -95,9 +113,11 @@ def iterate_records(
 class _Framer:
     """Splits one run of decompressed bytes after the other into records."""
 
-    def __init__(self, stream: MemberStream, max_record_bytes: int) -> None:
+    def __init__(self, stream: MemberStream, max_record_bytes: int, sink: BlockSink | None) -> None:
         self.stream = stream
         self.max_record_bytes = max_record_bytes
+        self.sink = sink
+        self.may_be_arc = True  # until a WARC record is met
 
     def run(self) -> Iterator[WarcRecord | Unreadable]:
         stream = self.stream
@@ -150,31 +170,47 @@ class _Framer:
 
     def _at_start(self, at: int = 0) -> bool:
         self._need(at + _START_BYTES)
+        if self._at_warc_start(at):
+            return True
+        if not self.may_be_arc:
+            return False
+        stream = self.stream
+        while stream.buffer.find(b"\n", at, at + arc.MAX_LINE_BYTES) < 0:
+            if len(stream.buffer) >= at + arc.MAX_LINE_BYTES or not stream.fill():
+                return False
+        return arc.arc_line_end(stream.buffer, at) is not None
+
+    def _at_warc_start(self, at: int) -> bool:
         return _START.match(bytes(self.stream.buffer[at : at + _START_BYTES])) is not None
+
+    def _next_start(self, at: int) -> int | None:
+        """Where the next line from `at` on that starts a record is in the buffer."""
+        buffer = self.stream.buffer
+        found = _NEXT_START.search(buffer, at)
+        warc = found.start() if found is not None else None
+        other = arc.next_arc_start(buffer, at) if self.may_be_arc else None
+        return min((start for start in (warc, other) if start is not None), default=None)
 
     def _skip_to_start(self) -> Unreadable:
         """Consume up to the next line that starts a record, or to the end of the run."""
         stream = self.stream
         start = stream.position
-        self._need(64)
-        what = (
-            "an ARC record, only WARC is read"
-            if stream.buffer.startswith(b"filedesc:")
-            else "no WARC record starts here"
-        )
+        what = "no WARC or ARC record starts here"
         # A boundary of members may be a start without a line end before it.
         first_offset = stream.covering_address(start, start + 1)[0]
         while True:
-            found = _NEXT_START.search(stream.buffer, 1)
+            found = self._next_start(1)
             jump = self._boundary_start()
-            if found is not None and (jump is None or found.start() <= jump):
-                jump = found.start()
+            if found is not None and (jump is None or found <= jump):
+                jump = found
             if jump is not None:
                 end = stream.position + jump
                 stop = stream.covering_address(end, end + 1)[0]
                 stream.consume(jump)
                 return Unreadable(first_offset, stop - first_offset if stop > first_offset else -1, what)
-            stream.consume(max(0, len(stream.buffer) - _START_BYTES))
+            # A start line may be only partly there.
+            keep = arc.MAX_LINE_BYTES if self.may_be_arc else _START_BYTES
+            stream.consume(max(0, len(stream.buffer) - keep))
             if not stream.fill():
                 stream.consume(len(stream.buffer))
                 return Unreadable(first_offset, stream.resume_offset() - first_offset, what)
@@ -183,20 +219,28 @@ class _Framer:
         stream = self.stream
         for position, _ in stream.boundaries():
             at = position - stream.position
-            if 0 < at < len(stream.buffer) and _START.match(bytes(stream.buffer[at : at + _START_BYTES])):
+            if 0 < at < len(stream.buffer) and (
+                self._at_warc_start(at) or (self.may_be_arc and arc.arc_line_end(stream.buffer, at) is not None)
+            ):
                 return at
         return None
 
     def _record(self) -> WarcRecord:
         stream = self.stream
         start = stream.position
-        header_end = self._find_header_end()
-        if header_end is None:
-            return self._torn(start, parse_fields(bytes(stream.buffer[:MAX_HEADER_BYTES])), "its header has no end")
-        headers = parse_fields(bytes(stream.buffer[:header_end]))
+        header_end: int | None
+        if self._at_warc_start(0):
+            self.may_be_arc = False
+            header_end = self._find_header_end()
+            if header_end is None:
+                return self._torn(start, parse_fields(bytes(stream.buffer[:MAX_HEADER_BYTES])), "its header has no end")
+            headers = parse_fields(bytes(stream.buffer[:header_end]))
+        else:
+            header_end = arc.arc_line_end(stream.buffer) or 0
+            headers = arc.parse_arc_line(bytes(stream.buffer[:header_end])) or {}
         stated = headers.get("content-length", "0")
         if not (stated.isascii() and stated.isdigit() and len(stated) < 16):
-            return self._torn(start, headers, f"Content-Length is {stated[:20]!r}")
+            return self._torn(start, headers, f"its length is {stated[:20]!r}")
         block_bytes = int(stated)
         if block_bytes > self.max_record_bytes:
             return self._oversized(start, headers, header_end, block_bytes)
@@ -204,19 +248,20 @@ class _Framer:
         whole = self._need(end)
         following = self._skip_ends_from(end) if whole else end
         if not whole or not (following == len(stream.buffer) or self._at_start(following)):
-            swallowed = _NEXT_START.search(stream.buffer, header_end)
-            if swallowed is not None and swallowed.start() < end:
-                what = f"Content-Length {block_bytes} runs into the next record"
-                return self._cut(start, headers, swallowed.start(), what)
+            swallowed = self._next_start(header_end)
+            if swallowed is not None and swallowed < end:
+                what = f"its length of {block_bytes} bytes runs into the next record"
+                return self._cut(start, headers, swallowed, what)
             if not whole:
                 return self._torn(start, headers, stream.damage or "the file ends inside it")
             # What follows is garbage: the next round reports it.
+        if self._is_unsound(start, start + end):
+            return self._torn(start, headers, stream.damage or "damaged data")
         block = bytes(memoryview(stream.buffer)[header_end:end])
-        if stream.damage is not None and self._is_unsound(start, start + end):
-            return self._torn(start, headers, stream.damage)
         offset, length = stream.address(start, start + following)
+        within = stream.within(start)
         stream.consume(following)
-        return WarcRecord(offset, length, headers, block)
+        return WarcRecord(offset, length, headers, block, within=within)
 
     def _is_unsound(self, start: int, end: int) -> bool:
         """Whether a record that looks whole lies in a damaged member.
@@ -224,8 +269,11 @@ class _Framer:
         What was decompressed before the file broke off is right, but a member that holds this record alone and was
         never checked to its end counts as the one that is cut off.
         """
-        sound = self.stream.sound_position()
-        return end > sound and not (self.stream.truncated and start > sound)
+        stream = self.stream
+        if not stream.may_trust(end):
+            return True
+        sound = stream.sound_position()
+        return stream.truncated and end > sound >= start
 
     def _find_header_end(self) -> int | None:
         stream = self.stream
@@ -248,25 +296,33 @@ class _Framer:
 
     def _cut(self, start: int, headers: dict[str, str], end: int, damage: str) -> WarcRecord:
         offset, length = self.stream.address(start, start + end)
+        within = self.stream.within(start)
         self.stream.consume(end)
-        return WarcRecord(offset, length, headers, b"", damage, "truncated_record")
+        return WarcRecord(offset, length, headers, b"", damage, "truncated_record", within)
 
     def _torn(self, start: int, headers: dict[str, str], damage: str) -> WarcRecord:
         """A record without an end: everything up to the next start belongs to it."""
         stream = self.stream
         stream_start = stream.covering_address(start, start + 1)[0]
+        within = stream.within(start)
         stream.consume(1)
         span = self._skip_to_start()
         length = span.offset + span.length - stream_start if span.length >= 0 else -1
-        return WarcRecord(stream_start, length, headers, b"", damage, "truncated_record")
+        return WarcRecord(stream_start, length, headers, b"", damage, "truncated_record", within)
 
     def _oversized(self, start: int, headers: dict[str, str], header_end: int, block_bytes: int) -> WarcRecord:
         """Pass over a block that is too large for memory, without holding it."""
         stream = self.stream
         offset = stream.covering_address(start, start + 1)[0]
-        left = header_end + block_bytes
+        within = stream.within(start)
+        stream.consume(header_end)
+        if self.sink is not None:
+            self.sink.begin(headers)
+        left = block_bytes
         while left > 0 and (stream.buffer or stream.fill()):
             step = min(left, len(stream.buffer))
+            if self.sink is not None:
+                self.sink.update(bytes(memoryview(stream.buffer)[:step]))
             stream.consume(step)
             left -= step
         self._skip_line_ends()
@@ -276,4 +332,4 @@ class _Framer:
             else stream.resume_offset()
         )
         damage = f"its block of {block_bytes} bytes is over the limit of {self.max_record_bytes}"
-        return WarcRecord(offset, stop - offset, headers, b"", damage, "record_too_large")
+        return WarcRecord(offset, stop - offset, headers, b"", damage, "record_too_large", within)

@@ -1,31 +1,60 @@
-"""Files that are already on a disk or in a bucket: expands the patterns of a `files` source."""
+"""Files that the recipe names: expands the patterns of a `files` source."""
 
 from __future__ import annotations
 
 import glob
 import os
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, Self
 
 import fsspec
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from manifests.errors import UserError
-from pipeline.sources.remote import RemoteFile, public_url
-from pipeline.sources.settings import RawFormat, SourceSettings, check_no_credentials
+from pipeline.sources.remote import RemoteFile, check_key, is_http, join_url, public_url
+from pipeline.sources.settings import RawFormat, SourceSettings, check_mirror, check_no_credentials
+
+_COLUMNS = frozenset({"text", "id", "url", "date", "language"})
 
 
 class FilesSource(SourceSettings):
-    """Files that are already on a disk or in a bucket; they are read where they are."""
+    """Files that the recipe names: on a disk or in a bucket, where they are read in place, or behind a mirror."""
 
     kind: Literal["files"] = "files"
     """The kind of source."""
     paths: list[str] = Field(min_length=1)
-    """Glob patterns relative to the recipe, absolute, or fsspec URLs; `**` goes through folders."""
+    """Glob patterns relative to the recipe, absolute, or fsspec URLs; `**` goes through folders. With a mirror, the
+    paths of files below it, which are downloaded."""
+    mirror: str | None = None
+    """URL that the paths stand below: http(s), or what fsspec opens."""
     format: RawFormat
     """What the files hold; .gz, .bz2, .xz and .zst are opened by their ending."""
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")
     """Language code of all of it, where that is known."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """For jsonl, parquet and csv: which of the file's columns is `text`, `id`, `url`, `date` or `language`, where it is
+    named otherwise, such as `{ text = "content" }`."""
+
+    @field_validator("mirror")
+    @classmethod
+    def _mirror_is_url(cls, mirror: str | None) -> str | None:
+        return None if mirror is None else check_mirror(mirror)
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        if self.mirror is not None:
+            for path in self.paths:
+                check_key(path, self.mirror)
+        elif any(is_http(path) for path in self.paths):
+            raise ValueError(
+                "a path is an http(s) URL: give its first part as `mirror` and the rest as path, and it is downloaded"
+            )
+        unknown = sorted(set(self.columns) - _COLUMNS)
+        if unknown:
+            raise ValueError(f"columns: {unknown[0]!r} is none of {', '.join(sorted(_COLUMNS))}")
+        if self.columns and self.format not in ("jsonl", "parquet", "csv"):
+            raise ValueError(f"columns: files of format {self.format} have none")
+        return self
 
     @field_validator("paths")
     @classmethod
@@ -33,6 +62,12 @@ class FilesSource(SourceSettings):
         if any(not path.strip() for path in paths):
             raise ValueError("a path is empty")
         return [check_no_credentials(path) for path in paths]
+
+
+def list_mirror_files(source: FilesSource) -> list[RemoteFile]:
+    """The files that a source with a mirror names, sorted by key, each once."""
+    assert source.mirror is not None
+    return [RemoteFile(key, join_url(source.mirror, key), source.format) for key in sorted(set(source.paths))]
 
 
 def list_local_files(source: FilesSource, recipe_folder: Path) -> list[RemoteFile]:

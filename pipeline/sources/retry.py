@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pydantic import Field
 
 from manifests.errors import UserError
 from manifests.settings import Settings
+from pipeline.sources.budget import Budget, no_budget
 from pipeline.sources.integrity import Damaged
 from pipeline.sources.remote import mirror_of, public_url
-from pipeline.sources.transport import Interrupted
+from pipeline.sources.transport import Interrupted, Refused
 
 # An attempt that brought this many new bytes was no failure: a large file over a bad line may be cut many times.
 PROGRESS_BYTES = 1 << 20
+# Answers that speak for the whole host, as every answer does that names a time to come back.
+_HOST_FAULTS = frozenset({"status_429", "status_503", "status_509", "status_529"})
 
 T = TypeVar("T")
 
@@ -49,23 +54,39 @@ class RetrySettings(Settings):
 
 
 class Retrier:
-    """Repeats attempts. `faults` counts, by name, what went wrong on the way.
+    """Repeats attempts; several threads may share one. `faults` counts, by name, what went wrong on the way.
 
     wait: called with seconds; tests give one that returns at once.
+    budget: hears which hosts are to be left alone: for a while where one is overloaded, for good where one refuses.
     """
 
-    def __init__(self, settings: RetrySettings, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        settings: RetrySettings,
+        wait: Callable[[float], None] = time.sleep,
+        budget: Budget | None = None,
+    ) -> None:
         self.settings = settings
         self.faults: Counter[str] = Counter()
         self._wait = wait
+        self._budget = no_budget() if budget is None else budget
+        self._lock = threading.Lock()
+        self._thread = threading.local()
         self._reached: set[str] = set()
         self._jitter = random.Random()  # workers must not come back in step; it touches no output
 
-    def run(self, url: str, attempt: Callable[[], T], num_bytes: Callable[[], int] = lambda: 0) -> T:
+    def run(
+        self,
+        url: str,
+        attempt: Callable[[], T],
+        num_bytes: Callable[[], int] = lambda: 0,
+        faults: Counter[str] | None = None,
+    ) -> T:
         """The result of the first attempt that ends well.
 
         num_bytes: how much is here already; new bytes make earlier failures forgotten.
-        Raises `UserError` when the attempts are used up, naming the last reason.
+        faults: gets the counts of this call alone.
+        Raises `UserError` when the attempts are used up, naming the last reason; `Refused` and `HostStopped` at once.
         """
         failures = damaged = 0
         most = num_bytes()
@@ -73,16 +94,25 @@ class Retrier:
             try:
                 result = attempt()
             except Interrupted as interrupted:
-                self.faults[interrupted.fault] += 1
+                self.count(interrupted.fault, faults)
+                asked = interrupted.url or url
                 if interrupted.reached:
-                    self._reached.add(mirror_of(url))
+                    self._note_reached(asked)
                 failures = 0 if num_bytes() >= most + PROGRESS_BYTES else failures
                 most = max(most, num_bytes())
                 failures += 1
-                self._check(url, interrupted, failures)
-                retry_after = interrupted.retry_after
+                self._check_retry_after(asked, interrupted)
+                seconds = self.settings.wait_seconds(failures, interrupted.retry_after, self._jitter.random())
+                # Also after the last attempt: other files' attempts go on.
+                if interrupted.retry_after is not None or interrupted.fault in _HOST_FAULTS:
+                    self._budget.hold(asked, seconds)
+                self._check_attempts(url, asked, interrupted, failures)
+            except Refused as refused:
+                self.count("refused", faults)
+                self._budget.stop(refused.url, str(refused))
+                raise
             except Damaged as error:
-                self.faults["damaged"] += 1
+                self.count("damaged", faults)
                 damaged += 1
                 failures += 1
                 if damaged >= self.settings.max_damaged_attempts:
@@ -90,20 +120,52 @@ class Retrier:
                         f"{public_url(url)}: damaged at the mirror: {error} (fetched {damaged} times). Nothing of it "
                         "was published; run the same command later or use another mirror."
                     ) from None
-                retry_after = None
+                seconds = self.settings.wait_seconds(failures, None, self._jitter.random())
             else:
-                self._reached.add(mirror_of(url))
+                self._note_reached(url)
                 return result
-            self._wait(self.settings.wait_seconds(failures, retry_after, self._jitter.random()))
+            self._wait(seconds)
 
-    def _check(self, url: str, interrupted: Interrupted, failures: int) -> None:
-        settings, mirror = self.settings, mirror_of(url)
-        if interrupted.retry_after is not None and interrupted.retry_after > settings.max_retry_after_seconds:
-            raise UserError(
-                f"{mirror}: asks to wait {interrupted.retry_after:,.0f} seconds ({interrupted}). Run the same command "
-                "after that, with fewer workers; what was downloaded is kept."
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[Counter[str]]:
+        """The faults of what this thread does inside, whatever other threads do."""
+        self._thread.faults = Counter()
+        try:
+            yield self._thread.faults
+        finally:
+            del self._thread.faults
+
+    def count(self, fault: str, faults: Counter[str] | None = None) -> None:
+        """Count a fault, and in `faults` too, which belongs to one call."""
+        with self._lock:
+            self.faults[fault] += 1
+        own = getattr(self._thread, "faults", None)
+        if own is not None:
+            own[fault] += 1
+        if faults is not None:
+            faults[fault] += 1
+
+    def _note_reached(self, url: str) -> None:
+        with self._lock:
+            self._reached.add(mirror_of(url))
+
+    def _was_reached(self, url: str) -> bool:
+        with self._lock:
+            return mirror_of(url) in self._reached
+
+    def _check_retry_after(self, asked: str, interrupted: Interrupted) -> None:
+        seconds = interrupted.retry_after
+        if seconds is not None and seconds > self.settings.max_retry_after_seconds:
+            error = UserError(
+                f"{mirror_of(asked)}: asks to wait {seconds:,.0f} seconds ({interrupted}). Run the same command "
+                "after that, with a lower acquire.connections; what was downloaded is kept."
             )
-        never_reached = not interrupted.reached and mirror not in self._reached
+            self._budget.stop(asked, str(error))
+            raise error
+
+    def _check_attempts(self, url: str, asked: str, interrupted: Interrupted, failures: int) -> None:
+        settings, mirror = self.settings, mirror_of(asked)
+        never_reached = not interrupted.reached and not self._was_reached(asked)
         if failures >= (settings.max_connect_attempts if never_reached else settings.max_attempts):
             if not interrupted.reached:
                 raise UserError(

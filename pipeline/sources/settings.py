@@ -15,7 +15,8 @@ _USER = re.compile(r"://(?:[^/?#]*@|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$)))")
 _CONTAINER = re.compile(r"(?:^|:)(?:abfss?|wasbs?)://[^/?#@:]+@")
 _QUERY = re.compile(r"\?[^/]*=")  # `?` alone is a pattern for one character
 
-RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "gutenberg", "code", "jsonl", "parquet"]
+RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "gutenberg", "code", "jsonl", "parquet", "csv"]
+INDEX_FORMAT = "multistream-index"  # of a raw file that says where another one can be cut, and holds no document
 
 # Names of folders that a stage keeps beside its files; a source's name becomes a folder too.
 _RESERVED_NAMES = frozenset({"dropped", "listing", "logs", "tasks", "work"})
@@ -26,7 +27,7 @@ def check_no_credentials(url: str) -> str:
     if "://" in url and ((_USER.search(url) and not _CONTAINER.search(url)) or _QUERY.search(url)):
         # No ValueError: its message would come to quote the URL.
         raise UserError(
-            f"sources: a {url.partition('://')[0]}:// URL holds a user, a password or a query: "
+            f"recipe: a {url.partition('://')[0]}:// URL holds a user, a password or a query: "
             "put credentials in the environment or fsspec's configuration, not in the recipe."
         )
     return url
@@ -44,12 +45,23 @@ class SourceSettings(Settings):
     filter: dict[str, Any] = Field(default_factory=dict)
     """Keys of `[filter]` that differ for this source. The filter's settings check them."""
 
+    verify_records: bool = False
+    """Check the block and payload digests of every WARC record, too, before a file is taken."""
+
     @field_validator("name")
     @classmethod
     def _name_is_free(cls, name: str) -> str:
         if name in _RESERVED_NAMES:
             raise ValueError(f"{name!r} is a name that stages use themselves; choose another")
         return name
+
+
+def check_mirror(mirror: str) -> str:
+    """The mirror's URL without a slash at its end. Raises `ValueError` for what is none."""
+    scheme, separator, rest = mirror.partition("://")
+    if not separator or not scheme or not rest.strip("/"):
+        raise ValueError("a mirror is a URL, such as https://host or file:///folder")
+    return check_no_credentials(mirror.rstrip("/"))
 
 
 class MirrorSettings(SourceSettings):
@@ -60,10 +72,4 @@ class MirrorSettings(SourceSettings):
     max_files: int | None = Field(default=None, ge=1)
     """Take the first so many files of the listing; all of them where this is not set."""
 
-    @field_validator("mirror")
-    @classmethod
-    def _mirror_is_url(cls, mirror: str) -> str:
-        scheme, separator, rest = mirror.partition("://")
-        if not separator or not scheme or not rest.strip("/"):
-            raise ValueError("a mirror is a URL, such as https://host or file:///folder")
-        return check_no_credentials(mirror.rstrip("/"))
+    _check_mirror = field_validator("mirror")(check_mirror)

@@ -8,33 +8,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from manifests.code import code_digest, library_versions
+from manifests.code import library_versions
 from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, digest_of_files, read_manifest
 from manifests.storage import Folder
+from pipeline.plumbing import code_of
 from pipeline.recipe import Recipe
 from pipeline.runner import PhaseRunner
 from pipeline.tasks import Task, TaskRecord
-
-# Modules that move data but do not shape it: a change here rebuilds nothing.
-PLUMBING = frozenset(
-    {
-        "manifests",
-        "manifests.code",
-        "manifests.errors",
-        "manifests.manifest",
-        "manifests.settings",
-        "manifests.storage",
-        "pipeline",
-        "pipeline.executors",
-        "pipeline.recipe",
-        "pipeline.runner",
-        "pipeline.stages",
-        "pipeline.stages.base",
-        "pipeline.tasks",
-        "tokenizer",
-    }
-)
 
 
 @dataclass
@@ -72,7 +53,7 @@ class Stage(ABC):
         """Run the stage's phases."""
 
     def code(self) -> str:
-        return code_digest((type(self).__module__,), PLUMBING)
+        return code_of(type(self).__module__)
 
     def task_parts(self) -> dict[str, Any]:
         """The share of every task's fingerprint that the stage decides."""

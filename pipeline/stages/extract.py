@@ -1,23 +1,34 @@
-"""`extract`: raw files -> documents. A task is a raw file; what cannot be read becomes a drop with its place."""
+"""`extract`: raw files -> documents. What cannot be read becomes a drop with its place.
+
+A task is a raw file, a range of a multistream dump, or some hundred small files that hold one document each.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest
 from manifests.storage import Folder
-from pipeline.extractors import extractor_for, reader_for
+from pipeline.extractors import TextExtractor, extractor_for, reader_for
 from pipeline.extractors.raw import RawFile
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.parts import PartWriter
 from pipeline.recipe import Recipe
 from pipeline.runner import PhaseRunner
+from pipeline.sources.settings import INDEX_FORMAT
 from pipeline.stages.base import Stage, StageResult
 from pipeline.tasks import Phase, Task, TaskOutput
 
 OPERATIONAL = {"damaged"}  # decides whether a build stops, not what is extracted
+
+
+# Formats whose files hold one document each, and how many of them make a task.
+_ONE_DOCUMENT = frozenset({"html", "text", "gutenberg", "code"})
+_MOST_TASK_FILES = 1_000
+_MOST_TASK_BYTES = 64 << 20
+_READ_AS = ("format", "language", "columns", "options", "starts")  # of a raw file: what decides how it is read
 
 
 class Extract(Phase):
@@ -33,17 +44,20 @@ class Extract(Phase):
         return self._settings.model_dump(exclude=OPERATIONAL)
 
     def process(self, task: Task, output: TaskOutput) -> None:
-        (entry,) = task.inputs
-        file = RawFile(key=entry.path, path=self._locations[entry.path], **task.settings)
-        reader = reader_for(file)
-        extractor = extractor_for(file.format, self._settings)
+        extractors: dict[str, TextExtractor] = {}
         with PartWriter(output, f"part-{task.name}") as writer:
-            reader.drops = extractor.drops = writer
-            deque(writer.run(extractor.run(reader.run())), maxlen=0)
-        output.counts.read(file.source, reader.num_candidates)
-        for kind, number in reader.num_other_records.items():
-            output.counts.other_records(file.source, kind, number)
-        output.damaged.extend(reader.damaged)
+            for entry, settings in zip(task.inputs, task.settings["files"], strict=True):
+                file = RawFile(key=entry.path, path=self._locations[entry.path], **settings)
+                reader = reader_for(file)
+                if file.format not in extractors:
+                    extractors[file.format] = extractor_for(file.format, self._settings)
+                extractor = extractors[file.format]
+                reader.drops = extractor.drops = writer
+                deque(writer.run(extractor.run(reader.run())), maxlen=0)
+                output.counts.read(file.source, reader.num_candidates)
+                for kind, number in reader.num_other_records.items():
+                    output.counts.other_records(file.source, kind, number)
+                output.damaged.extend(reader.damaged)
 
 
 class ExtractStage(Stage):
@@ -60,30 +74,24 @@ class ExtractStage(Stage):
 
     def settings(self) -> dict[str, Any]:
         """The table of the recipe, and how each raw file is read."""
-        files = self.upstream("acquire").facts["files"]
         return {
             "extract": self.recipe.extract.model_dump(exclude=OPERATIONAL),
-            "files": {file["key"]: [file["source"], file["format"], file["language"]] for file in files},
+            "files": {
+                file["key"]: {name: file.get(name) for name in ("source", *_READ_AS)} for file in self._raw_files()
+            },
         }
 
     def inputs(self) -> list[FileEntry]:
-        return [
-            FileEntry(path=file["key"], bytes=file["bytes"], sha256=file["sha256"])
-            for file in self.upstream("acquire").facts["files"]
-        ]
+        return [_entry(file) for file in self._raw_files()]
+
+    def _raw_files(self) -> list[dict[str, Any]]:
+        """Raw files that hold documents; an index of a dump holds none."""
+        return [file for file in self.upstream("acquire").facts["files"] if file["format"] != INDEX_FORMAT]
 
     def run(self, runner: PhaseRunner) -> StageResult:
-        acquired = self.upstream("acquire")
-        files = acquired.facts["files"]
+        files = self._raw_files()
         locations = {file["key"]: raw_location(self.recipe.resolve, self.build.url, file) for file in files}
-        numbers: dict[str, int] = {}
-        tasks = []
-        for entry, file in zip(self.inputs(), files, strict=True):
-            source = file["source"]
-            number = numbers[source] = numbers.get(source, -1) + 1
-            settings = {"source": source, "format": file["format"], "language": file["language"]}
-            tasks.append(Task(name=f"{source}-{number:05d}", inputs=(entry,), settings=settings))
-        records = runner.run(Extract(self.recipe.extract, locations), tasks)
+        records = runner.run(Extract(self.recipe.extract, locations), extract_tasks(files))
         damaged = [line for record in records for line in record.damaged]
         return StageResult(records=records, facts={"damaged": damaged})
 
@@ -96,6 +104,51 @@ class ExtractStage(Stage):
                 f"extract: {damaged[0]}{more}. What could be read is kept and the rest is counted as dropped; "
                 "replace the file, or go on without that part with --set extract.damaged=drop."
             )
+
+
+def extract_tasks(files: list[dict[str, Any]]) -> list[Task]:
+    """The tasks for the raw files of acquire's manifest, numbered by source. They are fixed by the files alone."""
+    groups: list[list[tuple[dict[str, Any], dict[str, Any]]]] = []
+    room = (0, 0)
+    for file in files:
+        small = file["format"] in _ONE_DOCUMENT
+        for settings in _pieces(file):
+            fits = groups and groups[-1][-1][0]["source"] == file["source"] and room[0] > 0 and room[1] >= file["bytes"]
+            if not (small and fits):
+                groups.append([])
+                room = (_MOST_TASK_FILES, _MOST_TASK_BYTES) if small else (0, 0)
+            groups[-1].append((file, settings))
+            room = (room[0] - 1, room[1] - file["bytes"])
+    tasks = []
+    numbers: Counter[str] = Counter()
+    for group in groups:
+        source = group[0][0]["source"]
+        tasks.append(
+            Task(
+                name=f"{source}-{numbers[source]:05d}",
+                inputs=tuple(_entry(file) for file, _ in group),
+                settings={"files": [settings for _, settings in group]},
+            )
+        )
+        numbers[source] += 1
+    return tasks
+
+
+def _pieces(file: dict[str, Any]) -> list[dict[str, Any]]:
+    """How a reader is made for a raw file: once, or for each range that acquire found its streams to allow."""
+    settings = {"source": file["source"], "format": file["format"], "language": file["language"]}
+    if file.get("columns"):
+        settings["columns"] = sorted(file["columns"].items())
+    if file.get("options"):
+        settings["options"] = file["options"]
+    starts = file.get("starts")
+    if not starts:
+        return [settings]
+    return [settings | {"start": start, "stop": stop} for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def _entry(file: dict[str, Any]) -> FileEntry:
+    return FileEntry(path=file["key"], bytes=file["bytes"], sha256=file["sha256"])
 
 
 def raw_location(resolve: Any, build: str, file: dict[str, Any]) -> str:

@@ -14,8 +14,8 @@ from manifests.code import code_digest, modules_used
 from manifests.errors import UserError
 from manifests.manifest import MANIFEST, Counts, SourceCounts, digest_of, read_manifest
 from manifests.storage import Folder
+from pipeline.plumbing import PLUMBING
 from pipeline.stages.all import STAGE_CLASSES
-from pipeline.stages.base import PLUMBING
 
 _NAMES = st.sampled_from(["a", "b", "c"])
 _NUMBERS = st.dictionaries(_NAMES, st.integers(0, 9))

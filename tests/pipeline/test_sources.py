@@ -334,8 +334,10 @@ def test_credentials_in_urls_are_refused(url: str) -> None:
 
 
 def test_urls_without_credentials_are_taken() -> None:
-    paths = ["s3://b/a?.gz", "s3://b/x@y/*.gz", "https://h:8000/a", "abfs://box@account/a", "a@b?c=d"]
+    paths = ["s3://b/a?.gz", "s3://b/x@y/*.gz", "abfs://box@account/a", "a@b?c=d"]
     assert FilesSource(name="x", paths=paths, format="warc").paths == paths
+    with pytest.raises(ValueError, match="give its first part as `mirror`"):
+        FilesSource(name="x", paths=["https://h:8000/a"], format="warc")
     assert CommonCrawlSource(name="x", crawl=CRAWL, mirror="http://[::1]:80/a/").mirror == "http://[::1]:80/a"
 
 
@@ -347,7 +349,7 @@ def test_multistream_dumps_come_first(tmp_path: Path) -> None:
     job = {"status": "done", "files": {name: {"size": 1, "sha1": "0" * 40} for name in names}}
     source = WikipediaSource(name="w", wiki="enwiki", date="20241101", mirror=f"file://{tmp_path}")
     for change, expected in (
-        ({}, names[:2]),
+        ({}, [names[2], *names[:2]]),
         ({"status": "in-progress"}, ["enwiki-pages-articles.xml.bz2"]),
         ({"files": {names[3]: {"size": 1, "sha1": "0" * 40}}}, ["enwiki-pages-articles.xml.bz2"]),
     ):

@@ -1,0 +1,209 @@
+"""Source code: one document a file, as it is; what is no source or nobody's writing is a drop with its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from datatrove.data import Document
+
+from pipeline.extractors.charset import decode
+from pipeline.extractors.html import TextExtractor
+from pipeline.extractors.members import open_raw
+from pipeline.extractors.raw import RawFile, Reader
+from pipeline.extractors.warc import payload_digest
+from pipeline.sources.code import CodeRules, document_prefix, split_key, vendored_folder
+
+# Common languages by ending. Written out, since a library's table changes with its version, and the corpus with it.
+# Data (JSON, YAML, CSV) and prose (Markdown) are not among them; a recipe may name their endings.
+_ENDINGS = {
+    "Ada": ".adb .ads", "Assembly": ".asm .s", "Awk": ".awk", "C": ".c .h", "C#": ".cs",
+    "C++": ".cc .cpp .cxx .hh .hpp .hxx .inl .ipp .tpp .cppm", "CMake": ".cmake", "CSS": ".css",
+    "Clojure": ".clj .cljc .cljs", "Cuda": ".cu .cuh", "Crystal": ".cr", "Cython": ".pyx .pxd .pxi", "D": ".d",
+    "Dart": ".dart", "Elixir": ".ex .exs", "Elm": ".elm", "Emacs Lisp": ".el", "Erlang": ".erl .hrl",
+    "F#": ".fs .fsi .fsx", "Fortran": ".f .f77 .f90 .f95 .f03 .f08 .for", "GLSL": ".glsl .vert .frag", "Go": ".go",
+    "Groovy": ".groovy .gradle", "HCL": ".tf .hcl", "HLSL": ".hlsl", "HTML": ".html .htm", "Haskell": ".hs .lhs",
+    "Java": ".java", "JavaScript": ".js .jsx .mjs .cjs", "Julia": ".jl", "Kotlin": ".kt .kts", "LLVM": ".ll",
+    "Lean": ".lean", "Less": ".less", "Lisp": ".lisp .lsp .cl", "Lua": ".lua", "MATLAB": ".m", "MLIR": ".mlir",
+    "Metal": ".metal", "Nim": ".nim", "Nix": ".nix", "OCaml": ".ml .mli", "Objective-C++": ".mm", "PHP": ".php",
+    "Pascal": ".pas .pp", "Perl": ".pl .pm", "PowerShell": ".ps1 .psm1", "Prolog": ".pro",
+    "Protocol Buffer": ".proto", "Python": ".py .pyi .pyw", "R": ".r", "Racket": ".rkt", "Ruby": ".rb .rake .gemspec",
+    "Rust": ".rs", "SCSS": ".scss .sass", "SQL": ".sql", "Scala": ".scala .sc", "Scheme": ".scm .ss",
+    "Shell": ".sh .bash .zsh .fish .bats", "Solidity": ".sol", "Starlark": ".bzl .star", "Svelte": ".svelte",
+    "Swift": ".swift", "SystemVerilog": ".sv .svh", "Tcl": ".tcl", "Thrift": ".thrift",
+    "TypeScript": ".ts .tsx .mts .cts", "VHDL": ".vhd .vhdl", "Verilog": ".v .vh", "Vim Script": ".vim",
+    "Vue": ".vue", "Batchfile": ".bat .cmd", "WGSL": ".wgsl", "WebAssembly": ".wat", "Zig": ".zig",
+    "TeX": ".tex .sty", "XSLT": ".xsl", "Meson": ".meson", "GraphQL": ".graphql", "QML": ".qml",
+    "Visual Basic": ".vb .bas", "Coq": ".coq", "Agda": ".agda",
+}  # fmt: skip
+LANGUAGE_OF_ENDING = {ending: language for language, endings in _ENDINGS.items() for ending in endings.split()}
+_LANGUAGE_OF_NAME = {
+    "makefile": "Makefile", "gnumakefile": "Makefile", "dockerfile": "Dockerfile", "containerfile": "Dockerfile",
+    "cmakelists.txt": "CMake", "meson.build": "Meson", "rakefile": "Ruby", "gemfile": "Ruby", "vagrantfile": "Ruby",
+    "jenkinsfile": "Groovy", "build.bazel": "Starlark", "workspace.bazel": "Starlark", "justfile": "Just",
+    "sconstruct": "Python", "configure.ac": "M4",
+}  # fmt: skip
+_SHEBANG = re.compile(rb"#![ \t]*(?:\S*/)?(?:env[ \t]+(?:-\S+[ \t]+)*)?([A-Za-z]+)")
+_INTERPRETERS = {
+    "python": "Python", "pypy": "Python", "sh": "Shell", "bash": "Shell", "zsh": "Shell", "dash": "Shell",
+    "ksh": "Shell", "fish": "Shell", "perl": "Perl", "ruby": "Ruby", "node": "JavaScript", "deno": "TypeScript",
+    "lua": "Lua", "awk": "Awk", "gawk": "Awk", "php": "PHP", "tclsh": "Tcl", "make": "Makefile", "julia": "Julia",
+    "groovy": "Groovy", "escript": "Erlang", "guile": "Scheme", "racket": "Racket", "elixir": "Elixir",
+}  # fmt: skip
+_HEAD_BYTES = 8000  # what git looks at for NUL bytes
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")  # UTF-16 has NUL bytes and is text
+_MAGIC = (b"\x7fELF", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"%PDF-", b"\xca\xfe\xba\xbe", b"!<arch>")
+_CODING = re.compile(rb"coding[=:][ \t]*([-\w.]+)")  # PEP 263, and as editors read it
+# Names that GitHub linguist's `generated.rb` takes for generated, too.
+_GENERATED_NAME = re.compile(
+    r"(?:package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?|cargo\.lock|poetry\.lock|"
+    r"pdm\.lock|uv\.lock|pipfile\.lock|composer\.lock|gemfile\.lock|go\.sum|gopkg\.lock|glide\.lock|flake\.lock|"
+    r"mix\.lock|packages\.lock\.json|.*_pb2(?:_grpc)?\.pyi?|.*\.pb\.(?:go|cc|h|swift|dart)|.*\.pb\.gw\.go|"
+    r".*\.g\.(?:dart|cs)|.*\.g\.i\.cs|.*\.freezed\.dart|.*\.designer\.(?:cs|vb)|.*\.(?:js|css)\.map|"
+    r"zz_generated\..*\.go|.*_generated\.(?:go|rs|h|ts)|.*\.generated\.(?:cs|ts|js|go)|.*-wayland-(?:client|server).*)"
+)
+_MINIFIED_NAME = re.compile(r".*[.-]min\.(?:js|css|mjs|html)|.*\.bundle\.js|.*\.chunk\.js")
+_GENERATED_LINE = re.compile(
+    r"code generated by .{1,200}do not edit|@generated\b|generated by the protocol buffer compiler|"
+    r"\bauto-?generated\b(?!\s+(?:by hand|names?))|\bautomatically[- ]generated\b|\bgenerated automatically\b|"
+    r"\bthis (?:file|code|module|source|header) (?:is|was|has been) (?:\w+ )?generated\b|"
+    r"\b(?:file|code) generated by\b|^\W*generated (?:by|from|with|using) \S+|"
+    r"\bdo not (?:edit|modify)\b.{0,60}\bgenerated\b|\bgenerated\b.{0,80}\bdo not (?:edit|modify)\b|<auto-?generated",
+    re.IGNORECASE,
+)
+_GENERATED_LINES = 10  # lines of a file in which that is said
+_COMMENT = re.compile(r"^\s*(?:#|//|/?\*|<!--|--|;|%|\(\*|\"\"\"|'''|\"|\.\.|@|!|REM\b|'|\{-|dnl\b)", re.IGNORECASE)
+# Lines longer than people write, as in StarCoder (arXiv:2305.06161) and The Stack v2 (arXiv:2402.19173), which let
+# these languages' lines grow: their texts are wrapped by the editor.
+_MOST_MEAN_LINE = 100
+_MOST_LINE = 1000
+_MIN_MEAN_CHARACTERS = 2000  # a mean over fewer says nothing: a file may be one sentence
+_LONG_LINES = frozenset({"HTML", "TeX", "XSLT", None})
+_MOST_LONG_LINE = 100_000
+_MAX_BROKEN_FRACTION = 0.001
+
+
+def language_of_file(path: str, head: bytes = b"") -> str | None:
+    """Programming language by name, or for a name without ending by the first line; None where neither says it."""
+    name = path.rpartition("/")[2].lower()
+    if name in _LANGUAGE_OF_NAME:
+        return _LANGUAGE_OF_NAME[name]
+    ending = name[name.rfind(".") :] if "." in name[1:] else ""
+    if ending:
+        return LANGUAGE_OF_ENDING.get(ending)
+    found = _SHEBANG.match(head)
+    return _INTERPRETERS.get(found[1].decode()) if found else None
+
+
+class CodeReader(Reader):
+    """Reads a file of a checkout; the id is `<source>/<checkout>/<path inside it>`, `language` is empty.
+
+    The text is the file's, with line ends as `\\n` (else one file differs by the system it was checked out on) and
+    without a byte order mark. The file's options are `CodeRules`. Nothing is unpacked.
+
+    Reasons of drops: vendored (detail: the folder), generated (by its name, or what its first lines say), not_source
+    (its name and first line say no language, or not one of `extensions`), too_large (value: bytes), empty_payload,
+    binary, decode_error (value: share of characters that mean nothing), minified (value: the mean or longest line's
+    characters).
+    """
+
+    name = "code"
+
+    def __init__(self, file: RawFile) -> None:
+        super().__init__(replace(file, language=None))
+        self.rules = CodeRules(**file.options)
+        self.path = split_key(file.key)[1]
+        self.id = f"{file.source}/{document_prefix(file.key)}{self.path}"
+
+    def read(self) -> Iterator[Document]:
+        document = self.document(self.id)
+        refused = self._refuse_by_name()
+        if refused is not None:
+            self.drop_record(document, *refused)
+            return
+        with open_raw(self.file.path) as raw:
+            size = raw.seek(0, 2)
+            raw.seek(0)
+            data = raw.read(self.rules.max_file_bytes + 1)
+        document.metadata.update(offset=0, length=size)
+        language = language_of_file(self.path, data[:200])
+        if self.rules.extensions is None and language is None:
+            self.drop_record(document, "not_source", None, "no ending, and no first line that says a language")
+            return
+        if size > self.rules.max_file_bytes:
+            self.drop_record(document, "too_large", float(size))
+            return
+        document.metadata["digest"] = payload_digest(data)
+        text, *refusal = self._text(data, language)
+        if refusal:
+            self.drop_record(document, *refusal)
+            return
+        document.text = text
+        yield document
+
+    def _refuse_by_name(self) -> tuple[Any, ...] | None:
+        """Reason, value and detail of a file that need not be opened."""
+        name = self.path.rpartition("/")[2].lower()
+        folder = vendored_folder(self.path)
+        if folder is not None and not self.rules.vendored:
+            return "vendored", None, folder
+        if _GENERATED_NAME.fullmatch(name):
+            return "generated", None, name
+        if _MINIFIED_NAME.fullmatch(name):
+            return "minified", None, name
+        ending = name[name.rfind(".") :] if "." in name[1:] else ""
+        if self.rules.extensions is not None:
+            if not name.endswith(tuple(self.rules.extensions)):
+                return "not_source", None, ending or None
+        elif ending and language_of_file(self.path) is None:
+            return "not_source", None, ending
+        return None
+
+    def _text(self, data: bytes, language: str | None) -> tuple[Any, ...]:
+        """The text; or an empty one, and the reason, value and detail of the drop."""
+        if data.startswith(_MAGIC) or (b"\x00" in data[:_HEAD_BYTES] and not data.startswith(_WIDE_MARKS)):
+            return "", "binary"
+        coding = _CODING.search(b"\n".join(data.split(b"\n", 2)[:2]))
+        decoded = decode(data, declared=coding[1].decode("ascii", "replace") if coding else None, is_html=False)
+        if decoded.broken_fraction > _MAX_BROKEN_FRACTION:
+            return "", "decode_error", decoded.broken_fraction, f"characters that mean nothing in {decoded.codec}"
+        text = decoded.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+        if not text.strip():
+            return "", "empty_payload"
+        said = _says_generated(text)
+        if said is not None:
+            return "", "generated", None, said
+        longest, mean = _line_lengths(text)
+        if language in _LONG_LINES:
+            return (text,) if longest <= _MOST_LONG_LINE else ("", "minified", float(longest))
+        wide = mean > _MOST_MEAN_LINE and len(text) >= _MIN_MEAN_CHARACTERS
+        if wide or longest > _MOST_LINE:
+            return "", "minified", round(mean, 1) if wide else float(longest)
+        return (text,)
+
+
+def _says_generated(text: str) -> str | None:
+    """The comment among the first lines that says that a program wrote the file."""
+    for line in text.split("\n", _GENERATED_LINES)[:_GENERATED_LINES]:
+        if len(line) < 400 and _COMMENT.match(line) and _GENERATED_LINE.search(line.lstrip(" \t#/*;%-\"'<!{")):
+            return line.strip()[:200]
+    return None
+
+
+def _line_lengths(text: str) -> tuple[int, float]:
+    """Characters of the longest line, and of the mean of those that are not empty."""
+    lengths = [len(line) for line in text.split("\n") if line]
+    return max(lengths), sum(lengths) / len(lengths)
+
+
+class CodeExtractor(TextExtractor):
+    """Passes code as it is: indentation and empty lines at its ends belong to it."""
+
+    name = "code"
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        for document in data or ():
+            self.stat_update("documents")
+            yield document

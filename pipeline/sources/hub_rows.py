@@ -1,0 +1,291 @@
+"""Rows of a Hugging Face dataset -> a Parquet file of documents, streamed in constant memory.
+
+Every row becomes a row, in the dataset's order; one without a text stays, so that it is dropped and counted where
+documents are extracted.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from manifests.errors import UserError
+from manifests.settings import Settings
+from pipeline.sources.hub import (
+    HubShard,
+    HuggingFaceSource,
+    dataset_place,
+    hub_errors,
+    import_datasets,
+    scratch_folder,
+)
+
+COLUMNS = ("text", "id", "url", "date", "language")
+_ROWS_AT_ONCE = 256
+_ROW_GROUP_ROWS = 1024
+_ROW_GROUP_BYTES = 16 << 20
+_CHUNK_BYTES = 2 << 20  # `datasets` takes 10 MB at a time, and a multiple of it in memory
+_MOST_WHOLE_JSON_BYTES = 16 << 20
+_CSV_CHUNK_ROWS = 500
+_PARQUET_BUFFER_BYTES = 1 << 20
+_SEEN_BITS = 1 << 28
+_SEEN_PROBES = 4
+
+
+class HubCounts(Settings):
+    """What one shard held. Rows are all written, the others are some of them."""
+
+    rows: int = 0
+    rows_without_text: int = 0
+    ids_made: int = 0
+    """The dataset gave no id, so it is `<path>/<file>#<row>`."""
+    ids_repeated: int = 0
+    """The dataset's id came before in this shard, so that `#<file>#<row>` was added."""
+
+
+class _Seen:
+    """Whether an id came before: a Bloom filter of 32 MB.
+
+    Of ten million ids one in 3,000 is taken for a repeated one and gets a longer id; the same one in each build.
+    """
+
+    def __init__(self) -> None:
+        self._bits = bytearray(_SEEN_BITS // 8)
+
+    def add(self, text: str) -> bool:
+        """Whether it may have been added before."""
+        digest = xxhash.xxh3_128_intdigest(text.encode("utf-8", "surrogatepass"))
+        first, step = digest & (2**64 - 1), (digest >> 64) | 1
+        seen = True
+        for probe in range(_SEEN_PROBES):
+            byte, bit = divmod((first + probe * step) % _SEEN_BITS, 8)
+            if not self._bits[byte] >> bit & 1:
+                seen = False
+                self._bits[byte] |= 1 << bit
+        return seen
+
+
+def fetch_shard(source: HuggingFaceSource, shard: HubShard, recipe_folder: Path, output: Any) -> HubCounts:
+    """Stream a shard to `output`, a writable binary file, as Parquet with the string columns of `COLUMNS`.
+
+    The bytes depend on the data, the columns' names and the versions of `datasets` and pyarrow. Memory: some 200 MB,
+    or more where a row group of a Parquet file is larger than 50 MB.
+    Raises `UserError` for columns that are not there or are no text, and where a file cannot be read to its end:
+    nothing of it counts then.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+    counts = {"rows": 0, "rows_without_text": 0, "ids_made": 0, "ids_repeated": 0}
+    seen = _Seen()
+    batches: list[Any] = []
+    num_bytes = 0
+    writer = pq.ParquetWriter(output, schema, compression="zstd", compression_level=3)
+
+    def flush() -> None:
+        nonlocal num_bytes
+        if batches:
+            writer.write_table(pa.Table.from_batches(batches, schema=schema).combine_chunks())
+        batches.clear()
+        num_bytes = 0
+
+    try:
+        for key, first, table in _tables(source, shard, recipe_folder):
+            ids = _ids(source, table.column("id").to_pylist(), key, first, seen, counts)
+            table = table.set_column(1, "id", pa.array(ids, pa.string()))
+            counts["rows"] += table.num_rows
+            counts["rows_without_text"] += table.column("text").null_count
+            for batch in table.combine_chunks().to_batches():
+                batches.append(batch)
+                num_bytes += batch.nbytes
+            if sum(batch.num_rows for batch in batches) >= _ROW_GROUP_ROWS or num_bytes >= _ROW_GROUP_BYTES:
+                flush()
+        flush()
+    finally:
+        writer.close()
+    return HubCounts(**counts)
+
+
+def _ids(
+    source: HuggingFaceSource, given: list[str | None], key: str, first: int, seen: _Seen, counts: dict[str, int]
+) -> list[str]:
+    """An id for each row, as the dataset has it where it has one; a mere number gets the dataset's name before it."""
+    path = re.sub(r"^[./~]+", "", source.path)
+    numbered = "/".join(name for name in (path, source.config, source.split) if name)
+    ids = []
+    for number, own in enumerate(given, first):
+        if not own:
+            counts["ids_made"] += 1
+            ids.append(f"{path}/{key}#{number}".lstrip("/"))
+            continue
+        own = f"{numbered}/{own}" if own.isdigit() else own
+        if seen.add(own):
+            counts["ids_repeated"] += 1
+            own = f"{own}#{key}#{number}"
+        ids.append(own)
+    return ids
+
+
+def _tables(source: HuggingFaceSource, shard: HubShard, recipe_folder: Path) -> Iterator[tuple[str, int, Any]]:
+    """Tables of at most `_ROWS_AT_ONCE` rows, with their file's key and the number of their first row in it."""
+    left = source.max_documents
+    for file in shard.files:
+        first = 0
+        url = f"{dataset_place(source, recipe_folder, shard.revision)}/{file.key}"
+        with hub_errors(source, file.key), scratch_folder() as cache:
+            for table in _read(source, shard, url, file.bytes, cache):
+                if left is not None:
+                    table = table.slice(0, left)
+                    left -= table.num_rows
+                yield file.key, first, table
+                first += table.num_rows
+                if left == 0:
+                    return
+        if source.is_local and os.stat(url).st_size != file.bytes:
+            raise UserError(f"source {source.name!r}: {url}: changed while it was read. Run the same command again.")
+
+
+def _read(source: HuggingFaceSource, shard: HubShard, url: str, num_bytes: int, cache: str) -> Iterator[Any]:
+    """The rows of one file, with the columns of `COLUMNS`, all of them strings.
+
+    What a reader makes of a file would depend on what it guesses from its first rows, so it is told that every column
+    is a string, and the guesses of later chunks are undone.
+    """
+    datasets = import_datasets()
+    columns = _Columns(source)
+    if shard.reader == "parquet":
+        yield from _read_parquet(url, columns)
+        return
+    options = dict(shard.options)
+    if shard.reader in ("json", "text"):
+        options.setdefault("chunksize", _CHUNK_BYTES)
+    if shard.reader == "csv":
+        options.setdefault("chunksize", _CSV_CHUNK_ROWS)
+        options.setdefault("keep_default_na", False)  # "NA" and "null" are texts like others
+    builder = datasets.load_dataset_builder(shard.reader, data_files={source.split: [url]}, cache_dir=cache, **options)
+    if shard.reader == "csv":
+        builder.config.features = datasets.Features({name: datasets.Value("string") for name in columns.names.values()})
+    if shard.reader == "json" and num_bytes > _MOST_WHOLE_JSON_BYTES:
+        _refuse_whole_json(builder)
+    builder._cast_table = columns.take
+    builder.info.features = datasets.Features({name: datasets.Value("string") for name in COLUMNS})
+    rows = builder.as_streaming_dataset(split=source.split)
+    yield from rows.with_format("arrow").iter(batch_size=_ROWS_AT_ONCE)
+
+
+def _read_parquet(url: str, columns: _Columns) -> Iterator[Any]:
+    """Reads page by page: the scanner that `datasets` uses decodes row groups ahead while writing is slower."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from datasets.utils.file_utils import xopen
+
+    with xopen(url, "rb") as file:
+        parquet = pq.ParquetFile(file, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False)
+        names = columns.of(parquet.schema_arrow.names)
+        for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+            yield columns.take(pa.Table.from_batches([batch]))
+
+
+def _refuse_whole_json(builder: Any) -> None:
+    """A large file that is no JSON Lines, or has a broken line, would be read into memory whole."""
+    generate = builder._generate_tables
+
+    def lines_only(*arguments: Any, **keywords: Any) -> Iterator[Any]:
+        try:
+            yield from generate(*arguments, **{**keywords, "allow_full_read": False})
+        except Exception as error:
+            if type(error).__name__ != "FullReadDisallowed":
+                raise
+            raise ValueError("it has a broken line, or is no JSON Lines: one object a line") from None
+
+    builder._generate_tables = lines_only
+
+
+class _Columns:
+    """Takes the columns of `COLUMNS` out of what a reader gives."""
+
+    def __init__(self, source: HuggingFaceSource) -> None:
+        self._source = source
+        settings = source.columns
+        self.names = {name: getattr(settings, name) or name for name in COLUMNS}
+        self._required = {name for name in COLUMNS if getattr(settings, name) is not None}
+        self._checked = False
+
+    def of(self, there: list[str]) -> list[str]:
+        """Those of the columns of a file that are read."""
+        self._check(there)
+        return [name for name in dict.fromkeys(self.names.values()) if name in there]
+
+    def _check(self, there: list[str]) -> None:
+        """Refuse a name that no column has."""
+        for name in COLUMNS:
+            if name in self._required and self.names[name] not in there:
+                found = ", ".join(there) or "none"
+                raise UserError(
+                    f"source {self._source.name!r}: {self._source.path} has no column {self.names[name]!r} (there are: "
+                    f"{found}). Say under columns which one is the {name}."
+                )
+        self._checked = True
+
+    def take(self, table: Any, json_field_paths: Any = ()) -> Any:
+        """The columns as strings, null where a value is missing. `json_field_paths`: what was encoded as JSON."""
+        import pyarrow as pa
+
+        if not self._checked:
+            self._check(table.column_names)
+        encoded = {path[0] for path in json_field_paths if path}
+        arrays = []
+        for name in COLUMNS:
+            column = self.names[name]
+            if column not in table.column_names:
+                arrays.append(pa.nulls(table.num_rows, pa.string()))
+            elif column in encoded:
+                arrays.append(self._decoded(name, column, table.column(column)))
+            else:
+                arrays.append(self._strings(name, column, table.column(column)))
+        return pa.table(arrays, names=list(COLUMNS))
+
+    def _strings(self, name: str, column: str, values: Any) -> Any:
+        import pyarrow as pa
+        import pyarrow.types as kinds
+
+        kind = values.type.value_type if kinds.is_dictionary(values.type) else values.type
+        if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind) or kinds.is_null(kind):
+            return values.cast(pa.string())
+        if kinds.is_integer(kind) and name in ("id", "date"):
+            return values.cast(pa.string())
+        if (kinds.is_timestamp(kind) or kinds.is_date(kind)) and name in ("id", "date"):
+            # A text that looks like a time was one to the reader of JSON, and comes back as ISO 8601.
+            return pa.array([_iso(value) for value in values.to_pylist()], pa.string())
+        raise self._wrong(name, column, " ".join(str(values.type).split())[:80])
+
+    def _decoded(self, name: str, column: str, values: Any) -> Any:
+        """A column of strings and other things, which the reader encoded as JSON where it was none already."""
+        import pyarrow as pa
+
+        if name == "text":
+            raise self._wrong(name, column, "of several types")
+        texts = values.to_pylist()
+        parsed = [json.loads(text) if isinstance(text, str) else None for text in texts]
+        return pa.array(
+            [one if isinstance(one, str) else text for one, text in zip(parsed, texts, strict=True)], pa.string()
+        )
+
+    def _wrong(self, name: str, column: str, found: str) -> UserError:
+        kind_of = "a string or an integer" if name == "id" else "a string or a time" if name == "date" else "a string"
+        return UserError(
+            f"source {self._source.name!r}: {self._source.path}: column {column!r} is {found}, and the {name} must be "
+            f"{kind_of}. Name another one under columns, or convert the dataset."
+        )
+
+
+def _iso(value: datetime.date | None) -> str | None:
+    return None if value is None else value.isoformat().replace("+00:00", "Z")
