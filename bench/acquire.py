@@ -27,11 +27,11 @@ from typing import Any
 from bench.data import OUTPUT, missing_data, web_warc
 from bench.results import Bench, Result, Table
 from manifests.storage import Folder
-from pipeline.sources.budget import AcquireSettings, Budget
-from pipeline.sources.download import Downloader
-from pipeline.sources.integrity import Verifier
-from pipeline.sources.loopback import LoopbackProcess
-from pipeline.sources.remote import RemoteFile
+from pipeline.mirrors.budget import AcquireSettings, Budget
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.integrity import Verifier
+from pipeline.mirrors.loopback import LoopbackProcess
+from pipeline.mirrors.remote import RemoteFile
 
 _NUM_FILES = 200
 _FILE_BYTES = 5_000_000

@@ -10,18 +10,18 @@ import typer
 
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
+from pipeline.mirrors.budget import Budget
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.network import Network
+from pipeline.mirrors.remote import RemoteFile
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.sources.budget import Budget
 from pipeline.sources.code import CodeSource
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.crawl_index import list_index_files
-from pipeline.sources.download import Downloader
 from pipeline.sources.files import FilesSource
 from pipeline.sources.hub import HuggingFaceSource, list_hub
 from pipeline.sources.kinds import Source, is_behind_mirror, list_in_place, list_mirror
-from pipeline.sources.network import Network
 from pipeline.sources.pins import Pin, PinnedSource, listing_settings, pin_hub, pin_local, pin_remote, write_pin
-from pipeline.sources.remote import RemoteFile
 from pipeline.units import format_bytes
 
 _Digests = dict[str, tuple[int, str]]  # key -> bytes, sha256

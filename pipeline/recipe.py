@@ -17,8 +17,8 @@ from pipeline.dedup.settings import DedupSettings
 from pipeline.executors import ClusterSettings
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
+from pipeline.mirrors.network import AcquireSettings
 from pipeline.sources.kinds import Source
-from pipeline.sources.network import AcquireSettings
 from pipeline.sources.settings import check_no_credentials
 
 

@@ -186,14 +186,18 @@ class PhaseRunner:
         before = set(folder.list(f"{TASKS}/{phase.name}"))
         expected = {record_path(phase.name, task.name) for task in pending}
 
-        def report() -> None:
+        def report() -> float:
+            """Seconds that it took: with many records, looking is not free."""
+            started = time.monotonic()
             found = set(folder.list(f"{TASKS}/{phase.name}"))
             num_done = done_before + len(expected & (found - before))
             self.watcher.progress(label, num_done, total, phase.num_bytes(pending))
+            return time.monotonic() - started
 
         def watch() -> None:
-            while not stop.wait(0.5):
-                report()
+            seconds = 0.0
+            while not stop.wait(max(0.5, 50 * seconds)):
+                seconds = report()
 
         self.watcher.progress(label, done_before, total)
         thread = threading.Thread(target=watch, daemon=True)

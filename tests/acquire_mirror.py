@@ -1,4 +1,4 @@
-"""A mirror of real data packed small, and the recipe that acquires it: a crawl, a wiki, books."""
+"""A mirror of real data packed small: a crawl, a wiki, books. The recipe that acquires it, and what must come of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from manifests.manifest import Manifest
+from pipeline.build import run_build
+from pipeline.executors import ExecutorSettings
+from pipeline.recipe import load_recipe
 
 CRAWL = "CC-MAIN-2024-10"
 _WIKI = "wiki/20240301"
@@ -144,3 +150,30 @@ def _real_members(shared_data: Path) -> Iterator[bytes]:
             data = member.unused_data
     while True:
         yield from found
+
+
+def acquire(folder: Path, sources: str, workers: int = 1, **settings: Any) -> tuple[Manifest, Path]:
+    """Run `acquire` of a recipe with these sources; returns its manifest and its folder."""
+    folder.mkdir(exist_ok=True)
+    recipe = folder / "recipe.toml"
+    recipe.write_text(recipe_text(folder / "build", sources, **settings))
+    report = run_build(load_recipe(recipe), until="acquire", executor=ExecutorSettings(workers=workers))
+    return report.manifests["acquire"], folder / "build" / "acquire"
+
+
+def check_originals(folder: Path, files: dict[str, bytes], manifest: Manifest) -> None:
+    """Every file is there, listed with its digest, and there is nothing else."""
+    listed = {raw["key"]: raw for raw in manifest.facts["files"]}
+    assert sorted(listed) == sorted(files), sorted(set(listed) ^ set(files))
+    published = set()
+    for key, data in files.items():
+        digest = hashlib.sha256(data).hexdigest()
+        path = folder / listed[key]["path"]
+        assert (listed[key]["sha256"], listed[key]["bytes"]) == (digest, len(data)), key
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, key
+        published.add(path)
+    others = {path for path in folder.rglob("*") if path.is_file()} - published
+    left = [str(path) for path in others if path.suffix != ".json" or ".partial" in path.name]
+    assert not left, left
+    counts = manifest.counts.sources.values()
+    assert sum(source.documents_in for source in counts) == sum(source.documents_out for source in counts) == len(files)

@@ -27,8 +27,8 @@ import pytest
 
 import groundup
 from manifests.builds import Build
+from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.mirror import build_mirror
-from pipeline.sources.loopback import LoopbackMirror
 from tests.builds import build_digests, differing
 from tests.conftest import REPOSITORY
 

@@ -17,9 +17,9 @@ from manifests.report import write_report
 from manifests.trace import trace_token
 from pipeline.cli import build as run_recipe
 from pipeline.executors import ExecutorSettings
+from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.mirror import build_mirror
 from pipeline.recipe import load_recipe
-from pipeline.sources.loopback import LoopbackMirror
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "quickstart.toml"
 _PROMPT = "The function returns"

@@ -1,1 +1,1 @@
-"""Where raw files come from: sources of a recipe, their listings, and the downloader that fetches them."""
+"""Where raw files come from: the sources of a recipe, their settings and their listings."""

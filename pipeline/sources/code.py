@@ -18,8 +18,8 @@ from pydantic import Field, field_validator
 
 from manifests.errors import UserError
 from manifests.settings import Settings
+from pipeline.mirrors.remote import RemoteFile
 from pipeline.sources.licences import is_licence_name, recognise_licence
-from pipeline.sources.remote import RemoteFile
 from pipeline.sources.settings import RawFormat, SourceSettings
 
 # Marks in a key where the checkout's folder ends and the path inside it begins. Opened as a path, it says nothing.

@@ -11,12 +11,12 @@ import xxhash
 from pydantic import Field, field_validator, model_validator
 
 from manifests.errors import UserError
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.remote import RemoteFile, check_key, join_url, public_url
 from pipeline.sources.crawl_query import IndexQuery
-from pipeline.sources.download import Downloader
-from pipeline.sources.remote import RemoteFile, check_key, join_url, public_url
 from pipeline.sources.settings import MirrorSettings, RawFormat
 
-_MOST_LISTING_BYTES = 256 << 20  # unpacked; a crawl's listing of 100,000 files has 14 MB
+_MOST_LISTING_BYTES = 32 << 20  # unpacked; a crawl's listing of 100,000 files has 14 MB
 
 _CrawlName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 

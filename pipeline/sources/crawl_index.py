@@ -24,10 +24,10 @@ import xxhash
 
 from manifests.errors import UserError
 from manifests.storage import Folder
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.remote import RemoteFile, join_url, public_url
 from pipeline.sources.common_crawl import CommonCrawlSource, read_listing
 from pipeline.sources.crawl_query import Bounds, Condition, filled
-from pipeline.sources.download import Downloader
-from pipeline.sources.remote import RemoteFile, join_url, public_url
 from pipeline.sources.remote_parquet import RemoteParquet
 
 INDEX_ROWS = pa.schema(

@@ -20,10 +20,10 @@ import pyarrow as pa
 
 from manifests.errors import UserError
 from manifests.origins import Origin, origin_fields, stored_member
-from pipeline.sources.download import Downloader
-from pipeline.sources.integrity import Damaged
-from pipeline.sources.remote import check_key, join_url, public_url
-from pipeline.sources.transport import NotFound
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.integrity import Damaged
+from pipeline.mirrors.remote import check_key, join_url, public_url
+from pipeline.mirrors.transport import NotFound
 
 UNAVAILABLE = "record_unavailable"
 MAX_RECORD_BYTES = 256 << 20  # unpacked; Common Crawl cuts payloads at 5 MiB

@@ -11,7 +11,7 @@ import fsspec
 from pydantic import Field, field_validator, model_validator
 
 from manifests.errors import UserError
-from pipeline.sources.remote import RemoteFile, check_key, is_http, join_url, public_url
+from pipeline.mirrors.remote import RemoteFile, check_key, is_http, join_url, public_url
 from pipeline.sources.settings import RawFormat, SourceSettings, check_mirror, check_no_credentials
 
 _COLUMNS = frozenset({"text", "id", "url", "date", "language"})

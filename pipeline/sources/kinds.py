@@ -7,12 +7,12 @@ from typing import Annotated, Any, TypeGuard
 
 from pydantic import Discriminator, Tag
 
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.remote import RemoteFile
 from pipeline.sources.code import CodeSource, list_code_files
 from pipeline.sources.common_crawl import CommonCrawlSource, list_common_crawl
-from pipeline.sources.download import Downloader
 from pipeline.sources.files import FilesSource, list_local_files, list_mirror_files
 from pipeline.sources.hub import HuggingFaceSource
-from pipeline.sources.remote import RemoteFile
 from pipeline.sources.wikipedia import WikipediaSource, list_wikipedia
 
 _KINDS = ("common_crawl", "wikipedia", "files", "code", "huggingface")

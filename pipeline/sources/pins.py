@@ -17,9 +17,9 @@ from manifests.errors import UserError
 from manifests.manifest import json_bytes
 from manifests.settings import Settings, validate
 from manifests.storage import Folder
-from pipeline.sources.download import Downloader
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.remote import RemoteFile, Version, check_key, join_url, public_url
 from pipeline.sources.hub import HubFile, HubListing, HuggingFaceSource
-from pipeline.sources.remote import RemoteFile, Version, check_key, join_url, public_url
 from pipeline.sources.settings import SourceSettings
 
 # What decides which documents are made of the files, or how they are weighed, but not which files are read.

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import UserError
-from pipeline.sources.download import Downloader
-from pipeline.sources.remote import RemoteFile, public_url
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.remote import RemoteFile, public_url
 
 MOST_RANGE_BYTES = 4 << 20  # of one request
 _FOOTER_BYTES = 256 << 10  # holds the footer of most files

@@ -16,10 +16,10 @@ import fsspec
 from pydantic import Field
 
 from manifests.errors import UserError
-from pipeline.sources.download import Downloader
-from pipeline.sources.remote import RemoteFile, check_key, join_url, public_url
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.remote import RemoteFile, check_key, join_url, public_url
+from pipeline.mirrors.transport import NotFound
 from pipeline.sources.settings import INDEX_FORMAT, MirrorSettings, RawFormat
-from pipeline.sources.transport import NotFound
 from pipeline.sources.wikis import language_of_wiki
 
 # Jobs of a dump that hold the current articles and nothing else; a large wiki has them in several parts. In the first,

@@ -16,19 +16,18 @@ from typing import Any
 from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, SourceCounts, digest_of, read_manifest
 from manifests.storage import Folder
+from pipeline.mirrors.budget import Budget
+from pipeline.mirrors.network import Network
+from pipeline.mirrors.remote import RemoteFile, public_url
+from pipeline.mirrors.space import check_space, expected_bytes
 from pipeline.runner import PhaseRunner
-from pipeline.sources.budget import Budget
 from pipeline.sources.code import CodeSource, checkout_facts, checkouts, find_licences
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.files import FilesSource
 from pipeline.sources.hub import HubListing, HuggingFaceSource, list_hub
 from pipeline.sources.kinds import LocalSource, MirrorSource, is_behind_mirror, is_in_place, list_in_place
-from pipeline.sources.network import Network
 from pipeline.sources.pins import Pin, read_pin
-from pipeline.sources.remote import RemoteFile, public_url
 from pipeline.sources.settings import INDEX_FORMAT
-from pipeline.sources.space import check_space, expected_bytes
-from pipeline.sources.verify import check_local_records
 from pipeline.sources.wikipedia import index_of
 from pipeline.stages.acquire_index import fetch_by_index
 from pipeline.stages.acquire_phases import (
@@ -44,6 +43,7 @@ from pipeline.stages.acquire_phases import (
     sum_faults,
 )
 from pipeline.stages.base import Stage, StageResult
+from pipeline.stages.verify_records import check_local_records
 from pipeline.tasks import WORK, Task, TaskRecord
 
 # Settings of a source that say where its files come from, or what is done with them later; not which they are.
@@ -198,7 +198,7 @@ class AcquireStage(Stage):
         if not waiting:
             return 0
         with network.downloader() as downloader:
-            needed = expected_bytes(waiting, self.folder, lambda file: downloader.describe(file.url)[1])
+            needed = expected_bytes(waiting, self.folder, lambda file: downloader.size_of(file.url))
         runner.watcher.note(check_space(self.folder, f"{len(waiting):,} files", needed))
         return needed
 

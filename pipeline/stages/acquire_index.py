@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from manifests.manifest import FileEntry
+from pipeline.mirrors.network import Network
+from pipeline.mirrors.space import check_space
 from pipeline.runner import PhaseRunner
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.sources.network import Network
-from pipeline.sources.space import check_space
 from pipeline.stages.acquire_phases import CutBatches, FetchRecords, ScanIndex
 from pipeline.tasks import Task, TaskRecord
 

@@ -10,19 +10,19 @@ from typing import Any
 
 from manifests.code import library_versions
 from manifests.manifest import FileEntry, json_bytes
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.network import Network
+from pipeline.mirrors.remote import RemoteFile, Version, join_url, public_url
 from pipeline.plumbing import code_of
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.crawl_index import Batch, cut_batches, list_index_files, read_batch, scan_index_file, write_scan
 from pipeline.sources.crawl_records import UNAVAILABLE, fetch_records
-from pipeline.sources.download import Downloader
 from pipeline.sources.hub import HubListing, HubShard, HuggingFaceSource, list_hub
 from pipeline.sources.hub_rows import fetch_shard
 from pipeline.sources.kinds import MirrorSource, list_mirror
-from pipeline.sources.network import Network
 from pipeline.sources.pins import PinnedSource, check_remote
-from pipeline.sources.remote import RemoteFile, Version, join_url, public_url
-from pipeline.sources.verify import check_records
 from pipeline.sources.wikipedia import cut_streams
+from pipeline.stages.verify_records import check_records
 from pipeline.tasks import Phase, Task, TaskOutput
 
 _LISTING_FIELDS = ("key", "format", "bytes", "sha1")
@@ -116,8 +116,8 @@ class Fetch(Fetching):
         self._expected_bytes = expected_bytes
 
     def code(self) -> str:
-        """A file is what the mirror has; only what is checked on request is our own."""
-        return code_of("pipeline.sources.verify")
+        """None of ours: a file is what the mirror has."""
+        return code_of()
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source = self._sources[task.settings["source"]]

@@ -13,9 +13,9 @@ _WARC = b"WARC/1.0\r\nWARC-Record-ID: <urn:uuid:a>\r\nContent-Length: %d\r\n\r\n
 
 def test_a_warc_record_is_known_by_its_payload() -> None:
     row = {"id": "urn:uuid:a", "digest": _sha1(b"<p>body</p>")}
-    assert _mismatch(row, "warc", _WARC) is None
-    assert _mismatch(row, "warc", _WARC.replace(b"body", b"bodx")) == "has another payload digest"
-    assert _mismatch({**row, "id": "urn:uuid:b"}, "warc", _WARC) == "has another WARC-Record-ID"
+    assert _mismatch(row, "warc", _WARC, {}) is None
+    assert _mismatch(row, "warc", _WARC.replace(b"body", b"bodx"), {}) == "has another payload digest"
+    assert _mismatch({**row, "id": "urn:uuid:b"}, "warc", _WARC, {}) == "has another WARC-Record-ID"
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_warc_record_is_known_by_its_payload() -> None:
     [(b'{"id": 1, "text": "t"}', None), (b'{"id": 2, "text": "t"}', "has another id"), (b'{"id": 1', "is not JSON")],
 )
 def test_a_json_line_is_known_by_its_id(line: bytes, wrong: str | None) -> None:
-    assert _mismatch({"id": "1", "digest": None}, "jsonl", line) == wrong
+    assert _mismatch({"id": "1", "digest": None}, "jsonl", line, {}) == wrong
 
 
 def test_digest_line_follows_the_page() -> None:

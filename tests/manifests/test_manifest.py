@@ -76,7 +76,7 @@ def test_code_counts_comments_and_docstrings_do_not(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("stage", STAGE_CLASSES, ids=lambda stage: stage.name)
 def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
     makes = {
-        "acquire": "pipeline.sources.download",
+        "acquire": "pipeline.sources.crawl_records",
         "extract": "pipeline.extractors.charset",
         "filter": "pipeline.filters.signals",
         "dedup": "pipeline.dedup.minhash",

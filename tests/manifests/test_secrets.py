@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from manifests.errors import UserError
 from manifests.secrets import scrub
 from manifests.settings import Settings, validate
-from pipeline.sources.loopback import Fault, LoopbackMirror, Request
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY_ID = "AKIA" + "IOSFODNN7EXAMPLE"
@@ -231,7 +231,7 @@ _DEFECT = """
 import os
 from urllib.parse import quote
 import groundup
-import pipeline.sources.phases as phases
+import pipeline.stages.acquire_phases as phases
 
 def broken(*_):
     try:

@@ -14,10 +14,10 @@ import pytest
 
 from manifests.errors import UserError
 from manifests.storage import Folder, PublishedFile
-from pipeline.sources.download import Downloader
-from pipeline.sources.loopback import FaultHook, LoopbackMirror
-from pipeline.sources.remote import RemoteFile
-from pipeline.sources.retry import RetrySettings
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.loopback import FaultHook, LoopbackMirror
+from pipeline.mirrors.remote import RemoteFile
+from pipeline.mirrors.retry import RetrySettings
 
 NAME = "crawl/00000.warc.gz"
 

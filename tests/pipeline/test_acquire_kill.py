@@ -15,10 +15,9 @@ from pathlib import Path
 
 from manifests.manifest import MANIFEST, read_manifest
 from manifests.storage import Folder
-from pipeline.sources.loopback import Fault, LoopbackMirror, Request
-from tests.acquire_mirror import all_sources, pack_mirror, recipe_text
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
+from tests.acquire_mirror import all_sources, check_originals, pack_mirror, recipe_text
 from tests.conftest import REPOSITORY
-from tests.pipeline.test_faults import check_originals
 
 NUM_KILLS = 50
 # Starts runs without starting Python anew: it forks a child for each recipe that it reads, the leader of a process

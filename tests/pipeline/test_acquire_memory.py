@@ -15,7 +15,7 @@ import pytest
 
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
-from pipeline.sources.loopback import LoopbackProcess
+from pipeline.mirrors.loopback import LoopbackProcess
 from tests.acquire_mirror import CRAWL, crawl_key, crawl_source, folder_in_memory, put, put_crawl, recipe_text
 from tests.conftest import REPOSITORY
 

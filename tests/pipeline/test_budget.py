@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from manifests.errors import UserError
-from pipeline.sources.budget import AcquireSettings, Budget, HostLimits, HostStopped, host_of, no_budget
-from pipeline.sources.host_limits import HostState, pack, unpack
+from pipeline.mirrors.budget import AcquireSettings, Budget, HostLimits, HostStopped, host_of, no_budget
+from pipeline.mirrors.host_limits import HostState, pack, unpack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 URL = "https://data.example.org/a/b.gz"
@@ -240,7 +240,7 @@ def test_nobody_starves(tmp_path: Path) -> None:
 
 _HOLD_A_SLOT = """
 import sys, time
-from pipeline.sources.budget import AcquireSettings, Budget
+from pipeline.mirrors.budget import AcquireSettings, Budget
 budget = Budget(sys.argv[1], AcquireSettings(connections=1))
 with budget.request(sys.argv[2]):
     print("held", flush=True)

@@ -11,10 +11,10 @@ import pytest
 from manifests.errors import UserError
 from manifests.settings import Settings, validate
 from manifests.storage import Folder
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.sources.common_crawl import CommonCrawlSource, list_common_crawl
 from pipeline.sources.crawl_query import IndexQuery
-from pipeline.sources.download import Downloader
-from pipeline.sources.loopback import LoopbackMirror
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages
 
 OTHER = "CC-MAIN-2023-50"

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.storage import Folder
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
+from pipeline.mirrors.remote import RemoteFile
 from pipeline.sources import crawl_index
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.crawl_index import (
@@ -28,9 +31,6 @@ from pipeline.sources.crawl_index import (
     write_scan,
 )
 from pipeline.sources.crawl_query import Bounds, IndexQuery
-from pipeline.sources.download import Downloader
-from pipeline.sources.loopback import Fault, LoopbackMirror, Request
-from pipeline.sources.remote import RemoteFile
 from tests.crawl_mirror import CRAWL, INDEX_SCHEMA, CrawlMirror, make_crawl, real_pages
 
 OTHER = "CC-MAIN-2023-50"

@@ -21,12 +21,12 @@ from manifests.origins import Origin, origin_fields, original_address, stored_me
 from manifests.records import read_warc_record
 from pipeline.extractors.raw import RawFile
 from pipeline.extractors.warc import WarcReader
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.integrity import Damaged
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
+from pipeline.mirrors.retry import RetrySettings
 from pipeline.sources.crawl_index import INDEX_ROWS
 from pipeline.sources.crawl_records import RecordCounts, _check, _payloads, fetch_records, join_neighbours
-from pipeline.sources.download import Downloader
-from pipeline.sources.integrity import Damaged
-from pipeline.sources.loopback import Fault, LoopbackMirror, Request
-from pipeline.sources.retry import RetrySettings
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages
 
 NUM_PAGES = 240

@@ -20,11 +20,11 @@ import pytest
 
 from manifests.errors import UserError
 from manifests.storage import Folder, PublishedFile
-from pipeline.sources.download import Downloader, download
-from pipeline.sources.loopback import Fault, FaultHook, LoopbackMirror, Request
-from pipeline.sources.remote import RemoteFile
-from pipeline.sources.retry import Retrier, RetrySettings
-from pipeline.sources.transport import Interrupted, NotFound
+from pipeline.mirrors.download import Downloader, download
+from pipeline.mirrors.loopback import Fault, FaultHook, LoopbackMirror, Request
+from pipeline.mirrors.remote import RemoteFile
+from pipeline.mirrors.retry import Retrier, RetrySettings
+from pipeline.mirrors.transport import Interrupted, NotFound
 from tests.pipeline.download_site import NAME, Site, make_members
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -302,8 +302,8 @@ def test_a_killed_download_is_resumed(site: Site) -> None:
     code = (
         "import sys\n"
         "from manifests.storage import Folder\n"
-        "from pipeline.sources.download import download\n"
-        "from pipeline.sources.remote import RemoteFile\n"
+        "from pipeline.mirrors.download import download\n"
+        "from pipeline.mirrors.remote import RemoteFile\n"
         "download(RemoteFile(sys.argv[1], sys.argv[2] + '/' + sys.argv[1], 'warc'), Folder(sys.argv[3]))\n"
     )
     partial = Path(site.out.full(NAME) + ".partial")

@@ -13,59 +13,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from manifests.errors import UserError
-from manifests.manifest import Manifest
 from manifests.storage import Folder
-from pipeline.build import run_build
-from pipeline.executors import ExecutorSettings
-from pipeline.recipe import load_recipe
-from pipeline.sources.download import Downloader
-from pipeline.sources.loopback import Fault, LoopbackMirror, LoopbackProcess, Request
-from pipeline.sources.remote import RemoteFile
-from pipeline.sources.retry import RetrySettings
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, LoopbackProcess, Request
+from pipeline.mirrors.remote import RemoteFile
+from pipeline.mirrors.retry import RetrySettings
 from tests.acquire_mirror import (
+    acquire,
     all_sources,
+    check_originals,
     crawl_key,
     crawl_source,
     folder_in_memory,
     pack_mirror,
     put,
     put_crawl,
-    recipe_text,
 )
 
 _PAGE = b"<html><head><title>503</title></head><body>We will be back soon.</body></html>\n"
-
-
-def acquire(folder: Path, sources: str, workers: int = 1, **settings: Any) -> tuple[Manifest, Path]:
-    """Run `acquire` of a recipe with these sources; returns its manifest and its folder."""
-    folder.mkdir(exist_ok=True)
-    recipe = folder / "recipe.toml"
-    recipe.write_text(recipe_text(folder / "build", sources, **settings))
-    report = run_build(load_recipe(recipe), until="acquire", executor=ExecutorSettings(workers=workers))
-    return report.manifests["acquire"], folder / "build" / "acquire"
-
-
-def check_originals(folder: Path, files: dict[str, bytes], manifest: Manifest) -> None:
-    """Every file is there, listed with its digest, and there is nothing else."""
-    listed = {raw["key"]: raw for raw in manifest.facts["files"]}
-    assert sorted(listed) == sorted(files)
-    published = set()
-    for key, data in files.items():
-        digest = hashlib.sha256(data).hexdigest()
-        path = folder / listed[key]["path"]
-        assert (listed[key]["sha256"], listed[key]["bytes"]) == (digest, len(data))
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, key
-        published.add(path)
-    others = {path for path in folder.rglob("*") if path.is_file()} - published
-    assert [path for path in others if path.suffix != ".json" or ".partial" in path.name] == []
-    counts = manifest.counts.sources.values()
-    assert sum(source.documents_in for source in counts) == sum(source.documents_out for source in counts) == len(files)
 
 
 # --- One run with every kind of fault.

@@ -10,7 +10,7 @@ import zlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.integrity import Damaged, Verifier
+from pipeline.mirrors.integrity import Damaged, Verifier
 
 
 def _accepts(path: str, data: bytes, sizes: list[int]) -> bool:

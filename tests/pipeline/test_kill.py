@@ -15,9 +15,9 @@ import pytest
 
 from manifests.audit import audit_build
 from manifests.manifest import MANIFEST, STAGES
+from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.mirror import build_mirror
 from pipeline.recipe import load_recipe
-from pipeline.sources.loopback import LoopbackMirror
 from tests.builds import differing
 from tests.conftest import REPOSITORY
 

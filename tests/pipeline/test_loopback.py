@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipeline.sources.loopback import Fault, LoopbackMirror, LoopbackProcess
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, LoopbackProcess
 from tests.acquire_mirror import put
 
 _DATA = bytes(range(256)) * 400

@@ -18,14 +18,14 @@ from manifests.errors import UserError
 from manifests.storage import Folder
 from pipeline import pin_cli
 from pipeline.build import run_build
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
+from pipeline.mirrors.retry import RetrySettings
 from pipeline.pin_cli import make_pin, pin_source
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.sources.download import Downloader
 from pipeline.sources.hub import HuggingFaceSource, list_hub
-from pipeline.sources.loopback import Fault, LoopbackMirror, Request
 from pipeline.sources.pins import Pin, check_remote, pin_bytes, read_pin, write_pin
-from pipeline.sources.retry import RetrySettings
 from tests.builds import differing
 
 CRAWL = "CC-MAIN-2024-10"

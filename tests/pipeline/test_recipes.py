@@ -22,9 +22,9 @@ from groundup import app
 from manifests.builds import Build
 from manifests.settings import load_toml
 from model import GPT
+from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.warc import warc_file
 from pipeline.recipe import load_recipe
-from pipeline.sources.loopback import LoopbackMirror
 from pipeline.stages.all import STAGE_CLASSES
 from tests.conftest import REPOSITORY
 from tests.packing import read_web_pages

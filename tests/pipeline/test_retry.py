@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import UserError
-from pipeline.sources.budget import AcquireSettings, Budget, HostStopped, no_budget
-from pipeline.sources.integrity import Damaged
-from pipeline.sources.retry import PROGRESS_BYTES, Retrier, RetrySettings
-from pipeline.sources.transport import Interrupted, NotFound, Refused
+from pipeline.mirrors.budget import AcquireSettings, Budget, HostStopped, no_budget
+from pipeline.mirrors.integrity import Damaged
+from pipeline.mirrors.retry import PROGRESS_BYTES, Retrier, RetrySettings
+from pipeline.mirrors.transport import Interrupted, NotFound, Refused
 
 URL = "https://data.example.org/a.gz"
 ELSEWHERE = "https://edge.example.net/a.gz?token=abc"

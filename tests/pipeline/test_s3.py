@@ -12,13 +12,13 @@ import pytest
 
 from manifests.errors import UserError
 from manifests.storage import Folder
-from pipeline.sources.buckets import _has_credentials, storage_options, why_refused
+from pipeline.mirrors.buckets import _has_credentials, storage_options, why_refused
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.loopback import LoopbackMirror
+from pipeline.mirrors.transport import NotFound
 from pipeline.sources.common_crawl import CommonCrawlSource, list_common_crawl
 from pipeline.sources.crawl_index import cut_batches, list_index_files, read_batch, scan_index_file, write_scan
 from pipeline.sources.crawl_records import fetch_records
-from pipeline.sources.download import Downloader
-from pipeline.sources.loopback import LoopbackMirror
-from pipeline.sources.transport import NotFound
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages
 
 s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed (pip install groundup[s3])")

@@ -18,7 +18,7 @@ import pytest
 
 from manifests.builds import Build
 from manifests.trace import trace_token
-from pipeline.sources.loopback import LoopbackMirror
+from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.stages.all import STAGE_CLASSES
 from tests.conftest import REPOSITORY
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages

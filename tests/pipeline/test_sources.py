@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import Settings, validate
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.loopback import LoopbackMirror
+from pipeline.mirrors.remote import RemoteFile, check_key, join_url, mirror_of, public_url
+from pipeline.mirrors.retry import RetrySettings
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.sources.download import Downloader
 from pipeline.sources.files import FilesSource
 from pipeline.sources.kinds import Source, list_files
-from pipeline.sources.loopback import LoopbackMirror
-from pipeline.sources.remote import RemoteFile, check_key, join_url, mirror_of, public_url
-from pipeline.sources.retry import RetrySettings
 from pipeline.sources.wikipedia import WikipediaSource
 
 CRAWL = "CC-MAIN-2024-10"

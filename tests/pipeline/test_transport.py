@@ -21,13 +21,13 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from manifests.errors import UserError
 from manifests.storage import PublishedFile
-from pipeline.sources.budget import AcquireSettings, Budget
-from pipeline.sources.download import Downloader
-from pipeline.sources.integrity import Damaged
-from pipeline.sources.loopback import Fault, LoopbackMirror, Request
-from pipeline.sources.remote import RemoteFile, Version
-from pipeline.sources.retry import RetrySettings
-from pipeline.sources.transport import NotFound, Refused
+from pipeline.mirrors.budget import AcquireSettings, Budget
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.integrity import Damaged
+from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
+from pipeline.mirrors.remote import RemoteFile, Version
+from pipeline.mirrors.retry import RetrySettings
+from pipeline.mirrors.transport import NotFound, Refused
 from tests.pipeline.download_site import NAME, Site, make_members
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline.documents import document_row
 from pipeline.extractors.mediawiki import MediaWikiReader
 from pipeline.extractors.raw import RawFile
-from pipeline.sources.download import Downloader
+from pipeline.mirrors.download import Downloader
 from pipeline.sources.wikipedia import WikipediaSource, cut_streams, index_of, list_wikipedia
 from pipeline.sources.wikis import language_of_wiki
 

@@ -15,7 +15,7 @@ from urllib3 import connection, connectionpool, exceptions
 from urllib3.util import create_urllib3_context, make_headers
 
 from manifests.errors import UserError
-from pipeline.sources.remote import public_url
+from pipeline.mirrors.remote import public_url
 
 _MOST_HOSTS = 32  # whose idle connections are kept
 _MOST_IDLE_CONNECTIONS = 256  # of each host: as many as a budget may allow

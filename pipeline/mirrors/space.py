@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from manifests.errors import UserError
 from manifests.storage import Folder
-from pipeline.sources.remote import PARTIAL_SUFFIX, RemoteFile
+from pipeline.mirrors.remote import PARTIAL_SUFFIX, RemoteFile
 from pipeline.units import format_bytes
 
 _MOST_ASKED = 8  # files whose size the mirror is asked for, where its listing says none

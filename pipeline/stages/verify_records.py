@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from manifests.errors import UserError
-from pipeline.sources.integrity import Damaged
-from pipeline.sources.remote import RemoteFile
+from pipeline.mirrors.integrity import Damaged
+from pipeline.mirrors.remote import RemoteFile
 
 
 def check_records(path: str) -> None:

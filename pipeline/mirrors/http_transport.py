@@ -14,9 +14,9 @@ from urllib3 import exceptions
 
 from manifests.code import groundup_version
 from manifests.errors import UserError
-from pipeline.sources.http_pool import make_pool, proxy_for
-from pipeline.sources.remote import Version, is_http, mirror_of, parse_http_date, public_url
-from pipeline.sources.transport import Body, Interrupted, Limits, NotFound, Refused
+from pipeline.mirrors.http_pool import make_pool, proxy_for
+from pipeline.mirrors.remote import Version, is_http, mirror_of, parse_http_date, public_url
+from pipeline.mirrors.transport import Body, Interrupted, Limits, NotFound, Refused
 
 # As much as a socket holds at a time on a fast line; a larger block leaves the processor's cache before it is digested.
 _READ_BYTES = 1 << 18

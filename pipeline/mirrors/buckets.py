@@ -8,7 +8,7 @@ from typing import Any
 
 from fsspec.config import conf
 
-from pipeline.sources.remote import public_url
+from pipeline.mirrors.remote import public_url
 
 _OWN_OPTIONS = ("anon", "key", "secret", "token", "profile", "session")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from manifests.errors import UserError
-from pipeline.sources.remote import Version
+from pipeline.mirrors.remote import Version
 
 __all__ = ["Body", "Interrupted", "Limits", "NotFound", "Refused", "Transport", "Version"]
 
@@ -67,7 +67,7 @@ class Body:
 
 
 class Limits(Protocol):
-    """The part of a budget that a transport needs: `pipeline.sources.budget`."""
+    """The part of a budget that a transport needs: `pipeline.mirrors.budget`."""
 
     def request(self, url: str) -> contextlib.AbstractContextManager[None]:
         """Stands around one request and its answer, body included."""

@@ -13,9 +13,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from manifests.errors import UserError
-from pipeline.sources.buckets import storage_options, why_refused
-from pipeline.sources.remote import Version, public_url
-from pipeline.sources.transport import Body, Interrupted, Limits, NotFound, Refused
+from pipeline.mirrors.buckets import storage_options, why_refused
+from pipeline.mirrors.remote import Version, public_url
+from pipeline.mirrors.transport import Body, Interrupted, Limits, NotFound, Refused
 
 _LOCAL_READ_BYTES = 1 << 18
 _REMOTE_READ_BYTES = 1 << 22  # one request each; held in memory by every thread

@@ -14,10 +14,10 @@ from pydantic import Field
 
 from manifests.errors import UserError
 from manifests.settings import Settings
-from pipeline.sources.budget import Budget, no_budget
-from pipeline.sources.integrity import Damaged
-from pipeline.sources.remote import mirror_of, public_url
-from pipeline.sources.transport import Interrupted, Refused
+from pipeline.mirrors.budget import Budget, no_budget
+from pipeline.mirrors.integrity import Damaged
+from pipeline.mirrors.remote import mirror_of, public_url
+from pipeline.mirrors.transport import Interrupted, Refused
 
 # An attempt that brought this many new bytes was no failure: a large file over a bad line may be cut many times.
 PROGRESS_BYTES = 1 << 20

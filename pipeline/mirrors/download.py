@@ -19,16 +19,16 @@ from types import TracebackType
 
 from manifests.errors import UserError
 from manifests.storage import Folder, PublishedFile
-from pipeline.sources.budget import Budget, no_budget
-from pipeline.sources.file_system_transport import FileSystemTransport
-from pipeline.sources.http_transport import HttpTransport
-from pipeline.sources.integrity import Damaged, Verifier
-from pipeline.sources.partial import Partial, feed_file, open_partial
-from pipeline.sources.remote import RemoteFile, Version, check_key, is_http, public_url
-from pipeline.sources.retry import Retrier, RetrySettings
-from pipeline.sources.transport import Body, Interrupted, Transport
+from pipeline.mirrors.budget import Budget, no_budget
+from pipeline.mirrors.file_system_transport import FileSystemTransport
+from pipeline.mirrors.http_transport import HttpTransport
+from pipeline.mirrors.integrity import Damaged, Verifier
+from pipeline.mirrors.partial import Partial, feed_file, open_partial
+from pipeline.mirrors.remote import PARTIAL_SUFFIX, STATE_SUFFIX, RemoteFile, Version, check_key, is_http, public_url
+from pipeline.mirrors.retry import Retrier, RetrySettings
+from pipeline.mirrors.transport import Body, Interrupted, Transport
 
-_MOST_LISTING_BYTES = 256 << 20
+_MOST_LISTING_BYTES = 32 << 20
 _MOST_SKIPPED_BYTES = 64 << 20  # before a range, where a server sends the whole file
 _MOST_UNMARKED_ENDS = 2
 
@@ -107,6 +107,13 @@ class Downloader:
         """A file's version and its size in bytes, None where the mirror does not say it."""
         return self._retrier.run(url, lambda: self._transport(url).describe(url))
 
+    def size_of(self, url: str) -> int | None:
+        """A file's size in bytes; None where the mirror does not say it at once. A refusal has no consequence."""
+        try:
+            return self._transport(url).describe(url)[1]
+        except (Interrupted, Damaged, UserError):
+            return None  # the download itself will say what is wrong
+
     def list_folder(self, url: str) -> list[str]:
         """Names directly below a folder of a mirror, sorted."""
         return self._retrier.run(url, lambda: self._transport(url).list_folder(url.rstrip("/") + "/"))
@@ -123,6 +130,8 @@ class Downloader:
         faults: Counter[str] = Counter()
         found = self._find_published(file, folder, path, check, faults)
         if found is not None:
+            for suffix in (PARTIAL_SUFFIX, STATE_SUFFIX):  # of a run that was killed between its last two steps
+                folder.delete(path + suffix)
             return found
         with open_partial(folder, path, lambda: _verifier(file)) as partial:
             sha256 = self._retrier.run(

@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 from manifests.errors import UserError
 from manifests.secrets import scrub
 from manifests.storage import write_error
-from pipeline.sources.host_limits import AcquireSettings, HostLimits, HostState, pack, unpack
+from pipeline.mirrors.host_limits import AcquireSettings, HostLimits, HostState, pack, unpack
 
 __all__ = ["AcquireSettings", "Budget", "HostLimits", "HostStopped", "host_of", "no_budget"]
 

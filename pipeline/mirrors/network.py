@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.sources.budget import AcquireSettings as BudgetSettings
-from pipeline.sources.budget import Budget
-from pipeline.sources.download import Downloader
-from pipeline.sources.retry import RetrySettings
+from pipeline.mirrors.budget import AcquireSettings as BudgetSettings
+from pipeline.mirrors.budget import Budget
+from pipeline.mirrors.download import Downloader
+from pipeline.mirrors.retry import RetrySettings
 
 
 class AcquireSettings(BudgetSettings):

@@ -1,7 +1,7 @@
 """A mirror on this machine: serves a folder over HTTP on 127.0.0.1, for the quickstart, for tests and for benches.
 
 It does what a good mirror does (ranges, ETags, dates, folder pages) and, where a test asks for it, what a bad one does.
-`python -m pipeline.sources.loopback FOLDER` serves from a process of its own and prints its URL.
+`python -m pipeline.mirrors.loopback FOLDER` serves from a process of its own and prints its URL.
 """
 
 from __future__ import annotations
@@ -386,7 +386,7 @@ def _main(arguments: list[str]) -> None:
     until_input_ends = "--until-input-ends" in arguments
     folders = [argument for argument in arguments if not argument.startswith("--")]
     if len(folders) != 1 or not os.path.isdir(folders[0]):
-        raise SystemExit("usage: python -m pipeline.sources.loopback FOLDER")
+        raise SystemExit("usage: python -m pipeline.mirrors.loopback FOLDER")
     with LoopbackMirror(Path(folders[0]), record=False) as mirror, contextlib.suppress(KeyboardInterrupt):
         print(mirror.url, flush=True)
         if until_input_ends:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from manifests.storage import Folder, PublishedFile, write_error
-from pipeline.sources.integrity import Damaged, Verifier
-from pipeline.sources.remote import PARTIAL_SUFFIX, STATE_SUFFIX, Version
+from pipeline.mirrors.integrity import Damaged, Verifier
+from pipeline.mirrors.remote import PARTIAL_SUFFIX, STATE_SUFFIX, Version
 
 _BLOCK_BYTES = 1 << 18
 
@@ -65,6 +65,7 @@ class Partial:
         """Take the next bytes; they reach the disk even if they turn out wrong, and are discarded then."""
         with self._writing():
             self._file.write(data)
+            self._file.flush()  # a kill loses nothing of it
         self.verifier.feed(data)
 
     def flush(self) -> None:
@@ -81,7 +82,11 @@ class Partial:
         self.version = self._total = None
 
     def publish(self, sha256: str) -> PublishedFile:
-        """Give the whole file its name. It and its name are on the disk then, whatever happens to the machine."""
+        """Give the whole file its name; its bytes are on the disk by then.
+
+        The name may be lost with the machine's power. Then the record that names the file does not hold, and its task
+        runs again: no need to wait for the disk once more.
+        """
         num_bytes = self.num_bytes
         with self._writing():
             self._file.flush()
@@ -91,7 +96,6 @@ class Partial:
                     os.utime(self.file_path, (modified, modified))
                 os.fsync(self._file.fileno())
                 os.replace(self.file_path, self._target)
-                _sync_folder(os.path.dirname(self._target))
         if not self._folder.is_local:
             with open(self.file_path, "rb") as source, self._folder.publish(self._path) as target:
                 shutil.copyfileobj(source, target, _BLOCK_BYTES)
@@ -147,12 +151,3 @@ def feed_file(verifier: Verifier, path: str) -> None:
     with open(path, "rb") as file:
         while block := file.read(_BLOCK_BYTES):
             verifier.feed(block)
-
-
-def _sync_folder(path: str) -> None:
-    """Make a rename last through a power cut."""
-    descriptor = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

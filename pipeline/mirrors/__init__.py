@@ -1,0 +1,1 @@
+"""How mirrors are asked: transports, retries, a budget for each host, downloads that are whole or not there."""
