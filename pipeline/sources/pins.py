@@ -151,7 +151,7 @@ class Pin(Settings):
 
 def _changed(source: str, key: str, how: str) -> UserError:
     return UserError(
-        f"source {source!r}: {key}: changed since it was pinned ({how}). Put the file back, or run `groundup pin` "
+        f"source {source!r}: {key}: changed since it was pinned ({how}). Make it as it was, or run `groundup pin` "
         "again."
     )
 
