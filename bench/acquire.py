@@ -27,7 +27,7 @@ from typing import Any
 from bench.data import OUTPUT, missing_data, web_warc
 from bench.results import Bench, Result, Table
 from manifests.storage import Folder
-from pipeline.mirrors.budget import AcquireSettings, Budget
+from pipeline.mirrors.budget import Budget, BudgetSettings
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.integrity import Verifier
 from pipeline.mirrors.loopback import LoopbackProcess
@@ -164,7 +164,7 @@ def _run_groundup(url: str, names: list[str], target: Path) -> Transfer:
 
 
 def _work(url: str, names: list[str], target: str, barrier: Barrier, results: Queue[tuple[float, int]]) -> None:
-    budget = Budget(f"{target}.budget", AcquireSettings(connections=64, requests_per_second=1e6))
+    budget = Budget(f"{target}.budget", BudgetSettings(connections=64, requests_per_second=1e6))
     out = Folder(target)
     files = [RemoteFile(name, f"{url}/{name}", "warc") for name in names]
     with Downloader(budget=budget) as downloader, ThreadPoolExecutor(_NUM_THREADS) as threads:

@@ -87,15 +87,15 @@ class Build:
             start += table.num_rows
 
     @cached_property
-    def raw_files(self) -> dict[str, RawEntry]:
-        """Every raw file that was read, by the key that documents carry in `file`."""
+    def raw_files(self) -> dict[tuple[str, str], RawEntry]:
+        """Every raw file that was read, by what documents carry in `source` and `file`."""
         manifest = self.manifest("acquire")
         recipe_folder = manifest.run.get("recipe_folder", ".")
         entries = {}
         for file in manifest.facts["files"]:
             inside = file["path"] is not None
             location = f"{self.folder.url}/acquire/{file['path']}" if inside else _join(recipe_folder, file["key"])
-            entries[file["key"]] = RawEntry(
+            entries[file["source"], file["key"]] = RawEntry(
                 location=location,
                 inside=inside,
                 **{name: file[name] for name in ("key", "source", "format", "language", "bytes", "sha256", "path")},

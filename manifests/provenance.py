@@ -37,17 +37,17 @@ def check_documents(build: Build, problems: list[str], notes: list[str], checked
     number = not_checked = 0
     unreachable: set[str] = set()
     for part in parts:
-        for table in build.tables(part, ["id", "file", "offset", "length", "digest"]):
+        for table in build.tables(part, ["id", "source", "file", "offset", "length", "digest"]):
             for row in table.to_pylist():
                 number += 1
-                if row["file"] not in raw_files:
+                if (row["source"], row["file"]) not in raw_files:
                     problems.append(f"{part}: {row['id']}: comes from {row['file']}, which acquire does not list")
                     return
                 if row["offset"] < 0:
                     not_checked += 1
                     continue
                 if number % every == 0:
-                    _check_record(row, raw_files[row["file"]], part, problems, unreachable)
+                    _check_record(row, raw_files[row["source"], row["file"]], part, problems, unreachable)
                     checked["raw records"] += 1
     if not_checked:
         notes.append(f"{not_checked:,} documents have no address inside their file: their records were not checked")

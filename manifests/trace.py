@@ -62,7 +62,7 @@ def trace_token(build: Build, address: str) -> Trace:
 
 
 def _trace(build: Build, part: str, row: int, document: dict[str, Any], tokens: dict[str, Any] | None) -> Trace:
-    raw = build.raw_files[document["file"]]
+    raw = build.raw_files[document["source"], document["file"]]
     provenance = {name: document[name] for name in _PROVENANCE}
     origin = None
     if raw.inside and raw.format == "warc" and document["offset"] >= 0:
@@ -130,7 +130,7 @@ def trace_document(
     for sighting in sightings:
         document = sighting.document
         trace = None
-        if document["file"] in build.raw_files:
+        if (document["source"], document["file"]) in build.raw_files:
             trace = _trace(build, sighting.part, sighting.row, document, None)
         places = list(_places(build, sighting)) if sighting.kept and "shards" in build.manifests else []
         yield sighting, trace, places

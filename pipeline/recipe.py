@@ -75,6 +75,16 @@ class Recipe(Settings):
             raise ValueError(f"two sources are named {twice[0]!r}; names must differ")
         return sources
 
+    @field_validator("sources")
+    @classmethod
+    def _records_have_digests(cls, sources: list[Source]) -> list[Source]:
+        for source in sources:
+            if source.verify_records and (source.format not in ("warc", "wet") or getattr(source, "index", None)):
+                raise ValueError(
+                    f"source {source.name!r}: verify_records is for whole WARC and WET files; leave it out here"
+                )
+        return sources
+
     @property
     def folder(self) -> Path:
         """The folder of the recipe file: what its relative paths start from."""

@@ -84,6 +84,7 @@ class RunTask(PipelineStep):
             output.publish_record(task, self._phase.name, fingerprint, run)
         except Exception as error:  # reported by the runner, from the record written here
             failure = {"task": task.name, "user_error": isinstance(error, UserError), "error": _one_line(error)}
+            failure["run"] = output.run_facts
             failure["traceback"] = scrub(traceback.format_exc())
             output.folder.publish_bytes(error_path(self._phase.name, task.name), json_bytes(failure))
         yield from ()
@@ -125,8 +126,8 @@ class PhaseRunner:
 
         Raises `UserError` when a task failed; the complete ones are kept for the next run.
         """
-        parts = {**self._parts, "phase_settings": phase.settings()}
-        parts["code"] = phase.code() or parts["code"]
+        made_by = phase.made_by()
+        parts = {**(self._parts if made_by is None else made_by), "phase_settings": phase.settings()}
         prints = {task.name: task_fingerprint(task, phase.name, parts) for task in tasks}
         self._remove_strangers(phase, set(prints))
         records = {task.name: self._complete_record(phase, task.name, prints[task.name]) for task in tasks}

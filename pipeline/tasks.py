@@ -173,8 +173,8 @@ class Phase(ABC):
         """What decides this phase's output beside the task's inputs and the stage's code."""
         return {}
 
-    def code(self) -> str | None:
-        """Digest of the code that shapes this phase's output, where that is less than the stage's code."""
+    def made_by(self) -> dict[str, Any] | None:
+        """Code and libraries that shape this phase's output; None where all those of the stage do."""
         return None
 
     @abstractmethod

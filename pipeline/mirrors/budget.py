@@ -24,9 +24,9 @@ from urllib.parse import quote, urlsplit
 from manifests.errors import UserError
 from manifests.secrets import scrub
 from manifests.storage import write_error
-from pipeline.mirrors.host_limits import AcquireSettings, HostLimits, HostState, pack, unpack
+from pipeline.mirrors.host_limits import BudgetSettings, HostLimits, HostState, pack, unpack
 
-__all__ = ["AcquireSettings", "Budget", "HostLimits", "HostStopped", "host_of", "no_budget"]
+__all__ = ["Budget", "BudgetSettings", "HostLimits", "HostStopped", "host_of", "no_budget"]
 
 _FLUSH_BYTES, _FLUSH_SECONDS = 4 << 20, 0.2  # how far a process may be ahead of the shared count
 _LOOK_SECONDS = 0.5  # between looks at a stop, while waiting
@@ -50,7 +50,7 @@ class Budget:
     def __init__(
         self,
         folder: str,
-        settings: AcquireSettings,
+        settings: BudgetSettings,
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -259,7 +259,7 @@ class _NoBudget(Budget):
     """Without limits and within one process. Hosts that refuse are stopped all the same."""
 
     def __init__(self) -> None:
-        super().__init__("", AcquireSettings())
+        super().__init__("", BudgetSettings())
         self._stopped: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ from pipeline.mirrors.integrity import Damaged, Verifier
 from pipeline.mirrors.partial import Partial, feed_file, open_partial
 from pipeline.mirrors.remote import PARTIAL_SUFFIX, STATE_SUFFIX, RemoteFile, Version, check_key, is_http, public_url
 from pipeline.mirrors.retry import Retrier, RetrySettings
-from pipeline.mirrors.transport import Body, Interrupted, Transport
+from pipeline.mirrors.transport import Body, Interrupted, NotFound, Refused, Transport
 
 _MOST_LISTING_BYTES = 32 << 20
 _MOST_SKIPPED_BYTES = 64 << 20  # before a range, where a server sends the whole file
@@ -140,6 +140,17 @@ class Downloader:
             version = partial.version or Version()
             return Download(partial.publish(sha256), faults, version)
 
+    def _describe_published(self, url: str, faults: Counter[str]) -> tuple[Version, int | None] | None:
+        """What a mirror says of a file that may be here already; None where it will not say, and may still send it."""
+
+        def describe() -> tuple[Version, int | None] | None:
+            try:
+                return self._transport(url).describe(url)
+            except (NotFound, Refused):
+                return None
+
+        return self._retrier.run(url, describe, faults=faults)
+
     def _transport(self, url: str) -> Transport:
         kind, settings = is_http(url), self._settings
         with self._lock:
@@ -236,9 +247,10 @@ class Downloader:
         full = folder.full(path)
         version = Version()
         if file.sha1 is None and file.sha256 is None:
-            version, total = self._retrier.run(
-                file.url, lambda: self._transport(file.url).describe(file.url), faults=faults
-            )
+            described = self._describe_published(file.url, faults)
+            if described is None:
+                return None
+            version, total = described
             found = os.stat(full)
             if total != found.st_size or version.modified_seconds != int(found.st_mtime):
                 return None

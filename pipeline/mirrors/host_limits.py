@@ -27,8 +27,8 @@ class HostLimits(Settings):
     """Bytes that arrive in a second; no limit where this is not set."""
 
 
-class AcquireSettings(HostLimits):
-    """`[acquire]` of a recipe: limits for every host, all workers together. They change no output."""
+class BudgetSettings(HostLimits):
+    """Limits for every host, all workers of a build together."""
 
     hosts: dict[str, HostLimits] = Field(default_factory=dict)
     """Limits that differ for some hosts, by name and port as in the URL: `"data.commoncrawl.org"`."""

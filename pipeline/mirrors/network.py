@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.mirrors.budget import AcquireSettings as BudgetSettings
-from pipeline.mirrors.budget import Budget
+from pipeline.mirrors.budget import Budget, BudgetSettings
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.retry import RetrySettings
 

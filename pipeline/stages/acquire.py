@@ -25,8 +25,8 @@ from pipeline.sources.code import CodeSource, checkout_facts, checkouts, find_li
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.files import FilesSource
 from pipeline.sources.hub import HubListing, HuggingFaceSource, list_hub
-from pipeline.sources.kinds import LocalSource, MirrorSource, is_behind_mirror, is_in_place, list_in_place
-from pipeline.sources.pins import Pin, read_pin
+from pipeline.sources.kinds import LocalSource, MirrorSource, Source, is_behind_mirror, is_in_place, list_in_place
+from pipeline.sources.pins import Pin, listing_settings, read_pin
 from pipeline.sources.settings import INDEX_FORMAT
 from pipeline.sources.wikipedia import index_of
 from pipeline.stages.acquire_index import fetch_by_index
@@ -39,6 +39,7 @@ from pipeline.stages.acquire_phases import (
     listing_path,
     pinned_rows,
     remote_file,
+    seed_of,
     shards_of,
     sum_faults,
 )
@@ -46,8 +47,8 @@ from pipeline.stages.base import Stage, StageResult
 from pipeline.stages.verify_records import check_local_records
 from pipeline.tasks import WORK, Task, TaskRecord
 
-# Settings of a source that say where its files come from, or what is done with them later; not which they are.
-_NOT_WHICH_FILES = {"mirror", "weight", "rules", "filter"}
+# Settings of a source that say what is done with its files later; not which they are.
+_LATER = {"weight", "rules", "filter"}
 _RawFiles = dict[str, list[dict[str, Any]]]  # by source
 
 
@@ -60,11 +61,16 @@ class AcquireStage(Stage):
     keeps_strangers = True
 
     def settings(self) -> dict[str, Any]:
-        """What says which files: not the mirror, nor what is done with them later."""
-        sources = [source.model_dump(mode="json", exclude=_NOT_WHICH_FILES) for source in self.recipe.sources]
+        """What says which files, but not what is done with them later."""
+        sources = [self._source_settings(source) for source in self.recipe.sources]
         where = {"sources": {"__all__": {"files": {"__all__": {"url"}}}}}
         pin = None if self._pin is None else digest_of(self._pin.model_dump(mode="json", exclude=where))
         return {"sources": sources, "pin": pin}
+
+    def _source_settings(self, source: Source) -> dict[str, Any]:
+        """A crawl or a dump is the same at every mirror; of other files the mirror says which they are."""
+        left = _LATER if isinstance(source, FilesSource) else _LATER | {"mirror"}
+        return source.model_dump(mode="json", exclude=left) | seed_of(source, self.recipe.seed)
 
     def inputs(self) -> list[FileEntry]:
         entries = [entry for files in self._local_files.values() for _, entry, _ in files]
@@ -150,16 +156,19 @@ class AcquireStage(Stage):
         return Network(self.recipe.acquire.retry, Budget(folder, self.recipe.acquire))
 
     def _list(self, runner: PhaseRunner, network: Network, records: list[TaskRecord]) -> None:
-        settings = {source["name"]: source for source in self.settings()["sources"]}
         tasks = []
-        for name in self._mirrors:
+        for name, source in self._mirrors.items():
             known = None if self._pin is None else pinned_rows(self._pin.source(name))
-            tasks.append(Task(name=name, settings=settings[name] | {"known": known}))
+            settings = listing_settings(source) | seed_of(source, self.recipe.seed)
+            tasks.append(Task(name=name, settings=settings | {"known": known}))
         records += runner.run(List(self._mirrors, network, self.recipe.seed), tasks)
         tasks = []
-        for name, source in self._datasets.items():
-            listing = self._local_datasets.get(name) or (self._pin and self._pin.hub(source))
-            tasks.append(Task(name=name, settings=settings[name] | {"known": listing and listing.model_dump()}))
+        for name, dataset in self._datasets.items():
+            listing = self._local_datasets.get(name)
+            if listing is None and self._pin is not None:
+                listing = self._pin.hub(dataset)
+            data = None if listing is None else listing.model_dump()
+            tasks.append(Task(name=name, settings=listing_settings(dataset) | {"known": data}))
         records += runner.run(ListHub(self._datasets, self.recipe.folder), tasks)
 
     def _listing(self, source: str) -> Any:
@@ -168,11 +177,12 @@ class AcquireStage(Stage):
     def _fetch_files(self, runner: PhaseRunner, network: Network, records: list[TaskRecord]) -> _RawFiles:
         """Whole files of mirrors, and where multistream dumps can be cut."""
         tasks = [
-            Task(name=f"{name}-{number:05d}", settings={"source": name, "file": file})
-            for name in self._mirrors
+            Task(name=f"{name}-{number:05d}", settings={"source": name, "file": file} | _where(source))
+            for name, source in self._mirrors.items()
             if name not in self._indexed
             for number, file in enumerate(self._listing(name))
         ]
+        self._check_keys(tasks)
         expected = self._check_space(runner, network, tasks)
         fetched = runner.run(Fetch(self._mirrors, network, expected), tasks)
         files: _RawFiles = {}
@@ -186,6 +196,17 @@ class AcquireStage(Stage):
                 raw["starts"] = starts.get(f"{name}-{number:05d}")
         records += [*fetched, *cut]
         return files
+
+    def _check_keys(self, tasks: list[Task]) -> None:
+        """Two mirrors may have different files of one name: said before they are downloaded."""
+        mirrors: dict[str, str] = {}
+        for task in tasks:
+            key, mirror = task.settings["file"]["key"], str(self._mirrors[task.settings["source"]].mirror)
+            if mirrors.setdefault(key, mirror) != mirror:
+                raise UserError(
+                    f"acquire: two sources have a file named {key}, at {public_url(mirrors[key])} and at "
+                    f"{public_url(mirror)}. Put more of its path from the mirror into paths in one of them."
+                )
 
     def _check_space(self, runner: PhaseRunner, network: Network, tasks: list[Task]) -> int | None:
         """Say what is to come, and stop where there is no room for it. Returns the bytes to come, where known."""
@@ -210,12 +231,14 @@ class AcquireStage(Stage):
 
     def _fetch_rows(self, runner: PhaseRunner, network: Network, records: list[TaskRecord]) -> _RawFiles:
         """Rows of datasets."""
-        settings = {source["name"]: source for source in self.settings()["sources"]}
+        settings = {
+            name: source.model_dump(mode="json", exclude=_LATER | {"name", "language", "revision", "verify_records"})
+            for name, source in self._datasets.items()
+        }
         tasks = [
             Task(
                 name=f"{name}-{shard.number:05d}",
-                settings={"source": name, "columns": settings[name]["columns"], "shard": shard.model_dump()}
-                | {"max_documents": settings[name]["max_documents"], "path": settings[name]["path"]},
+                settings={"source": name, "dataset": settings[name], "shard": shard.model_dump()},
             )
             for name in self._datasets
             for shard in shards_of(self._listing(name))
@@ -238,6 +261,7 @@ class AcquireStage(Stage):
         for source in self.recipe.sources:
             if is_in_place(source):
                 files = list_in_place(source, self.recipe.folder)
+                self._check_no_own_file(source.name, files)
                 found[source.name] = [self._digest_local(source, file, known, stamps) for file in files]
                 if self._pin is not None:
                     entries = [entry for _, entry, _ in found[source.name]]
@@ -252,7 +276,7 @@ class AcquireStage(Stage):
         stamp: list[int] = []
         if "://" not in file.url:
             status = os.stat(file.url)
-            stamp = [status.st_size, status.st_mtime_ns]
+            stamp = [status.st_size, status.st_mtime_ns, int(source.verify_records)]
             if file.key in known and stamps.get(file.key) == stamp:
                 return file, FileEntry(path=file.key, bytes=stamp[0], sha256=known[file.key]), stamp
         if source.verify_records and file.format in ("warc", "wet"):
@@ -260,6 +284,16 @@ class AcquireStage(Stage):
         folder, _, name = file.url.rpartition("/")
         digest = Folder(folder or "/").digest(name)
         return file, FileEntry(path=file.key, bytes=digest.bytes, sha256=digest.sha256), stamp
+
+    def _check_no_own_file(self, source: str, files: list[RemoteFile]) -> None:
+        """A build that read its own files would never come to an end of changes."""
+        own = os.path.realpath(self.build.full("")) if self.build.is_local else None
+        for file in files:
+            if own and "://" not in file.url and os.path.realpath(file.url).startswith(own.rstrip("/") + "/"):
+                raise UserError(
+                    f"source {source!r}: {file.key} lies in the build's own output {self.build.url}. Exclude that "
+                    "folder (exclude, or other paths), or give the recipe another output."
+                )
 
     def _in_order(self, fetched: _RawFiles) -> list[dict[str, Any]]:
         """Every raw file, in the order of the recipe's sources. `path` is null where it is read in place."""
@@ -294,6 +328,12 @@ class AcquireStage(Stage):
         """The commit of each dataset of the hub."""
         revisions = {name: self._listing(name)["revision"] for name in self._datasets}
         return {name: revision for name, revision in revisions.items() if revision is not None}
+
+
+def _where(source: MirrorSource) -> dict[str, Any]:
+    """What decides, beside its row of the listing, whether a file is the one that is meant, and taken."""
+    where: dict[str, Any] = {"mirror": source.mirror} if isinstance(source, FilesSource) else {}
+    return where | ({"verify_records": True} if source.verify_records else {})
 
 
 def _raw_file(key: str, format: str, entry: FileEntry, path: str | None = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pipeline.mirrors.network import Network
 from pipeline.mirrors.space import check_space
 from pipeline.runner import PhaseRunner
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.stages.acquire_phases import CutBatches, FetchRecords, ScanIndex
+from pipeline.stages.acquire_phases import CutBatches, FetchRecords, ScanIndex, seed_of
 from pipeline.tasks import Task, TaskRecord
 
 _Sources = dict[str, CommonCrawlSource]
@@ -61,7 +61,7 @@ def _cut(
 ) -> list[TaskRecord]:
     """One record for each source, whose facts have its batches."""
     queries = {
-        name: source.index.model_dump(mode="json", exclude={"unavailable"})
+        name: source.index.model_dump(mode="json", exclude={"unavailable"}) | seed_of(source, seed)
         for name, source in sources.items()
         if source.index
     }

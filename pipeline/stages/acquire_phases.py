@@ -25,6 +25,7 @@ from pipeline.sources.wikipedia import cut_streams
 from pipeline.stages.verify_records import check_records
 from pipeline.tasks import Phase, Task, TaskOutput
 
+_MOST_NOTES = 20  # of a wrong index
 _LISTING_FIELDS = ("key", "format", "bytes", "sha1")
 
 
@@ -36,6 +37,13 @@ def listing_path(source: str) -> str:
 def batches_path(source: str) -> str:
     """Where the addresses of an indexed source's records are, a row group for each batch."""
     return f"listing/{source}.parquet"
+
+
+def seed_of(source: Any, seed: int) -> dict[str, int]:
+    """The recipe's seed as a setting of a source: only where a hash chooses does it matter."""
+    index = getattr(source, "index", None)
+    chooses = getattr(source, "sample", None) is not None or (index is not None and index.max_records is not None)
+    return {"seed": seed} if chooses else {}
 
 
 class Fetching(Phase):
@@ -88,8 +96,9 @@ class List(Fetching):
         super().__init__(sources, network)
         self._seed = seed
 
-    def settings(self) -> dict[str, Any]:
-        return {"seed": self._seed}
+    def made_by(self) -> dict[str, Any]:
+        """A listing is read once, and then is what the build keeps to."""
+        return {}
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source, rows = self._sources[task.name], task.settings["known"]
@@ -115,9 +124,9 @@ class Fetch(Fetching):
         super().__init__(sources, network)
         self._expected_bytes = expected_bytes
 
-    def code(self) -> str:
-        """None of ours: a file is what the mirror has."""
-        return code_of()
+    def made_by(self) -> dict[str, Any]:
+        """A file is what the mirror has, whatever fetched it."""
+        return {}
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source = self._sources[task.settings["source"]]
@@ -158,17 +167,14 @@ class CutStreams(Phase):
 
     name = "streams"
 
-    def code(self) -> str:
-        return code_of("pipeline.sources.wikipedia")
+    def made_by(self) -> dict[str, Any]:
+        return {"code": code_of("pipeline.sources.wikipedia")}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         dump, index = (f"{output.folder.url}/{entry.path}" for entry in task.inputs)
         notes: list[str] = []
         output.facts["starts"] = cut_streams(index, dump, task.inputs[0].bytes, report=notes.append)
         output.run_facts["notes"] = notes[:_MOST_NOTES]
-
-
-_MOST_NOTES = 20
 
 
 class ScanIndex(Fetching):
@@ -181,11 +187,8 @@ class ScanIndex(Fetching):
         super().__init__(sources, network)
         self._seed = seed
 
-    def settings(self) -> dict[str, Any]:
-        return {"seed": self._seed}
-
-    def code(self) -> str:
-        return code_of("pipeline.sources.crawl_index")
+    def made_by(self) -> dict[str, Any]:
+        return {"code": code_of("pipeline.sources.crawl_index")}
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source = self._sources[task.settings["source"]]
@@ -206,11 +209,8 @@ class CutBatches(Phase):
         self._sources = sources
         self._seed = seed
 
-    def settings(self) -> dict[str, Any]:
-        return {"seed": self._seed}
-
-    def code(self) -> str:
-        return code_of("pipeline.sources.crawl_index")
+    def made_by(self) -> dict[str, Any]:
+        return {"code": code_of("pipeline.sources.crawl_index")}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         path = batches_path(task.name)
@@ -227,10 +227,11 @@ class FetchRecords(Fetching):
 
     def __init__(self, sources: dict[str, CommonCrawlSource], network: Network, row_groups: dict[str, int]) -> None:
         super().__init__(sources, network)
+        self._arrived_before = network.budget.num_bytes
         self._row_groups = row_groups  # by task; no part of a task, since it moves when another crawl is added
 
-    def code(self) -> str:
-        return code_of("pipeline.sources.crawl_records")
+    def made_by(self) -> dict[str, Any]:
+        return {"code": code_of("pipeline.sources.crawl_records")}
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source = self._sources[task.settings["source"]]
@@ -249,7 +250,8 @@ class FetchRecords(Fetching):
         output.counts.kept(source.name)
 
     def num_bytes(self, pending: list[Task]) -> tuple[int, int | None]:
-        return self._network.budget.num_bytes, sum(task.settings["batch"]["num_bytes"] for task in pending)
+        arrived = self._network.budget.num_bytes - self._arrived_before
+        return arrived, sum(task.settings["batch"]["num_bytes"] for task in pending)
 
 
 class ListHub(Phase):
@@ -261,11 +263,9 @@ class ListHub(Phase):
         self._sources = sources
         self._recipe_folder = recipe_folder
 
-    def code(self) -> str:
-        return code_of("pipeline.sources.hub")
-
-    def settings(self) -> dict[str, Any]:
-        return library_versions(("datasets",))
+    def made_by(self) -> dict[str, Any]:
+        """A listing is read once, and then is what the build keeps to."""
+        return {}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         listing = task.settings["known"]
@@ -284,8 +284,8 @@ class FetchRows(Phase):
         self._sources = sources
         self._recipe_folder = recipe_folder
 
-    def code(self) -> str:
-        return code_of("pipeline.sources.hub_rows")
+    def made_by(self) -> dict[str, Any]:
+        return {"code": code_of("pipeline.sources.hub_rows")}
 
     def settings(self) -> dict[str, Any]:
         return library_versions(("datasets", "pyarrow"))

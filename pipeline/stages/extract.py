@@ -76,9 +76,7 @@ class ExtractStage(Stage):
         """The table of the recipe, and how each raw file is read."""
         return {
             "extract": self.recipe.extract.model_dump(exclude=OPERATIONAL),
-            "files": {
-                file["key"]: {name: file.get(name) for name in ("source", *_READ_AS)} for file in self._raw_files()
-            },
+            "files": [{name: file.get(name) for name in ("source", "key", *_READ_AS)} for file in self._raw_files()],
         }
 
     def inputs(self) -> list[FileEntry]:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from manifests.errors import UserError
-from pipeline.mirrors.budget import AcquireSettings, Budget, HostLimits, HostStopped, host_of, no_budget
+from pipeline.mirrors.budget import Budget, BudgetSettings, HostLimits, HostStopped, host_of, no_budget
 from pipeline.mirrors.host_limits import HostState, pack, unpack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ class Clock:
         self.sleeps.append(seconds)
 
     def budget(self, folder: Path, **limits: Any) -> Budget:
-        return Budget(str(folder), AcquireSettings(**limits), self.wait, lambda: self.now)
+        return Budget(str(folder), BudgetSettings(**limits), self.wait, lambda: self.now)
 
 
 def _most_within(times: list[float], seconds: float) -> int:
@@ -76,7 +76,7 @@ def test_every_host_has_its_own_limits(tmp_path: Path) -> None:
     assert budget.settings.of("fast.org:80") == HostLimits(requests_per_second=FAST, bytes_per_second=100)
     assert host_of("HTTP://me:pw@Fast.org:80/x?y") == "fast.org:80"
     with pytest.raises(ValidationError, match="without scheme"):
-        AcquireSettings(hosts={"https://fast.org": HostLimits()})
+        BudgetSettings(hosts={"https://fast.org": HostLimits()})
 
 
 def test_bytes_come_at_their_rate(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_bytes_come_at_their_rate(tmp_path: Path) -> None:
 
 
 def test_bytes_of_all_processes_are_counted(tmp_path: Path) -> None:
-    budget, other = (Budget(str(tmp_path), AcquireSettings()) for _ in range(2))
+    budget, other = (Budget(str(tmp_path), BudgetSettings()) for _ in range(2))
     for url in (URL, "http://other.org/x"):
         with other.request(url):
             other.spend(url, 70_000)
@@ -137,7 +137,7 @@ def test_after_a_hold_there_is_no_burst(tmp_path: Path) -> None:
 
 
 def test_a_stopped_host_is_asked_no_more(tmp_path: Path) -> None:
-    budget, other = (Budget(str(tmp_path), AcquireSettings()) for _ in range(2))
+    budget, other = (Budget(str(tmp_path), BudgetSettings()) for _ in range(2))
     budget.stop(URL, "https://data.example.org/a/b.gz: refused (403).\nWait some hours.")
     for asked in (budget, other, pickle.loads(pickle.dumps(budget))):
         with pytest.raises(HostStopped, match=r"data\.example\.org: .* kept\. .*\(403\)\. Wait some hours") as caught:
@@ -152,7 +152,7 @@ def test_a_stopped_host_is_asked_no_more(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reason", ["slot", "hold", "turn", "bytes"])
 def test_a_stop_ends_waiting(tmp_path: Path, reason: str) -> None:
-    budget = Budget(str(tmp_path), AcquireSettings(connections=1, requests_per_second=0.001, bytes_per_second=1))
+    budget = Budget(str(tmp_path), BudgetSettings(connections=1, requests_per_second=0.001, bytes_per_second=1))
     failures: list[BaseException] = []
 
     def wait() -> None:
@@ -176,7 +176,7 @@ def test_a_stop_ends_waiting(tmp_path: Path, reason: str) -> None:
         for thread in waiting:
             thread.start()
         waiting[0].join(0.05)
-        Budget(str(tmp_path), AcquireSettings()).stop(URL, "403")
+        Budget(str(tmp_path), BudgetSettings()).stop(URL, "403")
         for thread in waiting:
             thread.join(30)
     assert len(failures) == 3
@@ -184,7 +184,7 @@ def test_a_stop_ends_waiting(tmp_path: Path, reason: str) -> None:
 
 def _ask(folder: str, connections: int, num_requests: int, log: str) -> None:
     """Work with a slot of the budget and note, in a file that all append to, when it is taken and given back."""
-    budget = Budget(folder, AcquireSettings(connections=connections, requests_per_second=FAST))
+    budget = Budget(folder, BudgetSettings(connections=connections, requests_per_second=FAST))
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def work() -> None:
@@ -221,7 +221,7 @@ def test_connections_of_processes_and_threads_together(tmp_path: Path) -> None:
 
 def test_nobody_starves(tmp_path: Path) -> None:
     """One connection and threads that want it again at once: who waits is next before who was just served."""
-    budget = Budget(str(tmp_path), AcquireSettings(connections=1, requests_per_second=FAST))
+    budget = Budget(str(tmp_path), BudgetSettings(connections=1, requests_per_second=FAST))
     served: list[int] = []
 
     def work(number: int) -> None:
@@ -240,8 +240,8 @@ def test_nobody_starves(tmp_path: Path) -> None:
 
 _HOLD_A_SLOT = """
 import sys, time
-from pipeline.mirrors.budget import AcquireSettings, Budget
-budget = Budget(sys.argv[1], AcquireSettings(connections=1))
+from pipeline.mirrors.budget import BudgetSettings, Budget
+budget = Budget(sys.argv[1], BudgetSettings(connections=1))
 with budget.request(sys.argv[2]):
     print("held", flush=True)
     time.sleep(600)
@@ -254,7 +254,7 @@ def test_what_a_killed_process_held_is_free(tmp_path: Path) -> None:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
-            budget = Budget(str(tmp_path), AcquireSettings(connections=1))
+            budget = Budget(str(tmp_path), BudgetSettings(connections=1))
             got = threading.Event()
 
             def ask() -> None:
@@ -271,7 +271,7 @@ def test_what_a_killed_process_held_is_free(tmp_path: Path) -> None:
 
 
 def _hurry(folder: str, stop: float, log: str) -> None:
-    budget = Budget(folder, AcquireSettings(requests_per_second=40, bytes_per_second=200_000))
+    budget = Budget(folder, BudgetSettings(requests_per_second=40, bytes_per_second=200_000))
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     while time.time() < stop:
         with budget.request(URL):
@@ -292,7 +292,7 @@ def test_the_rate_of_two_processes_holds(tmp_path: Path) -> None:
     seconds = time.time() - start
     num_requests = len(log.read_text())
     assert 2 <= num_requests <= 40 * (seconds + 1) + 2
-    num_bytes = Budget(str(tmp_path / "b"), AcquireSettings()).num_bytes
+    num_bytes = Budget(str(tmp_path / "b"), BudgetSettings()).num_bytes
     assert num_bytes == 4_000 * num_requests
     assert num_bytes <= 200_000 * (seconds + 1) + 2 * 4_000
 
@@ -330,7 +330,7 @@ def test_a_folder_that_vanishes_or_cannot_be_written(tmp_path: Path) -> None:
     "url", ["/a/local/path", "s3://bucket/key", "http://[::1]:80/x", f"http://{'h' * 300}/", "http://../x"]
 )
 def test_any_host_has_a_file_of_its_own(tmp_path: Path, url: str) -> None:
-    budget = Budget(str(tmp_path / "b"), AcquireSettings())
+    budget = Budget(str(tmp_path / "b"), BudgetSettings())
     with budget.request(url):
         budget.spend(url, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]

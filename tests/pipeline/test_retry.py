@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import UserError
-from pipeline.mirrors.budget import AcquireSettings, Budget, HostStopped, no_budget
+from pipeline.mirrors.budget import Budget, BudgetSettings, HostStopped, no_budget
 from pipeline.mirrors.integrity import Damaged
 from pipeline.mirrors.retry import PROGRESS_BYTES, Retrier, RetrySettings
 from pipeline.mirrors.transport import Interrupted, NotFound, Refused
@@ -24,7 +24,7 @@ class Notes(Budget):
     """A budget that notes what it is told."""
 
     def __init__(self) -> None:
-        super().__init__("", AcquireSettings())
+        super().__init__("", BudgetSettings())
         self.holds: list[tuple[str, float]] = []
         self.stops: list[tuple[str, str]] = []
 
@@ -106,7 +106,7 @@ def test_a_refusal_stops_the_host_at_once() -> None:
 
 
 def test_other_threads_and_processes_meet_the_stop(tmp_path: Path) -> None:
-    first, second = (Budget(str(tmp_path), AcquireSettings()) for _ in range(2))
+    first, second = (Budget(str(tmp_path), BudgetSettings()) for _ in range(2))
 
     def refused() -> None:
         with first.request(URL):

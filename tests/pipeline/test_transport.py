@@ -21,7 +21,7 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from manifests.errors import UserError
 from manifests.storage import PublishedFile
-from pipeline.mirrors.budget import AcquireSettings, Budget
+from pipeline.mirrors.budget import Budget, BudgetSettings
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.integrity import Damaged
 from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
@@ -83,7 +83,7 @@ class RecordingBudget(Budget):
     """Takes down what it is told."""
 
     def __init__(self) -> None:
-        super().__init__("", AcquireSettings())
+        super().__init__("", BudgetSettings())
         self.events: list[tuple[str, str]] = []
         self.spent: Counter[str] = Counter()
 
