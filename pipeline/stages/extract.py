@@ -12,6 +12,7 @@ from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest
 from manifests.storage import Folder
 from pipeline.extractors import TextExtractor, extractor_for, reader_for
+from pipeline.extractors.html import extract_main_text, weights_digest
 from pipeline.extractors.raw import RawFile
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.parts import PartWriter
@@ -69,18 +70,25 @@ class ExtractStage(Stage):
 
     def __init__(self, recipe: Recipe, build: Folder) -> None:
         super().__init__(recipe, build)
-        if recipe.extract.html == "trafilatura":
-            self.libraries = (*type(self).libraries, "trafilatura")
+        html = {"groundup": "numba", "trafilatura": "trafilatura"}.get(recipe.extract.html)
+        self.libraries = (*type(self).libraries, *([html] if html else []))
 
     def settings(self) -> dict[str, Any]:
         """The table of the recipe, and how each raw file is read."""
         return {
             "extract": self.recipe.extract.model_dump(exclude=OPERATIONAL),
+            "weights": weights_digest() if self._finds_main_content else None,
             "files": [{name: file.get(name) for name in ("source", "key", *_READ_AS)} for file in self._raw_files()],
         }
 
     def inputs(self) -> list[FileEntry]:
         return [_entry(file) for file in self._raw_files()]
+
+    @property
+    def _finds_main_content(self) -> bool:
+        """Whether our own extractor reads pages in this build."""
+        pages = any(file["format"] in ("warc", "html") for file in self._raw_files())
+        return pages and self.recipe.extract.html == "groundup"
 
     def _raw_files(self) -> list[dict[str, Any]]:
         """Raw files that hold documents; an index of a dump holds none."""
@@ -89,6 +97,8 @@ class ExtractStage(Stage):
     def run(self, runner: PhaseRunner) -> StageResult:
         files = self._raw_files()
         locations = {file["key"]: raw_location(self.recipe.resolve, self.build.url, file) for file in files}
+        if self._finds_main_content:
+            extract_main_text("<p>")  # compiled here, where that was not done yet, and not by every worker
         records = runner.run(Extract(self.recipe.extract, locations), extract_tasks(files))
         damaged = [line for record in records for line in record.damaged]
         return StageResult(records=records, facts={"damaged": damaged})
