@@ -97,8 +97,9 @@ def _describe(problem: Any, settings: type[Settings]) -> str:
         return f"unknown key {key_path}{hint}"
     if problem["type"] == "missing":
         return f"{key_path} is missing: add it"
-    given = f", not {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
-    return scrub(f"{key_path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}")
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(problem["input"], dict | list) else f", not {problem['input']!r}"
+    return scrub(f"{key_path}: {message[0].lower()}{message[1:]}{given}")
 
 
 def _is_union_tag(part: Any) -> bool:

@@ -84,11 +84,15 @@ def index_row_at(build: Build, path: str, position: int) -> dict[str, Any]:
         parquet = pq.ParquetFile(file)
         for group in range(parquet.num_row_groups):
             table = parquet.read_row_group(group)
+            if not table.num_rows:
+                continue
             starts = table["start"].to_numpy()
             end = int(starts[-1]) + int(table["length"][-1].as_py())
             if position < end:
                 row: dict[str, Any] = table.slice(int(starts.searchsorted(position, "right")) - 1, 1).to_pylist()[0]
                 return row
+    if end == 0:
+        raise UserError(f"{build.url}/{path}: this shard is empty: it has few documents for its share of the hash.")
     raise UserError(f"{build.url}/{path}: there is no token {position:,}; positions go from 0 to {end - 1:,}.")
 
 

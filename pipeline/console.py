@@ -27,6 +27,7 @@ class RunConsole:
         self._tasks: dict[str, TaskID] = {}
         self._history: dict[str, deque[tuple[float, int]]] = {}
         self._last_line = time.monotonic()
+        self._last_wait = -_LINE_SECONDS
         if self.console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description:<20}"),
@@ -59,6 +60,12 @@ class RunConsole:
         elif time.monotonic() - self._last_line > _LINE_SECONDS:
             self._last_line = time.monotonic()
             self.console.print(f"  {label}: {done} of {total} tasks{', ' + rate if rate else ''}", markup=False)
+
+    def waiting(self, label: str, why: str) -> None:
+        """See `pipeline.runner.Watcher`: a line at first, and then one every half minute."""
+        if time.monotonic() - self._last_wait > _LINE_SECONDS:
+            self._last_wait = time.monotonic()
+            self.console.print(f"  {label}: {scrub(why)}", markup=False)
 
     def note(self, text: str) -> None:
         """See `pipeline.runner.Watcher`."""

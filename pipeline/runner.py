@@ -43,6 +43,9 @@ class Watcher(Protocol):
     def progress(self, label: str, done: int, total: int, num_bytes: tuple[int, int | None] | None = None) -> None:
         """Tasks done and tasks in all of what `label` names; bytes that arrived, and bytes in all where known."""
 
+    def waiting(self, label: str, why: str) -> None:
+        """Told twice a second, for as long as all tasks wait for something."""
+
     def note(self, text: str) -> None:
         """A line that the user should see."""
 
@@ -51,6 +54,9 @@ class Unwatched:
     """Nobody looks."""
 
     def progress(self, label: str, done: int, total: int, num_bytes: tuple[int, int | None] | None = None) -> None:
+        """Nothing."""
+
+    def waiting(self, label: str, why: str) -> None:
         """Nothing."""
 
     def note(self, text: str) -> None:
@@ -193,6 +199,9 @@ class PhaseRunner:
             found = set(folder.list(f"{TASKS}/{phase.name}"))
             num_done = done_before + len(expected & (found - before))
             self.watcher.progress(label, num_done, total, phase.num_bytes(pending))
+            waiting = phase.waiting()
+            if waiting:
+                self.watcher.waiting(label, waiting)
             return time.monotonic() - started
 
         def watch() -> None:

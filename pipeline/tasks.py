@@ -191,5 +191,9 @@ class Phase(ABC):
         """
         return None
 
+    def waiting(self) -> str:
+        """What everybody waits for just now, in words; empty where nobody does. Asked in the run's own process."""
+        return ""
+
     def close(self) -> None:  # noqa: B027 - most phases hold nothing
         """Let go of what `process` opened in this process."""

@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from manifests.errors import UserError
 from manifests.secrets import scrub
@@ -119,6 +119,18 @@ class Budget:
         for path in self._files(".state"):
             with self._locked(str(path)) as file:
                 os.ftruncate(file, 0)
+
+    @property
+    def held(self) -> dict[str, float]:
+        """Hosts that everybody leaves alone now, and the seconds until they are asked again."""
+        held = {}
+        for path in self._files(".state"):
+            with self._locked(str(path)) as file:
+                state = unpack(os.pread(file, 1024, 0))
+            state.advance(self._clock())
+            if state.hold:
+                held[unquote(path.name.removesuffix(".state"))] = state.hold
+        return held
 
     @property
     def num_bytes(self) -> int:
@@ -281,6 +293,10 @@ class _NoBudget(Budget):
 
     def stop(self, url: str, why: str) -> None:
         self._stopped[host_of(url)] = scrub(" ".join(why.split()))
+
+    @property
+    def held(self) -> dict[str, float]:
+        return {}
 
     def clear(self) -> None:
         self._stopped.clear()

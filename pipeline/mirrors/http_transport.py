@@ -242,7 +242,7 @@ def _status_fault(url: str, hop: str, response: urllib3.BaseHTTPResponse) -> Exc
     """What an answer without the file means for the next attempt."""
     status, shown = response.status, public_url(url)
     if status in (404, 410):
-        return NotFound(f"{shown}: not found ({status}). Check the source's crawl, wiki or date, and its mirror.")
+        return NotFound(f"{shown}: not found ({status}). Check what the recipe names there, and the mirror.")
     if status in (401, 403, 407):
         message = (
             f"{shown}: refused by {mirror_of(hop)} ({status}). The file may not exist (some mirrors say so for a "

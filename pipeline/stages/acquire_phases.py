@@ -80,6 +80,10 @@ class Fetching(Phase):
         """What `process` does, with the downloader of this process."""
         raise NotImplementedError
 
+    def waiting(self) -> str:
+        held = sorted(self._network.budget.held.items(), key=lambda item: -item[1])
+        return f"{held[0][0]} answers that it is busy; it is asked again in {held[0][1]:,.0f} s" if held else ""
+
     def close(self) -> None:
         with self._lock:
             if self._downloader is not None:

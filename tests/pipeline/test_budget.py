@@ -406,3 +406,11 @@ def test_a_clock_that_jumps_makes_nobody_wait_for_longer_than_was_asked(
 def _no_process_is_left() -> Iterator[None]:
     yield
     assert multiprocessing.active_children() == []
+
+
+def test_a_hold_can_be_seen_by_another_process(tmp_path: Path) -> None:
+    Budget(str(tmp_path), BudgetSettings()).hold("https://h.org:8000/a", 30)
+    (host, seconds), *more = Budget(str(tmp_path), BudgetSettings()).held.items()
+    assert host == "h.org:8000"
+    assert 0 < seconds <= 30
+    assert not more

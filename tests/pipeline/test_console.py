@@ -56,3 +56,12 @@ def test_a_stage_without_bytes_shows_tasks_alone(clock: _Clock) -> None:
         shown.progress("extract", 3, 7)
         shown.note("a line that matters")
     assert log.getvalue() == "  extract: 3 of 7 tasks\na line that matters\n"
+
+
+def test_a_wait_is_said_at_once_and_not_too_often(clock: _Clock) -> None:
+    log = io.StringIO()
+    with RunConsole(Console(file=log, width=200)) as shown:
+        for _ in range(70):
+            shown.waiting("acquire list", "h.org answers that it is busy")
+            clock.now += 0.5
+    assert log.getvalue() == "  acquire list: h.org answers that it is busy\n" * 2

@@ -12,13 +12,16 @@ import pytest
 
 from manifests.errors import UserError
 from manifests.storage import Folder
+from pipeline.build import run_build
 from pipeline.mirrors.buckets import _has_credentials, storage_options, why_refused
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.mirrors.transport import NotFound
+from pipeline.recipe import load_recipe
 from pipeline.sources.common_crawl import CommonCrawlSource, list_common_crawl
 from pipeline.sources.crawl_index import cut_batches, list_index_files, read_batch, scan_index_file, write_scan
 from pipeline.sources.crawl_records import fetch_records
+from tests.builds import differing
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages
 
 s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed (pip install groundup[s3])")
@@ -132,3 +135,18 @@ def test_credentials_of_the_environment_are_used(without_account: None, monkeypa
 def test_credentials_do_not_stand_in_a_mirror() -> None:
     with pytest.raises(UserError, match="put credentials in the environment"):
         _source("s3://key:secret@commoncrawl")
+
+
+def test_a_build_from_a_bucket_is_that_from_an_http_mirror(bucket: str, crawl: CrawlMirror, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    with LoopbackMirror(crawl.folder) as http:
+        for name, mirror in (("s3", bucket), ("http", http.url)):
+            sources = "".join(
+                f'[[sources]]\nname = "{source}"\nkind = "common_crawl"\ncrawl = "{CRAWL}"\nmirror = "{mirror}"\n{how}\n'
+                for source, how in (("files", "max_files = 2"), ("pages", "[sources.index]\ntlds = ['de']"))
+            )
+            recipe.write_text(
+                f'name = "n"\noutput = "{tmp_path / name}"\n{sources}[acquire]\nrequests_per_second = 1000\n'
+            )
+            run_build(load_recipe(recipe), until="extract")
+    assert differing(tmp_path / "s3", tmp_path / "http") == []

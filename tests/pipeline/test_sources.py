@@ -294,7 +294,7 @@ def test_an_unreachable_mirror_is_named(tmp_path: Path) -> None:
 def test_a_crawl_that_does_not_exist(tmp_path: Path) -> None:
     with (
         LoopbackMirror(tmp_path) as mirror,
-        pytest.raises(UserError, match=r"not found \(404\). Check the source's crawl"),
+        pytest.raises(UserError, match=r"not found \(404\). Check what the recipe names"),
     ):
         list_files(CommonCrawlSource(name="cc", crawl="CC-MAIN-1999-01", mirror=mirror.url), tmp_path)
     assert len(mirror.requests) == 1
