@@ -51,7 +51,7 @@ def read_record(
     if format == "jsonl":
         return _read_line(path, offset, length, id, id_column)
     if format == "csv":
-        return _read_csv_row(path, offset, length, id, id_column)
+        return _read_csv_row(path, offset, length, id, {"text": "text", "id": "id", **(columns or {})})
     if format == "parquet":
         return _read_row(path, id, id_column)
     with _open(path) as file:
@@ -160,7 +160,7 @@ def _read_line(path: str, offset: int, length: int, id: str, id_column: str) -> 
     raise UserError(f"{path}: line {id} is not in the file. The raw file has changed: run acquire again.")
 
 
-def _read_csv_row(path: str, offset: int, length: int, id: str, id_column: str) -> bytes:
+def _read_csv_row(path: str, offset: int, length: int, id: str, columns: Mapping[str, str]) -> bytes:
     """The bytes of a row, whose id is the one in its column or `<file>#<line>`, the line that it starts at."""
     with _open(path) as file:
         if offset >= 0:
@@ -186,9 +186,8 @@ def _read_csv_row(path: str, offset: int, length: int, id: str, id_column: str) 
             raw, num_lines = "".join(taken), len(taken)
             taken.clear()
             if not header and row:
-                delimiter = max(_DELIMITERS, key=raw.count)
-                header = next(csv.reader([raw.removeprefix("\xef\xbb\xbf")], delimiter=delimiter))
-                index = header.index(id_column) if id_column in header else None
+                header, delimiter = _csv_header(raw.removeprefix("\xef\xbb\xbf"), columns["text"])
+                index = header.index(columns["id"]) if columns["id"] in header else None
                 reader = csv.reader(_noting(lines, taken), delimiter=delimiter)
             elif (number is not None and at_line == number) or (
                 number is None and index is not None and row[index : index + 1] == [wanted]
@@ -196,6 +195,18 @@ def _read_csv_row(path: str, offset: int, length: int, id: str, id_column: str) 
                 return raw.encode("latin-1")
             at_line += num_lines
     raise UserError(f"{path}: row {id} is not in the file. The raw file has changed: run acquire again.")
+
+
+def _csv_header(line: str, text: str) -> tuple[list[str], str]:
+    """The columns of a header row, and the delimiter: the one that makes a column `text`, else that makes the most.
+
+    `text` comes as UTF-8 and the row as Latin-1, byte for byte. The reader of the pipeline has the same rule.
+    """
+    named = text.encode().decode("latin-1")
+    rows = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in _DELIMITERS}
+    usable = [delimiter for delimiter in _DELIMITERS if named in rows[delimiter]] or list(_DELIMITERS)
+    delimiter = max(usable, key=lambda delimiter: len(rows[delimiter]))
+    return rows[delimiter], delimiter
 
 
 def _noting(lines: Iterable[str], taken: list[str]) -> Iterator[str]:

@@ -44,7 +44,7 @@ def extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
     if format in ("warc", "html"):
         return HtmlExtractor(settings.html)
     if format == "mediawiki":
-        return WikitextExtractor()
+        return WikitextExtractor(settings.tables)
     if format == "gutenberg":
         return GutenbergExtractor(settings.wrapped_lines)
     if format == "code":

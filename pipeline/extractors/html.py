@@ -15,6 +15,8 @@ from resiliparse.extract.html2text import extract_plain_text
 from manifests.errors import UserError
 from pipeline.documents import Block
 from pipeline.extractors.warc import PLAIN_TEXT_KEY
+from pipeline.extractors.wiki_names import WIKI_NAMES_KEY
+from pipeline.extractors.wikitext import wikitext_to_text
 
 MAX_HTML_CHARACTERS = 16 << 20
 # The parser's time grows with the square of the depth: 0.2 s at 5,000 levels, minutes at 200,000.
@@ -184,26 +186,18 @@ class PlainTextExtractor(TextExtractor):
 
 
 class WikitextExtractor(TextExtractor):
-    """Replaces a page's wikitext by plain text.
-
-    Besides the reasons of `TextExtractor`: nested_too_deep (value: levels), for pages that would hold up the parser.
-    """
+    """Replaces a page's wikitext by plain text; `tables`: whether tables stay, as rows of cells ("keep", "drop")."""
 
     name = "wikitext"
 
-    def refuse(self, document: Document) -> tuple[str, float] | None:
-        from pipeline.extractors.wikitext import is_nested_too_deep
-
-        refused = super().refuse(document)
-        if refused is None and (depth := is_nested_too_deep(document.text)):
-            return "nested_too_deep", depth
-        return refused
+    def __init__(self, tables: str = "keep", max_characters: int = MAX_HTML_CHARACTERS) -> None:
+        super().__init__(max_characters)
+        self.tables = tables
 
     def extract(self, document: Document) -> str:
-        from pipeline.extractors.wikitext import wikitext_to_text
-
         language: str | None = document.metadata.get("language")
-        return str(wikitext_to_text(document.text, language))
+        names = tuple(document.metadata.pop(WIKI_NAMES_KEY, ()))
+        return wikitext_to_text(document.text, language, names=names, keep_tables=self.tables == "keep")
 
 
 def nesting_depth(html: str) -> int:

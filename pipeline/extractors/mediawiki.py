@@ -21,6 +21,7 @@ from datatrove.data import Document
 
 from pipeline.extractors.members import MemberStream, open_raw
 from pipeline.extractors.raw import RawFile, Reader
+from pipeline.extractors.wiki_names import WIKI_NAMES_KEY, is_disambiguation, media_names
 from pipeline.extractors.wikitext import is_redirect
 from pipeline.sources.wikis import is_multilingual, language_of_wiki, split_database_name
 
@@ -128,8 +129,8 @@ class MediaWikiReader(Reader):
     no address: there the id is. A page without numbers has the id `<file>#<offset>.<place among that stream's pages>`.
     Pages outside namespace 0 are counted in `num_other_records` as `namespace_<n>`.
 
-    Reasons of drops: redirect, empty_page, not_wikitext (detail: the content model), bad_xml, page_too_large,
-    truncated (the file ends inside the dump), unreadable (damaged compressed data).
+    Reasons of drops: redirect, disambiguation, empty_page, not_wikitext (detail: the content model), bad_xml,
+    page_too_large, truncated (the file ends inside the dump), unreadable (damaged compressed data).
     """
 
     name = "MediaWiki"
@@ -293,7 +294,11 @@ class MediaWikiReader(Reader):
         if not text.strip():
             self.drop_record(document, "empty_page", detail=title)
             return None
+        if is_disambiguation(text):
+            self.drop_record(document, "disambiguation", detail=title)
+            return None
         document.text = text
+        document.metadata[WIKI_NAMES_KEY] = media_names(site.namespaces)
         return document
 
 

@@ -11,10 +11,12 @@ class ExtractSettings(Settings):
     """How documents are made of raw files.
 
     html: what finds a page's main content. wrapped_lines: what becomes of the lines of a book's paragraphs of prose
-    (format gutenberg): one line each ("join"), or as they are ("keep"). damaged: whether the build stops after a stage
-    that met damaged files ("fail"), or goes on with what could be read ("drop"); both write the drops.
+    (format gutenberg): one line each ("join"), or as they are ("keep"). tables: whether tables of wikitext become rows
+    of cells ("keep") or nothing ("drop"). damaged: whether the build stops after a stage that met damaged files
+    ("fail"), or goes on with what could be read ("drop"); both write the drops.
     """
 
     html: Literal["groundup", "resiliparse", "trafilatura"] = "groundup"
     wrapped_lines: Literal["join", "keep"] = "join"
+    tables: Literal["keep", "drop"] = "keep"
     damaged: Literal["fail", "drop"] = "fail"

@@ -1,79 +1,38 @@
-"""Wikitext to plain text: headings, paragraphs, lists and link labels stay; everything that is not prose goes.
+"""Wikitext to plain text: headings, paragraphs, lists, tables and link labels stay; everything that is not prose goes.
 
-The work is mwparserfromhell's parse tree; this module decides what of it is text.
+A few passes, each linear in the text and mostly inside compiled expressions: tags whose content is not wikitext,
+templates, links, tables, the other tags, then what lines begin with, and the holes that removed markup left.
 """
 
 from __future__ import annotations
 
-import html
 import re
-from typing import Any
 
-import mwparserfromhell
-from mwparserfromhell.nodes import (
-    Argument,
-    Comment,
-    ExternalLink,
-    Heading,
-    HTMLEntity,
-    Tag,
-    Template,
-    Text,
-    Wikilink,
-)
+from pipeline.extractors.wiki_links import strip_links
+from pipeline.extractors.wiki_names import dropped_prefixes
+from pipeline.extractors.wiki_tables import render_tables
+from pipeline.extractors.wiki_tags import CUT, HEADING, decode_entities, put_back, set_aside, strip_tags
+from pipeline.extractors.wiki_templates import cut_templates, pick_variants
 
-# Names of the File and Category namespaces beyond English, by language.
-_MEDIA_NAMES = {
-    "ar": ("ملف", "تصنيف"), "bg": ("Файл", "Категория", "Картинка"), "bn": ("চিত্র", "বিষয়শ্রেণী"),
-    "ca": ("Fitxer", "Categoria"),
-    "cs": ("Soubor", "Kategorie"), "da": ("Fil", "Kategori"), "de": ("Datei", "Bild", "Kategorie"),
-    "el": ("Αρχείο", "Εικόνα", "Κατηγορία"), "eo": ("Dosiero", "Kategorio"), "es": ("Archivo", "Imagen", "Categoría"),
-    "et": ("Pilt", "Fail", "Kategooria"), "eu": ("Fitxategi", "Irudi", "Kategoria"), "fa": ("پرونده", "رده"),
-    "fi": ("Tiedosto", "Kuva", "Luokka"), "fr": ("Fichier", "Catégorie"), "he": ("קובץ", "תמונה", "קטגוריה"),
-    "hi": ("चित्र", "श्रेणी"), "hr": ("Datoteka", "Slika", "Kategorija"), "hu": ("Fájl", "Kép", "Kategória"),
-    "hy": ("Պատկեր", "Կատեգորիա"), "id": ("Berkas", "Gambar", "Kategori"), "it": ("File", "Immagine", "Categoria"),
-    "ja": ("ファイル", "画像", "カテゴリ"), "ko": ("파일", "그림", "분류"), "lt": ("Vaizdas", "Kategorija"),
-    "lv": ("Attēls", "Kategorija"), "mr": ("चित्र", "वर्ग"), "nl": ("Bestand", "Afbeelding", "Categorie"),
-    "no": ("Fil", "Kategori"),
-    "pl": ("Plik", "Grafika", "Kategoria"), "pt": ("Ficheiro", "Imagem", "Arquivo", "Categoria"),
-    "ro": ("Fișier", "Imagine", "Categorie"), "ru": ("Файл", "Изображение", "Категория"), "sk": ("Súbor", "Kategória"),
-    "sl": ("Slika", "Kategorija"), "sr": ("Датотека", "Слика", "Категорија"), "sv": ("Fil", "Bild", "Kategori"),
-    "th": ("ไฟล์", "ภาพ", "หมวดหมู่"), "tr": ("Dosya", "Resim", "Kategori"), "uk": ("Файл", "Зображення", "Категорія"),
-    "vi": ("Tập tin", "Hình", "Thể loại"), "zh": ("文件", "图像", "档案", "分类", "分類", "檔案"),
-}  # fmt: skip
-_ENGLISH_MEDIA_NAMES = ("file", "image", "media", "category")
-_DROPPED_TAGS = frozenset(
-    {"ref", "references", "gallery", "table", "timeline", "imagemap", "score", "graph", "mapframe", "maplink", "hiero"}
-    | {"templatedata", "templatestyles", "style", "script", "noinclude", "includeonly", "onlyinclude", "inputbox"}
-    | {"categorytree", "indicator"}
-)
-_KEPT_RAW_TAGS = frozenset({"math", "chem", "ce", "syntaxhighlight", "source"})
-_BLOCK_TAGS = frozenset(
-    {"p", "div", "blockquote", "center", "li", "ul", "ol", "dl", "tr", "td", "th", "poem", "pre"}
-    | {"h1", "h2", "h3", "h4", "h5", "h6"}
-)
 _REDIRECT = re.compile(r"\s*#\s*\w+\s*:?\s*\[\[[^\]\n]+\]\]", re.UNICODE)
-_INTERLANGUAGE = re.compile(
-    r"^:?(?:[a-z]{2,3}|simple|zh-[a-z\-]+|be-x-old|roa-[a-z]+|map-bms|bat-smg|fiu-vro|nds-nl|cbk-zam):"
-)
-_MAGIC_WORD = re.compile(r"__[^\W\d_a-z]{3,}(?:_[^\W\d_a-z]+)*__", re.UNICODE)
-_BROKEN_MARKUP = re.compile(
-    r"\{\{[^{}]*\}\}|\{\{|\}\}|\[\[|\]\]|\{\||\|\}|<ref[^<>]*/>|</?[a-zA-Z][^<>\n]{0,200}>|'''''|'''|''"
-)
-_SPACES = re.compile(r"[ \t\xa0]+")
-_BLANK_LINES = re.compile(r"\n{3,}")
-_EMPTY_BRACKETS = re.compile(r"\(\s*+(?:[,;:]\s*+)?+\)")
-_LIST_LINE = re.compile(r"^[ \t]*[*#:;]+[ \t]*", re.MULTILINE)
-
-_OPENERS = re.compile(
-    r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|\[(?=[a-zA-Z/])|\]|<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)(>?)",
-)
-_CLOSED_BY = {"}}": "{{", "]]": "[[", "|}": "{|", "]": "["}
-_LONE_TAGS = frozenset({"br", "hr", "wbr", "img", "li", "dt", "dd", "td", "th", "tr"})
-# For each opener that nothing closes the parser reads on to the end, and then again without it.
-MAX_OPEN_MARKUP = 300
-MAX_OPEN_TAGS = 2000
-MAX_REREAD_CHARACTERS = 1 << 26  # open markup times the page's characters; about 10 s
+_MAGIC_WORD = re.compile(r"__[^\W\d_a-z]{3,30}+(?:_[^\W\d_a-z]{1,30}+){0,3}+__")
+_QUOTES = re.compile(r"''++")
+_APOSTROPHE = "\x00"
+_HEADING_LINE = re.compile(rf"\n[{CUT}]*+(=++)([^\n]*+)")
+_BULLET = re.compile(r"\n[ \t]*+[:;*#]*[*#](?![:;*#])[ \t]*+")
+_INDENT = re.compile(r"\n[ \t]*+[:;*#]++[ \t]*+")
+_RULE = re.compile(r"\n-{4,}+")
+_STRAY_BRACES = re.compile(r"\{\{++|\}\}++|\{\||\|\}|\[\[|\]\]")
+_LEADING_PIPES = re.compile(rf"\n[ \t{CUT}]*+\|[ \t|{CUT}]*+")
+_BLANK_LINES = re.compile(r"\n\n\n+")
+_LONE_BULLET = re.compile(rf"\n-[ \t.,;:{CUT}]*+(?=\n)")
+_EMPTY_BRACKETS = re.compile(r" \([ \n,;:/]*+\)")
+_EMPTY_WIDE_BRACKETS = re.compile(r"（[ \n,;:、，；/]*+）")
+_OPENING, _CLOSING = "(（[", ")）]"
+_PARTING = " ,;:/、，；"
+_STOPS = " ,.;:!?)、。，．）\n"
+_TAIL = 64  # characters before a hole that are looked at
+_EMPTY = f" \t\n-*#:;.|{CUT}"
 
 
 def is_redirect(text: str) -> bool:
@@ -81,119 +40,144 @@ def is_redirect(text: str) -> bool:
     return _REDIRECT.match(text[:1000]) is not None
 
 
-def open_markup(wikitext: str) -> tuple[int, int]:
-    """How many templates, links and tables, and how many tags, are open at once, at most; linear in the text."""
-    counts: dict[str, int] = {}
-    markup = tags = most_markup = most_tags = 0
-    for token in _OPENERS.finditer(wikitext):
-        if token[2] is None:
-            name = token[0]
-            if (opener := _CLOSED_BY.get(name)) is None:
-                counts[name] = counts.get(name, 0) + 1
-                markup += 1
-                most_markup = max(most_markup, markup)
-            elif counts.get(opener):
-                counts[opener] -= 1
-                markup -= 1
-            continue
-        name = f"<{token[2].lower()}"
-        if token[1]:
-            if counts.get(name):
-                counts[name] -= 1
-                tags -= 1
-        elif not (token[4] and (token[3].endswith("/") or name[1:] in _LONE_TAGS)):
-            counts[name] = counts.get(name, 0) + 1
-            tags += 1
-            most_tags = max(most_tags, tags)
-    return most_markup, most_tags
-
-
-def is_nested_too_deep(wikitext: str) -> int:
-    """The levels of open markup of a page that would hold up the parser, else 0."""
-    markup, tags = open_markup(wikitext)
-    reread = (markup + tags) * len(wikitext)
-    too_deep = markup > MAX_OPEN_MARKUP or tags > MAX_OPEN_TAGS or reread > MAX_REREAD_CHARACTERS
-    return markup + tags if too_deep else 0
-
-
-def wikitext_to_text(wikitext: str, language: str | None = None) -> str:
+def wikitext_to_text(
+    wikitext: str, language: str | None = None, *, names: tuple[str, ...] = (), keep_tables: bool = True
+) -> str:
     """Plain text of a page's wikitext; paragraphs are parted by an empty line, list items are lines with `- `.
 
-    language: ISO 639-1 code; it says what files and categories are called. Never raises for any string.
+    language: ISO 639 code; it says what files and categories are called, besides the English names. names: what the
+    wiki itself says they are called. keep_tables: rows of cells parted by ` | `, or nothing. Sections of which nothing
+    is left lose their headings. Never raises for any string, in time linear in it.
     """
-    dropped_namespaces = frozenset(
-        name.casefold() for name in (*_ENGLISH_MEDIA_NAMES, *_MEDIA_NAMES.get(language or "", ()))
-    )
+    text, aside = set_aside(wikitext)
+    text = cut_templates(text)
+    text = pick_variants(text)
+    text = "\n" + strip_links(text, dropped_prefixes(language, names))
+    text = render_tables(text, keep_tables)
+    text = strip_tags(text)
+    if "''" in text:
+        text = _strip_quotes(text)
+    text = decode_entities(_lines(text))
+    return put_back(_tidy(text), aside).strip()
+
+
+def _strip_quotes(text: str) -> str:
+    """Text without marks of bold and italics; where a line has an odd number of each, one apostrophe is text."""
     parts: list[str] = []
-    _render(mwparserfromhell.parse(wikitext, skip_style_tags=True).nodes, dropped_namespaces, parts)
-    return _tidy("".join(parts))
+    position = 0
+    while (found := text.find("'''", position)) >= 0:
+        start = text.rfind("\n", position, found) + 1 or position
+        end = text.find("\n", found)
+        end = len(text) if end < 0 else end
+        line = text[start:end]
+        if line.count("'''") % 2 and (apostrophe := _apostrophe(line)) >= 0:
+            line = f"{line[:apostrophe]}{_APOSTROPHE}{line[apostrophe + 1 :]}"
+        parts.append(text[position:start])
+        parts.append(line)
+        position = end
+    if parts:
+        parts.append(text[position:])
+        text = "".join(parts).replace("'''''", "").replace("'''", "")
+    return text.replace("''", "").replace(_APOSTROPHE, "'")
 
 
-def _render(nodes: Any, dropped_namespaces: frozenset[str], parts: list[str]) -> None:
-    for node in nodes:
-        if isinstance(node, Text):
-            parts.append(node.value)
-        elif isinstance(node, Wikilink):
-            _render_link(node, dropped_namespaces, parts)
-        elif isinstance(node, Tag):
-            _render_tag(node, dropped_namespaces, parts)
-        elif isinstance(node, Heading):
-            parts.append("\n\n")
-            _render(node.title.nodes, dropped_namespaces, parts)
-            parts.append("\n\n")
-        elif isinstance(node, ExternalLink):
-            if node.title is not None:
-                _render(node.title.nodes, dropped_namespaces, parts)
-            elif not node.brackets:
-                parts.append(str(node.url))
-        elif isinstance(node, HTMLEntity):
-            parts.append(html.unescape(str(node)))
-        elif not isinstance(node, (Template, Comment, Argument)):
-            parts.append(str(node))
+def _apostrophe(line: str) -> int:
+    """Where the apostrophe of `''Title'''s` stands, by the rules of MediaWiki's parser for odd marks; -1 without."""
+    bold = italic = 0
+    runs = [run.span() for run in _QUOTES.finditer(line)]
+    for start, end in runs:
+        bold += end - start != 2
+        italic += end - start == 2 or end - start >= 5
+    threes = [start for start, end in runs if end - start in (3, 4)]
+    if not threes or not bold % 2 or not italic % 2:
+        return -1
+    words = [start for start in threes if line[start - 1 : start] != " "]
+    single = [start for start in words if start > 1 and line[start - 2] == " "]
+    return (single or words or threes)[0]
 
 
-def _render_link(node: Any, dropped_namespaces: frozenset[str], parts: list[str]) -> None:
-    target = str(node.title).strip()
-    prefix, separator, _ = target.partition(":")
-    if separator and (prefix.strip().casefold() in dropped_namespaces or _INTERLANGUAGE.match(target)):
-        return
-    if node.text is not None:
-        _render(node.text.nodes, dropped_namespaces, parts)
-    else:
-        parts.append(target.lstrip(":"))
+def _lines(text: str) -> str:
+    """Text with headings marked, list items as `- `, without indents, rules, magic words and stray markup."""
+    text = _HEADING_LINE.sub(_heading, text)
+    text = _BULLET.sub("\n- ", text)
+    text = _INDENT.sub("\n", text)
+    if "\n----" in text:
+        text = _RULE.sub("\n", text)
+    if "__" in text:
+        text = _MAGIC_WORD.sub("", text)
+    return _STRAY_BRACES.sub("", text)
 
 
-def _render_tag(node: Any, dropped_namespaces: frozenset[str], parts: list[str]) -> None:
-    name = str(node.tag).strip().lower()
-    if name == "br":
-        parts.append("\n")
-        return
-    if node.wiki_markup in ("*", "#", ":", ";"):
-        parts.append(node.wiki_markup)
-        return
-    if node.wiki_markup and name == "hr":
-        parts.append("\n")
-        return
-    if name in _KEPT_RAW_TAGS:
-        if node.contents is not None:
-            parts.append(str(node.contents))
-        return
-    if name in _DROPPED_TAGS:
-        return
-    if name in _BLOCK_TAGS:
-        parts.append("\n")
-    if node.contents is not None:
-        _render(node.contents.nodes, dropped_namespaces, parts)
-    if name in _BLOCK_TAGS:
-        parts.append("\n")
+def _heading(line: re.Match[str]) -> str:
+    title = line[2].rstrip(f" \t{CUT}")
+    bare = title.rstrip("=")
+    level = min(len(line[1]), len(title) - len(bare), 6)
+    if not level:
+        return line[0]
+    bare = bare.strip(f" \t{CUT}")
+    return f"\n\n{HEADING}{level}{bare}\n\n" if bare else "\n"
 
 
 def _tidy(text: str) -> str:
-    """Remove what markup left behind: magic words, broken markup, empty brackets, spaces and blank lines."""
-    text = _MAGIC_WORD.sub("", text)
-    text = _BROKEN_MARKUP.sub("", text)
-    text = _EMPTY_BRACKETS.sub("", text)
-    text = _LIST_LINE.sub(lambda marker: "- " if marker.group().strip()[-1] in "*#" else "", text)
-    lines = [_SPACES.sub(" ", line).strip() for line in text.split("\n")]
-    kept = [line for line in lines if line not in ("-", "*", "|", "|-")]
-    return _BLANK_LINES.sub("\n\n", "\n".join(kept)).strip()
+    """Fill the holes, drop empty sections, single spaces, at most one empty line in a row."""
+    text = _LONE_BULLET.sub("\n" + CUT, text)
+    if HEADING in text:
+        text = _drop_empty_sections(text)
+    if CUT in text:
+        text = _close_holes(text)
+    if " (" in text:
+        text = _EMPTY_BRACKETS.sub("", text)
+    if "（" in text:
+        text = _EMPTY_WIDE_BRACKETS.sub("", text)
+    text = text.replace("\xa0", " ").replace("\t", " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    text = text.replace(" \n", "\n").replace("\n ", "\n")
+    if "\n|" in text:
+        text = _LEADING_PIPES.sub("\n", text)
+    return _BLANK_LINES.sub("\n\n", text)
+
+
+def _close_holes(text: str) -> str:
+    """Text without `CUT`, and without what parted the removed text from its neighbours: `( ; born` is `(born`."""
+    left, *rights = text.split(CUT)
+    parts: list[str] = []
+    for right in rights:
+        if len(left) > _TAIL:
+            parts.append(left[:-_TAIL])
+            left = left[-_TAIL:]
+        before = left.rstrip(_PARTING)
+        after = right.lstrip(_PARTING)
+        if before and before[-1] in _OPENING:
+            left, right = before, after
+            if right and right[0] in _CLOSING:
+                left, right = left[:-1].rstrip(" "), right[1:]
+        elif after and after[0] in _CLOSING:
+            left, right = before, after
+        elif left.endswith("\n- "):
+            right = right.lstrip(" .,;:")
+        elif left.endswith(" ") and (not right or right[0] in _STOPS):
+            left = left.rstrip(" ")
+            if right and right[0] in ",;" and left.endswith((",", ";", "(")):
+                right = right[1:]
+        left += right
+    parts.append(left)
+    return "".join(parts)
+
+
+def _drop_empty_sections(text: str) -> str:
+    """Drop the headings of sections that hold nothing once markup is gone, but for those that held nothing before."""
+    first, *sections = text.split(HEADING)
+    kept: list[str] = []
+    next_level = 0  # of the heading that follows in what is kept; 0 at the end
+    below = 0  # of the section last dropped behind this one
+    for section in reversed(sections):
+        level = int(section[0]) if section[:1].isdigit() else 1
+        body = section.partition("\n")[2]
+        if next_level <= level and (CUT in body or below > level) and not body.strip(_EMPTY):
+            below = level
+            continue
+        below = 0
+        kept.append(section[1:])
+        next_level = level
+    return first + "".join(reversed(kept))

@@ -26,7 +26,7 @@ from pipeline.mirrors.integrity import Damaged, Verifier
 from pipeline.mirrors.partial import Partial, feed_file, open_partial
 from pipeline.mirrors.remote import PARTIAL_SUFFIX, STATE_SUFFIX, RemoteFile, Version, check_key, is_http, public_url
 from pipeline.mirrors.retry import Retrier, RetrySettings
-from pipeline.mirrors.transport import Body, Interrupted, NotFound, Refused, Transport
+from pipeline.mirrors.transport import Body, Interrupted, NotFound, Refused, TooShort, Transport
 
 _MOST_LISTING_BYTES = 32 << 20
 _MOST_SKIPPED_BYTES = 64 << 20  # before a range, where a server sends the whole file
@@ -179,9 +179,7 @@ class Downloader:
             if version is not None and version.differs(body.version):
                 raise _changed(url, version, body.version, "while it was read", "Run the same command again.")
             if body.total is not None and body.total < start + length:
-                raise UserError(
-                    f"{public_url(url)}: has {body.total:,} bytes, not the {start + length:,} that it should have."
-                )
+                raise TooShort(url, start + length)
             skip = start - body.start  # a server that knows no ranges sends the file from its first byte on
             if skip > _MOST_SKIPPED_BYTES:
                 raise UserError(f"{public_url(url)}: this mirror cannot send a part of a file. Use another mirror.")

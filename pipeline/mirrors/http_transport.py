@@ -16,7 +16,7 @@ from manifests.code import groundup_version
 from manifests.errors import UserError
 from pipeline.mirrors.http_pool import make_pool, proxy_for
 from pipeline.mirrors.remote import Version, is_http, mirror_of, parse_http_date, public_url
-from pipeline.mirrors.transport import Body, Interrupted, Limits, NotFound, Refused
+from pipeline.mirrors.transport import Body, Interrupted, Limits, NotFound, Refused, TooShort
 
 # As much as a socket holds at a time on a fast line; a larger block leaves the processor's cache before it is digested.
 _READ_BYTES = 1 << 18
@@ -58,7 +58,7 @@ class HttpTransport:
     def open_range(self, url: str, start: int, length: int) -> Iterator[Body]:
         with self._send("GET", url, {"Range": f"bytes={start}-{start + length - 1}"}) as (hop, response):
             if response.status == 416:
-                raise UserError(f"{public_url(url)}: has fewer than the {start + length:,} bytes that it should have.")
+                raise TooShort(url, start + length)
             yield self._body(url, hop, response, start)
 
     def describe(self, url: str) -> tuple[Version, int | None]:

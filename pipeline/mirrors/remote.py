@@ -69,6 +69,9 @@ class Version:
         )
 
 
+_MOST_FOLDERS = 100
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """One raw file of a source.
@@ -102,6 +105,7 @@ def check_key(key: str, mirror: str = "the listing") -> str:
     segments = key.split("/")
     bad = (
         not key
+        or len(segments) > _MOST_FOLDERS
         or any(segment in ("", ".", "..") for segment in segments)
         or re.search(r"[\x00-\x1f\x7f\\]", key) is not None
         or re.match(r"[A-Za-z]:", key) is not None

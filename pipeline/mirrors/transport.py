@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from manifests.errors import UserError
-from pipeline.mirrors.remote import Version
+from pipeline.mirrors.remote import Version, public_url
 
 __all__ = ["Body", "Interrupted", "Limits", "NotFound", "Refused", "Transport", "Version"]
 
@@ -39,6 +39,16 @@ class Interrupted(Exception):
 
 class NotFound(UserError):
     """The mirror has no such file."""
+
+
+class TooShort(UserError):
+    """The mirror's file ends before what was asked for."""
+
+    def __init__(self, url: str, wanted: int) -> None:
+        super().__init__(
+            f"{public_url(url)}: has fewer than the {wanted:,} bytes that it should have. It is cut off at this mirror: "
+            "use another one, or run the same command later."
+        )
 
 
 class Refused(UserError):

@@ -251,10 +251,18 @@ def checkout_facts(folder: Path) -> dict[str, str]:
         config = (git / "config").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return facts  # no git checkout: there is nothing to say
-    found = re.search(r'\[remote "origin"\][^\[]*?\n\s*url\s*=\s*(\S+)', config)
+    found = re.search(r'\[remote "origin"\][^\[]*?\n\s*url\s*=[ \t]*([^\n]+)', config)
     if found:
-        facts["remote"] = re.sub(r"^([a-z+]+://)[^/]*@", r"\1", found[1]).partition("?")[0]
+        facts["remote"] = _without_credentials(found[1].strip().strip('"'))
     return facts
+
+
+def _without_credentials(remote: str) -> str:
+    """Scheme, host and path of a remote: no user, password, query or fragment. A password may hold any character."""
+    scheme, separator, rest = remote.partition("://")
+    if not separator:  # host:path, or a path of this machine
+        return re.split(r"[?#]", remote.rpartition("@")[2])[0]
+    return f"{scheme.lower()}://{re.split(r'[?#]', rest.rpartition('@')[2])[0]}"
 
 
 def _read_line(path: Path) -> str:

@@ -23,7 +23,7 @@ from manifests.origins import Origin, origin_fields, stored_member
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.integrity import Damaged
 from pipeline.mirrors.remote import check_key, join_url, public_url
-from pipeline.mirrors.transport import NotFound
+from pipeline.mirrors.transport import NotFound, TooShort
 
 UNAVAILABLE = "record_unavailable"
 MAX_RECORD_BYTES = 256 << 20  # unpacked; Common Crawl cuts payloads at 5 MiB
@@ -160,6 +160,14 @@ def _fetch_span(
     except NotFound:
         yield from ((origin, "the mirror has no such file") for origin in span.records)
         return
+    except TooShort:
+        if len(span.records) == 1:
+            yield span.records[0], "the mirror's file ends before it"
+            return
+        for origin in span.records:  # those before the cut are there
+            alone = Span(span.file, origin.offset, origin.offset + origin.length, (origin,))
+            yield from _fetch_span(alone, url, downloader, counts)
+        return
     for origin in span.records:
         at = origin.offset - span.start
         try:
@@ -168,7 +176,7 @@ def _fetch_span(
             counts.num_repeated += 1
             try:
                 yield origin, _check(origin, fetch(origin.offset, origin.offset + origin.length))
-            except (Damaged, NotFound) as error:
+            except (Damaged, NotFound, TooShort) as error:
                 yield origin, str(error)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
@@ -45,6 +46,8 @@ class FilesSource(SourceSettings):
         if self.mirror is not None:
             for path in self.paths:
                 check_key(path, self.mirror)
+                if re.search(r"[*?\[]", path):
+                    raise ValueError("a path behind a mirror is that of one file: no pattern, and no query")
         elif any(is_http(path) for path in self.paths):
             raise ValueError(
                 "a path is an http(s) URL: give its first part as `mirror` and the rest as path, and it is downloaded"
@@ -109,9 +112,11 @@ def _match_url(pattern: str, source: FilesSource) -> list[RemoteFile]:
         matches = fs.glob(path, detail=True)
     except (ImportError, ValueError) as error:
         raise UserError(f"source {source.name!r}: {shown}: this kind of URL cannot be opened ({error}).") from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"source {source.name!r}: {shown}: cannot be listed ({reason}). Check the address.") from None
+    except Exception as error:  # every library behind fsspec has errors of its own
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UserError(
+            f"source {source.name!r}: {shown}: cannot be listed ({reason}). Check the address, and the credentials that fsspec finds for it."
+        ) from None
     files = []
     for match, info in matches.items():
         if info.get("type") == "file":

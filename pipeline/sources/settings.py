@@ -13,6 +13,10 @@ from manifests.settings import Settings
 # In the part of a URL before its path: a user (of cloud storage, that is the container), or what is no host and port.
 _USER = re.compile(r"://(?:[^/?#]*@|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$)))")
 _CONTAINER = re.compile(r"(?:^|:)(?:abfss?|wasbs?)://[^/?#@:]+@")
+_MIRROR_SCHEMES = frozenset(
+    {"http", "https", "file", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hdfs", "memory"}
+)
+_PORT = re.compile(r"://(?:\[[^\]/]*(?:/|$)|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$))[^/?#@]*(?:[/?#]|$))")
 _QUERY = re.compile(r"\?[^/]*=")  # `?` alone is a pattern for one character
 
 RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "gutenberg", "code", "jsonl", "parquet", "csv"]
@@ -61,6 +65,10 @@ def check_mirror(mirror: str) -> str:
     scheme, separator, rest = mirror.partition("://")
     if not separator or not scheme or not rest.strip("/"):
         raise ValueError("a mirror is a URL, such as https://host or file:///folder")
+    if scheme.lower() not in _MIRROR_SCHEMES:
+        raise ValueError(f"a mirror is behind {', '.join(sorted(_MIRROR_SCHEMES))}, not {scheme[:20]!r}")
+    if _PORT.search(mirror):
+        raise ValueError("the port of the mirror is no number, or its host is not written as one")
     return check_no_credentials(mirror.rstrip("/"))
 
 

@@ -66,7 +66,7 @@ class ExtractStage(Stage):
 
     name = "extract"
     after = ("acquire",)
-    libraries: tuple[str, ...] = ("fastwarc", "mwparserfromhell", "pyarrow", "resiliparse")
+    libraries: tuple[str, ...] = ("fastwarc", "pyarrow", "resiliparse")
 
     def __init__(self, recipe: Recipe, build: Folder) -> None:
         super().__init__(recipe, build)

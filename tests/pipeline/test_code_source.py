@@ -304,3 +304,21 @@ def test_an_installed_package() -> None:
     assert set(counts) <= {"not_source", "empty_payload", "generated", "minified", "too_large"}
     assert all(id.startswith("code/numpy/") for id in texts)
     assert any(licence["spdx"] == "BSD-3-Clause" for licence in find_licences(source, folder))
+
+
+@pytest.mark.parametrize(
+    ("written", "recorded"),
+    [
+        ('"https://user:TOKEN@host.example/a/b.git"', "https://host.example/a/b.git"),
+        ("HTTPS://user:pa/ss@host.example/a", "https://host.example/a"),
+        ("https://host.example/a#token=SECRET", "https://host.example/a"),
+        ("https://host.example/a?private_token=SECRET", "https://host.example/a"),
+        ("git@host.example:a/b.git", "host.example:a/b.git"),
+        ("/srv/git/a.git", "/srv/git/a.git"),
+    ],
+)
+def test_a_remote_is_recorded_without_credentials(written: str, recorded: str, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    config = f'[core]\n\tbare = false\n[remote "origin"]\n\turl = {written}\n\tfetch = +x\n'
+    (tmp_path / ".git/config").write_text(config)
+    assert checkout_facts(tmp_path)["remote"] == recorded

@@ -261,3 +261,22 @@ def test_a_record_without_a_note_has_no_origin(crawl: CrawlMirror) -> None:
     assert original_address(str(crawl.folder / row["warc_filename"]), row["warc_record_offset"]) is None
     with pytest.raises(UserError, match="the raw file is gone"):
         original_address("/nowhere/a.warc.gz", 5)
+
+
+def test_records_behind_the_end_of_a_file_are_named_and_the_others_are_there(
+    rows: pa.Table, crawl: CrawlMirror
+) -> None:
+    file = rows["file"][0].as_py()
+    ours = [row for row in rows.to_pylist() if row["file"] == file]
+    cut = ours[-2]["offset"] + 10
+    body = (crawl.folder / file).read_bytes()[:cut]
+
+    def faults(request: Request) -> Fault | None:
+        return Fault(body=body) if request.path == file else None
+
+    with LoopbackMirror(crawl.folder, faults) as mirror:
+        with pytest.raises(UserError, match=r"cannot be had: the mirror's file ends before it"):
+            _fetch(rows, mirror)
+        _, counts = _fetch(rows, mirror, "drop")
+    assert [lost.origin.offset for lost in counts.unavailable] == [row["offset"] for row in ours[-2:]]
+    assert counts.num_records == rows.num_rows - 2

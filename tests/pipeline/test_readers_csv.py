@@ -319,3 +319,9 @@ def test_short_reads_change_nothing() -> None:
         assert [row.fields for row in RowScanner(stream).rows()] == [
             row.fields for row in RowScanner(MemberStream(io.BytesIO(data))).rows()
         ]
+
+
+def test_a_row_is_found_again_where_the_header_has_several_delimiters(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(gzip.compress(b'id;text;"a,b,c,d,e"\nk1;One text;x\nk2;Another;y\n'))
+    assert read_record(str(path), "csv", -1, -1, "k2") == b"k2;Another;y\n"

@@ -130,9 +130,10 @@ def test_truncated_and_damaged_dumps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("path", "num_documents", "drops"), [
-    ("wiki/gensim/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2", 106, {"redirect": 99}),
-    ("wiki/json-wikipedia/it__small-dump.xml.gz", 608, {"redirect": 64}),
-    ("wiki/xztextfilter/jawiki-truncated-100k.xml.xz", 189, {"redirect": 15, "truncated": 1}),
+    ("wiki/gensim/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2", 98,
+     {"redirect": 99, "disambiguation": 8}),
+    ("wiki/json-wikipedia/it__small-dump.xml.gz", 579, {"redirect": 64, "disambiguation": 29}),
+    ("wiki/xztextfilter/jawiki-truncated-100k.xml.xz", 183, {"redirect": 15, "disambiguation": 6, "truncated": 1}),
     ("wiki/dkpro-jwpl/aawiki-20260101-pages-meta-current.xml.bz2", 0, {"redirect": 1, "empty_page": 1}),
     ("wiki/gensim/bgwiki-latest-pages-articles-shortened.xml.bz2", 0, {"unreadable": 1}),
 ])  # fmt: skip

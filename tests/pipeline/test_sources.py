@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -364,3 +365,25 @@ def test_a_file_found_by_two_patterns_is_one(tmp_path: Path) -> None:
     paths = ["a.gz", f"{tmp_path}/*.gz", f"file://{tmp_path}/*.gz", f"../{tmp_path.name}/b.gz"]
     files = list_files(FilesSource(name="f", paths=paths, format="warc"), tmp_path)
     assert [file.key for file in files] == sorted(["a.gz", f"{tmp_path}/b.gz"])
+
+
+@pytest.mark.parametrize(
+    ("mirror", "message"),
+    [
+        ("ftp://host/x", "a mirror is behind .*https.*, not 'ftp'"),
+        ("http://[::1", "the port of the mirror is no number, or its host is not written as one"),
+        ("http://localhost:abc", "the port of the mirror is no number"),
+        ("https://user:secret@host/x", "holds a user, a password or a query"),
+    ],
+)
+def test_mirrors_that_are_none(mirror: str, message: str) -> None:
+    table = {"name": "x", "kind": "common_crawl", "crawl": CRAWL, "mirror": mirror}
+    assert re.search(message, _refusal(table))
+    assert "secret" not in _refusal(table)
+
+
+@pytest.mark.parametrize("path", ["a?token=secret", "*.csv.gz", "a[0-9].gz", "/".join("a" * 1500)])
+def test_paths_behind_a_mirror_name_one_file(path: str) -> None:
+    table = {"name": "x", "kind": "files", "format": "text", "mirror": "https://h", "paths": [path]}
+    refusal = _refusal(table)
+    assert "no pattern, and no query" in refusal or "no safe path" in refusal

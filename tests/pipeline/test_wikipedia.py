@@ -210,7 +210,7 @@ def test_truncated_real_dumps_give_every_complete_page_and_one_drop(shared_data:
         reasons = [reason for _, reason, _, _ in drops]
         assert len(documents) + len(drops) + sum(others.values()) == xml.count(b"</page>") + 1
         assert reasons.count("truncated") == 1
-        assert set(reasons) <= {"redirect", "truncated", "empty_page"}
+        assert set(reasons) <= {"redirect", "disambiguation", "truncated", "empty_page"}
         assert {row["language"] for row in documents} == {path.name[:2]}
 
 

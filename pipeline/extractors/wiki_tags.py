@@ -1,0 +1,168 @@
+"""First pass over wikitext: comments and the tags whose content is not wikitext, which hide markup from what follows.
+
+Content that stays (nowiki, pre, math, code) is kept aside and stands in the text as a number between `ASIDE` marks,
+as MediaWiki itself does, so that no later pass touches it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+ASIDE = "\x02"  # a number between two of these stands for content kept aside
+CUT = "\x01"  # where something was removed that may leave a hole: a template, a file, a list of references
+HEADING = "\x03"  # before a heading's level, one digit
+
+_DROPPED = (
+    "ref|references|gallery|timeline|imagemap|score|graph|mapframe|maplink|hiero|templatedata|templatestyles|style"
+    "|script|inputbox|categorytree|indicator|includeonly|charinsert|dynamicpagelist|rss|section|chart"
+)
+_KEPT = "nowiki|pre|math|chem|ce|syntaxhighlight|source"
+_OPAQUE = re.compile(rf"<(?:!--|({_DROPPED}|{_KEPT})(?=[\s/>])([^<>]*+)>)", re.IGNORECASE)
+_ENDS = {
+    name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in f"{_DROPPED}|{_KEPT}".split("|") if name != "ref"
+}
+# A reference that opens inside another has not been closed: references do not nest.
+_ENDS["ref"] = re.compile(r"</ref\s*+>|<ref(?:\s[^<>]*+)?(?<!/)>", re.IGNORECASE)
+_BLOCKS = frozenset({"pre", "syntaxhighlight", "source"})
+_FORMULAS = frozenset({"math", "chem", "ce"})
+_TEX_PAIRS = re.compile(r"(?<=\{)(?=[{|])|(?<=\})(?=\})|(?<=\|)(?=\})|(?<=\[)(?=\[)|(?<=\])(?=\])|(?<=')(?=')")
+# What pages hide from the wiki by mistake more often than to show it; code and preformatted text stay as they are.
+_SHOWN_MARKUP = re.compile(r"\{\{|\}\}|\[\[|\]\]|'''|</?ref\b[^<>]*+>|\{\||\|\}", re.IGNORECASE)
+_LEAVES_HOLE = frozenset({"references", "gallery", "score", "timeline", "graph", "mapframe", "maplink", "imagemap"})
+_ENTITY = re.compile(r"&(?:#[0-9]{1,16}|#[xX][0-9a-fA-F]{1,16}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_ASIDE = re.compile(f"{ASIDE}([0-9]+){ASIDE}")
+_NOWIKI = re.compile(r"</?nowiki\s*+/?>", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"<(span|div|small)\s[^<>]{0,200}?display\s{0,9}:\s{0,9}none[^<>]*+(?<!/)>[^<]*+</\1\s*+>", re.IGNORECASE
+)
+
+_BREAKS = frozenset({"br", "hr"})
+_BLOCK_TAGS = frozenset(
+    {"p", "div", "blockquote", "center", "ul", "ol", "dl", "dd", "dt", "table", "caption", "poem", "tr", "gallery"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6", "section", "pre"}
+)
+_KNOWN_TAGS = (
+    "abbr b bdi bdo big cite code data del dfn em font i ins kbd mark nobr q rb rp rt rtc ruby s samp small span "
+    "strike strong sub sup time tt u var wbr img a thead tbody tfoot col colgroup td th li noinclude onlyinclude "
+    "nowiki ref references math chem ce syntaxhighlight source gallery includeonly templatestyles section timeline "
+    "imagemap score graph mapframe maplink hiero categorytree indicator inputbox languages translate tvar phonos noop "
+    "br label style script templatedata charinsert chart maps link meta langconvert"
+)
+_INLINE_TAGS = frozenset(_KNOWN_TAGS.split())
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)(?=[\s/>])[^<>]*+>")
+_BROKEN_TAG = re.compile(
+    r"<ref\s[^<>\n]*+|</?(?:ref(?:erences)?|br|div|span|small|su[bp]|nowiki|t[dr]|center|font)\b/?", re.IGNORECASE
+)
+_MARKERS = str.maketrans("", "", "\x00\x01\x02\x03")
+
+
+def decode_entities(text: str) -> str:
+    """Character references that end in `;` as characters, as wikis take them: `&copy=` in an address stays."""
+    return _ENTITY.sub(_decode, text) if "&" in text else text
+
+
+def _decode(entity: re.Match[str]) -> str:
+    character = html.unescape(entity[0])
+    return character if character >= " " or character in "\n\t" else ""
+
+
+def set_aside(text: str) -> tuple[str, list[str]]:
+    """Text without comments and dropped tags, and the contents kept aside, by their numbers. Linear in the text."""
+    if "\x02" in text or "\x01" in text or "\x03" in text or "\x00" in text:
+        text = text.translate(_MARKERS)
+    aside: list[str] = []
+    if "<" not in text:
+        return text, aside
+    parts: list[str] = []
+    unclosed: set[str] = set()  # names that nothing closes from here to the end
+    position = 0
+    search = _OPAQUE.search
+    while (tag := search(text, position)) is not None:
+        start = tag.start()
+        if tag[1] is None:
+            end = text.find("-->", start + 4)
+            end = len(text) if end < 0 else end + 3
+            if text[start - 1 : start] == "\n" and text[end : end + 1] == "\n":
+                end += 1  # a comment alone on its line takes the line with it
+            parts.append(text[position:start])
+            position = end
+            continue
+        name = tag[1].lower()
+        parts.append(text[position:start])
+        position = tag.end()
+        if tag[2].endswith("/"):
+            if name in _LEAVES_HOLE:
+                parts.append(CUT)
+            continue
+        closed = None if name in unclosed else _ENDS[name].search(text, position)
+        if closed is None:
+            unclosed.add(name)
+            if name == "references":
+                parts.append(CUT)
+            continue
+        if name == "ref" and text[closed.start() + 1] != "/":
+            # up to the end of the line, or to the reference that follows on the same line
+            line_end = text.find("\n", position, closed.start())
+            position = closed.start() if line_end < 0 else line_end
+            continue
+        content = text[position : closed.start()]
+        position = closed.end()
+        if name in _BLOCKS or name in _FORMULAS or name == "nowiki":
+            parts.append(_keep(name, tag[2], content, aside))
+        elif name in _LEAVES_HOLE:
+            parts.append(CUT)
+    parts.append(text[position:])
+    return "".join(parts), aside
+
+
+def _keep(name: str, attributes: str, content: str, aside: list[str]) -> str:
+    if name == "pre":
+        content = _NOWIKI.sub("", content)
+    if name in ("pre", "nowiki"):
+        content = decode_entities(content)
+    if name == "nowiki":
+        content = _SHOWN_MARKUP.sub("", content)
+    if name in _FORMULAS:
+        # Doubled braces would pass for markup; to TeX the space between them is nothing.
+        content = _TEX_PAIRS.sub(" ", content)
+    is_block = name in _BLOCKS and ("\n" in content or name == "pre") and "inline" not in attributes
+    content = content.strip("\n").rstrip() if is_block else content if name == "nowiki" else " ".join(content.split())
+    if not content:
+        return ""
+    aside.append(content)
+    mark = f"{ASIDE}{len(aside) - 1}{ASIDE}"
+    return f"\n\n{mark}\n\n" if is_block else mark
+
+
+def put_back(text: str, aside: list[str]) -> str:
+    """The text with the contents kept aside in their places; a number that stands twice is put back twice."""
+    return _ASIDE.sub(lambda mark: aside[int(mark[1])], text) if aside else text
+
+
+def _plain_tag(tag: re.Match[str]) -> str:
+    name = tag[2].lower()
+    if name in _BREAKS:
+        return "\n"
+    if name in _BLOCK_TAGS:
+        return "\n"
+    if name in ("td", "th"):
+        return "" if tag[1] else " | "
+    if name == "li":
+        return "" if tag[1] else "\n* "
+    return "" if name in _INLINE_TAGS else tag[0]
+
+
+def strip_tags(text: str) -> str:
+    """Text without HTML tags; blocks and breaks become line ends. Tags that no wiki knows are text and stay."""
+    if "<" not in text:
+        return text
+    if "none" in text:
+        text = _HIDDEN.sub("", text)
+    text = _TAG.sub(_plain_tag, text)
+    return _BROKEN_TAG.sub("", text) if "<" in text else text
+
+
+def tags_to_spaces(text: str) -> str:
+    """Text of a table's cell without tags that would break its line."""
+    return _TAG.sub(lambda tag: " " if _plain_tag(tag) not in ("", tag[0]) else tag[0], text) if "<" in text else text
