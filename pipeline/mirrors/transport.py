@@ -46,8 +46,8 @@ class TooShort(UserError):
 
     def __init__(self, url: str, wanted: int) -> None:
         super().__init__(
-            f"{public_url(url)}: has fewer than the {wanted:,} bytes that it should have. It is cut off at this mirror: "
-            "use another one, or run the same command later."
+            f"{public_url(url)}: has fewer than the {wanted:,} bytes that it should have. It is cut off at this "
+            "mirror: use another one, or run the same command later."
         )
 
 

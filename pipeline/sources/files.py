@@ -115,7 +115,8 @@ def _match_url(pattern: str, source: FilesSource) -> list[RemoteFile]:
     except Exception as error:  # every library behind fsspec has errors of its own
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise UserError(
-            f"source {source.name!r}: {shown}: cannot be listed ({reason}). Check the address, and the credentials that fsspec finds for it."
+            f"source {source.name!r}: {shown}: cannot be listed ({reason}). Check the address, and "
+            "the credentials that fsspec finds for it."
         ) from None
     files = []
     for match, info in matches.items():

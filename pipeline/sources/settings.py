@@ -65,11 +65,12 @@ def check_mirror(mirror: str) -> str:
     scheme, separator, rest = mirror.partition("://")
     if not separator or not scheme or not rest.strip("/"):
         raise ValueError("a mirror is a URL, such as https://host or file:///folder")
+    if "@" not in mirror and _PORT.search(mirror):
+        raise ValueError("the port of the mirror is no number, or its host is not written as one")
+    check_no_credentials(mirror)
     if scheme.lower() not in _MIRROR_SCHEMES:
         raise ValueError(f"a mirror is behind {', '.join(sorted(_MIRROR_SCHEMES))}, not {scheme[:20]!r}")
-    if _PORT.search(mirror):
-        raise ValueError("the port of the mirror is no number, or its host is not written as one")
-    return check_no_credentials(mirror.rstrip("/"))
+    return mirror.rstrip("/")
 
 
 class MirrorSettings(SourceSettings):

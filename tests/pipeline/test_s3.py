@@ -142,7 +142,8 @@ def test_a_build_from_a_bucket_is_that_from_an_http_mirror(bucket: str, crawl: C
     with LoopbackMirror(crawl.folder) as http:
         for name, mirror in (("s3", bucket), ("http", http.url)):
             sources = "".join(
-                f'[[sources]]\nname = "{source}"\nkind = "common_crawl"\ncrawl = "{CRAWL}"\nmirror = "{mirror}"\n{how}\n'
+                f'[[sources]]\nname = "{source}"\nkind = "common_crawl"\ncrawl = "{CRAWL}"\n'
+                f'mirror = "{mirror}"\n{how}\n'
                 for source, how in (("files", "max_files = 2"), ("pages", "[sources.index]\ntlds = ['de']"))
             )
             recipe.write_text(
