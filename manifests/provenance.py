@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from manifests.builds import Build, RawEntry
 from manifests.errors import UserError
-from manifests.records import read_record, split_record
+from manifests.records import read_record, split_csv_row, split_record
 from manifests.storage import Folder
 from manifests.trace import shard_stems
 
@@ -67,7 +67,10 @@ def _check_record(row: dict[str, Any], raw: RawEntry, part: str, problems: list[
     if not record:
         problems.append(f"{part}: {row['id']}: no record at byte {row['offset']} of {row['file']}")
         return
-    wrong = _mismatch(row, raw.format, record, raw.columns)
+    if raw.format == "csv":
+        wrong = _csv_mismatch(row, split_csv_row(raw.location, record, raw.columns))
+    else:
+        wrong = _mismatch(row, raw.format, record, raw.columns)
     if wrong:
         problems.append(f"{part}: {row['id']}: the record at byte {row['offset']} of {row['file']} {wrong}")
 
@@ -76,7 +79,8 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
     """What is wrong with a record; None where it is the document's.
 
     WARC, ARC: its header states the document's id, if any id, and either states the digest or has a payload with it.
-    JSON: its id and a text. Pages: `read_record` has compared page and revision. Whole files: the digest.
+    JSON: its id and a text; CSV, likewise: `_csv_mismatch`. Pages: `read_record` has compared page and revision. Whole
+    files: the digest.
     """
     if format in ("warc", "wet"):
         header, block = split_record(record)
@@ -102,6 +106,17 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
     if format in ("text", "html", "gutenberg", "code") and row["digest"] not in (None, _sha1(record)):
         return "has another digest"
     return None
+
+
+def _csv_mismatch(row: dict[str, Any], fields: dict[str, str] | None) -> str | None:
+    """What is wrong with a CSV row: it is none, has no text or another one by the digest, or another id."""
+    if fields is None:
+        return "is no row of the file"
+    if not fields.get("text", "").strip():
+        return "has no text"
+    if row["digest"] not in (None, _sha1(fields["text"].encode())):
+        return "has another digest"
+    return "has another id" if fields.get("id") and fields["id"] != row["id"] else None
 
 
 def _sha1(data: bytes) -> str:

@@ -9,6 +9,7 @@ import bz2
 import contextlib
 import csv
 import io
+import itertools
 import json
 import lzma
 import re
@@ -18,12 +19,12 @@ from typing import Any
 
 import fsspec
 
+from manifests.csv_header import Header, read_header
 from manifests.errors import UserError
 
 _BLOCK_BYTES = 64 << 10
 _MOST_HEADER_BYTES = 1 << 20
 _MOST_FIELD_CHARACTERS = 1 << 30
-_DELIMITERS = (",", ";", "\t", "|")
 _WARC_START = re.compile(rb"(?:\A|\n)(WARC/\d\.\d+[.\d]*[ \t]*\r?\n)", re.IGNORECASE)
 # URL, IP address, date, what the version has, and the length; the line end is the header's end.
 _ARC_HEADER = re.compile(
@@ -167,46 +168,66 @@ def _read_csv_row(path: str, offset: int, length: int, id: str, columns: Mapping
             file.seek(offset)
             return bytes(file.read(length))
         number = _number_in(id)
-        # Latin-1 takes any byte for one character, so that what is read can be given back as it is.
-        lines = io.TextIOWrapper(_unpacked(file, path), encoding="latin-1", newline="")
-        wanted = id.encode().decode("latin-1")
-        csv.field_size_limit(_MOST_FIELD_CHARACTERS)
+        lines, header = _csv_lines(file, path, columns)
+        index = _place(header, columns["id"])
+        rest = itertools.chain(header.ahead, lines)
         taken: list[str] = []
-        header: list[str] = []
-        index: int | None = None
-        at_line = 1
-        reader = csv.reader(_noting(lines, taken))
+        at_line = header.num_lines + 1
+        reader = csv.reader(_noting(rest, taken), delimiter=header.delimiter)
         while True:
-            if number is not None and header:
-                while at_line < number and next(lines, None) is not None:
-                    at_line += 1
+            while number is not None and at_line < number and next(rest, None) is not None:
+                at_line += 1
             row = next(reader, None)
             if row is None:
                 break
-            raw, num_lines = "".join(taken), len(taken)
-            taken.clear()
-            if not header and row:
-                header, delimiter = _csv_header(raw.removeprefix("\xef\xbb\xbf"), columns["text"])
-                index = header.index(columns["id"]) if columns["id"] in header else None
-                reader = csv.reader(_noting(lines, taken), delimiter=delimiter)
-            elif (number is not None and at_line == number) or (
-                number is None and index is not None and row[index : index + 1] == [wanted]
+            if (number is not None and at_line == number) or (
+                number is None and index is not None and row[index : index + 1] == [_latin(id)]
             ):
-                return raw.encode("latin-1")
-            at_line += num_lines
+                return "".join(taken).encode("latin-1")
+            at_line += len(taken)
+            taken.clear()
     raise UserError(f"{path}: row {id} is not in the file. The raw file has changed: run acquire again.")
 
 
-def _csv_header(line: str, text: str) -> tuple[list[str], str]:
-    """The columns of a header row, and the delimiter: the one that makes a column `text`, else that makes the most.
+def split_csv_row(path: str, record: bytes, columns: Mapping[str, str] | None = None) -> dict[str, str] | None:
+    """`text` and `id` of a row that `read_record` gave, as far as its file has columns for them.
 
-    `text` comes as UTF-8 and the row as Latin-1, byte for byte. The reader of the pipeline has the same rule.
+    None where the bytes are not one row with as many fields as the file has columns. Columns as in `read_record`.
     """
-    named = text.encode().decode("latin-1")
-    rows = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in _DELIMITERS}
-    usable = [delimiter for delimiter in _DELIMITERS if named in rows[delimiter]] or list(_DELIMITERS)
-    delimiter = max(usable, key=lambda delimiter: len(rows[delimiter]))
-    return rows[delimiter], delimiter
+    names = {"text": "text", "id": "id", **(columns or {})}
+    with _open(path) as file:
+        _, header = _csv_lines(file, path, names)
+    try:
+        rows = list(
+            csv.reader(io.StringIO(record.decode("latin-1"), newline=""), delimiter=header.delimiter, strict=True)
+        )
+    except csv.Error:
+        return None
+    if len(rows) != 1 or len(rows[0]) != len(header.columns):
+        return None
+    places = {name: _place(header, names[name]) for name in ("text", "id")}
+    return {name: _utf8(rows[0][place]) for name, place in places.items() if place is not None}
+
+
+def _csv_lines(file: Any, path: str, columns: Mapping[str, str]) -> tuple[Iterator[str], Header]:
+    """The lines of a CSV file after what its header took, and the header."""
+    csv.field_size_limit(_MOST_FIELD_CHARACTERS)
+    # Latin-1 takes any byte for one character, so that what is read can be given back as it is.
+    lines = io.TextIOWrapper(_unpacked(file, path), encoding="latin-1", newline="")
+    return lines, read_header(lines, _latin(columns["text"]))
+
+
+def _place(header: Header, column: str) -> int | None:
+    return header.columns.index(_latin(column)) if _latin(column) in header.columns else None
+
+
+def _latin(text: str) -> str:
+    """Text as it looks where its UTF-8 is read as Latin-1."""
+    return text.encode().decode("latin-1")
+
+
+def _utf8(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "replace")
 
 
 def _noting(lines: Iterable[str], taken: list[str]) -> Iterator[str]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from datatrove.data import Document
 
+from manifests.csv_header import DELIMITERS, choose_delimiter
 from manifests.errors import UserError
 from pipeline.extractors.members import MemberStream, open_raw
 from pipeline.extractors.raw import RawFile, Reader
 from pipeline.extractors.text import fill_document, missing_column
 
 MAX_ROW_BYTES = 64 << 20
-_DELIMITERS = (b",", b";", b"\t", b"|")
 _QUOTE = 0x22
 _LINE_ENDS = (0x0A, 0x0D)
 _LINE_END = re.compile(rb"\r\n?|\n")
@@ -241,15 +241,16 @@ class CsvReader(Reader):
             stream.consume(len(_BYTE_ORDER_MARK))
         while rows.header_fields(b",") == [b""]:
             next(rows.rows(), None)
-        names = {d: [name.decode("utf-8", "replace") for name in rows.header_fields(d) or []] for d in _DELIMITERS}
+        fields = {delimiter: rows.header_fields(delimiter.encode()) or [] for delimiter in DELIMITERS}
+        names = {delimiter: [name.decode("utf-8", "replace") for name in row] for delimiter, row in fields.items()}
         if not any(names.values()):
             if stream.damage is None:
                 self.drop_unreadable(0, stream.size, "no header row can be made out")
             return None
         text = self.file.column_names()["text"]
-        usable = [delimiter for delimiter in _DELIMITERS if text in names[delimiter]]
-        rows.delimiter = max(usable or _DELIMITERS, key=lambda delimiter: len(names[delimiter]))
-        header = names[rows.delimiter]
+        delimiter = choose_delimiter(names, text)
+        rows.delimiter = delimiter.encode()
+        header = names[delimiter]
         for name in (text, *dict(self.file.columns).values()):
             if header.count(name) != 1:
                 what = "no column" if name not in header else "more than one column"

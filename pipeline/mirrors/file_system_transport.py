@@ -15,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from manifests.errors import UserError
 from pipeline.mirrors.buckets import storage_options, why_refused
 from pipeline.mirrors.remote import Version, public_url
-from pipeline.mirrors.transport import Body, Interrupted, Limits, NotFound, Refused
+from pipeline.mirrors.transport import Body, Interrupted, Limits, NotFound, Refused, TooShort
 
 _LOCAL_READ_BYTES = 1 << 18
 _REMOTE_READ_BYTES = 1 << 22  # one request each; held in memory by every thread
@@ -41,9 +41,7 @@ class FileSystemTransport:
         with self._reading(url) as (fs, file, info):
             size = info.get("size")
             if size is not None and start + length > size:
-                raise UserError(
-                    f"{public_url(url)}: has {size:,} bytes, not the {start + length:,} that it should have."
-                )
+                raise TooShort(url, start + length)
             chunks = self._chunks(url, fs, file, start, length)
             yield Body(start, size, _version(info), marked_end=True, content_type="", chunks=chunks)
 

@@ -12,6 +12,7 @@ from manifests.errors import UserError
 PARTIAL_SUFFIX = ".partial"
 STATE_SUFFIX = ".partial.json"
 _OWN_SUFFIXES = (PARTIAL_SUFFIX, STATE_SUFFIX, ".unpublished")
+_MOST_SEGMENTS = 100  # of a key; a folder is made and published for each
 _MOST_NAME_BYTES = 255 - len(".4194304-99999.unpublished")  # file systems allow 255; temporary names are longer
 
 
@@ -69,9 +70,6 @@ class Version:
         )
 
 
-_MOST_FOLDERS = 100
-
-
 @dataclass(frozen=True)
 class RemoteFile:
     """One raw file of a source.
@@ -105,7 +103,7 @@ def check_key(key: str, mirror: str = "the listing") -> str:
     segments = key.split("/")
     bad = (
         not key
-        or len(segments) > _MOST_FOLDERS
+        or len(segments) > _MOST_SEGMENTS
         or any(segment in ("", ".", "..") for segment in segments)
         or re.search(r"[\x00-\x1f\x7f\\]", key) is not None
         or re.match(r"[A-Za-z]:", key) is not None
@@ -148,7 +146,10 @@ def public_url(url: str) -> str:
     """A URL as it may be printed or recorded: without user, password, query and fragment."""
     if "://" not in url:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket in the place of the host: nothing of it is sure
+        return f"{url.partition('://')[0]}://..."
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from manifests.errors import UserError
 from pipeline.mirrors.remote import Version, public_url
 
-__all__ = ["Body", "Interrupted", "Limits", "NotFound", "Refused", "Transport", "Version"]
+__all__ = ["Body", "Interrupted", "Limits", "NotFound", "Refused", "TooShort", "Transport", "Version"]
 
 
 class Interrupted(Exception):

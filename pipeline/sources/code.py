@@ -26,6 +26,7 @@ from pipeline.sources.settings import RawFormat, SourceSettings
 ROOT_MARK = "/./"
 _GIT = ".git"
 _MOST_LICENCE_BYTES = 1 << 20
+_MOST_REFERENCES = 5  # from HEAD to a commit; git follows as many
 # Folders whose content others wrote: see `vendored_folder`.
 _VENDORED_FOLDERS = frozenset(
     [
@@ -239,30 +240,70 @@ def checkout_facts(folder: Path) -> dict[str, str]:
     """`commit` and `remote` of a git checkout as its own files say; what they do not say is left out.
 
     The remote is given without a user and a token. The commit is that which is checked out: files may differ from it.
+    A worktree or a submodule, whose `.git` is a file, is followed to where git keeps it.
     """
-    git = folder / _GIT
+    git = _git_folder(folder)
+    shared = git / (_read_line(git / "commondir") or ".")  # worktrees have branches and settings in common
     facts: dict[str, str] = {}
-    head = _read_line(git / "HEAD")
-    reference = head.removeprefix("ref: ") if head.startswith("ref: ") else None
-    commit = head if reference is None else _read_line(git / reference) or _packed(git, reference)
-    if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+    commit = _commit(git, shared)
+    if commit:
         facts["commit"] = commit
-    try:
-        config = (git / "config").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return facts  # no git checkout: there is nothing to say
-    found = re.search(r'\[remote "origin"\][^\[]*?\n\s*url\s*=[ \t]*([^\n]+)', config)
-    if found:
-        facts["remote"] = _without_credentials(found[1].strip().strip('"'))
+    remote = _without_credentials(_origin_url(_read_line(shared / "config")))
+    if remote:
+        facts["remote"] = remote
     return facts
 
 
+def _git_folder(folder: Path) -> Path:
+    git = folder / _GIT
+    pointer = _read_line(git) if git.is_file() else ""
+    return folder / pointer.removeprefix("gitdir:").strip() if pointer.startswith("gitdir:") else git
+
+
+def _commit(git: Path, shared: Path) -> str:
+    """What HEAD names, through branches that stand for others; empty where that is no commit."""
+    value = _read_line(git / "HEAD")
+    for _ in range(_MOST_REFERENCES):
+        if not value.startswith("ref:"):
+            break
+        reference = value.removeprefix("ref:").strip()
+        if not reference.startswith("refs/") or ".." in reference:
+            return ""
+        value = _read_line(git / reference) or _read_line(shared / reference) or _packed(shared, reference)
+    return value if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value) else ""
+
+
+def _origin_url(config: str) -> str:
+    """The first `url` of the remote `origin` in git's settings, without quotes and a comment; empty where none is."""
+    inside = False
+    for line in config.splitlines():
+        section = re.match(r'\s*\[((?:[^\]"]|"(?:[^"\\]|\\.)*")*)\]', line)
+        if section:
+            inside = re.fullmatch(r'\s*(?i:remote)\s+"origin"\s*', section[1]) is not None
+            line = line[section.end() :]
+        entry = re.match(r"\s*url\s*=\s*(.*)", line, re.IGNORECASE)
+        if inside and entry:
+            unquoted = re.match(r'(?:[^"#;\\]|\\.|"(?:[^"\\]|\\.)*"?)*', entry[1])
+            return re.sub(r'"|\\(.)', r"\1", unquoted[0] if unquoted else "").strip()
+    return ""
+
+
 def _without_credentials(remote: str) -> str:
-    """Scheme, host and path of a remote: no user, password, query or fragment. A password may hold any character."""
+    """Scheme, host and path of a remote, or host:path: no user, password, query or fragment.
+
+    A password may hold any character, so all up to the last `@` goes, unless a plain host comes first and the `@` is
+    of its path. Empty for what a helper program of git reads: what is secret in it is not known.
+    """
     scheme, separator, rest = remote.partition("://")
-    if not separator:  # host:path, or a path of this machine
-        return re.split(r"[?#]", remote.rpartition("@")[2])[0]
-    return f"{scheme.lower()}://{re.split(r'[?#]', rest.rpartition('@')[2])[0]}"
+    if "::" in remote.partition("/")[0]:
+        return ""
+    if not separator:
+        if ":" not in remote.partition("/")[0]:
+            return remote  # a path of this machine
+        return re.split(r"[?#]", re.sub(r"^[^/]*@", "", remote))[0]
+    if scheme.lower() != "file" and not re.match(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+/", rest):
+        rest = rest.rpartition("@")[2]
+    return f"{scheme.lower()}://{re.split(r'[?#]', rest)[0]}"
 
 
 def _read_line(path: Path) -> str:

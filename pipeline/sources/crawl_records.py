@@ -31,6 +31,8 @@ _MOST_STORED_BYTES = 64 << 20
 MOST_RANGE_BYTES = 4 << 20  # of one request; every thread holds a few of them
 _GAP_BYTES = 64 << 10  # as much is rather fetched and thrown away than asked around
 _UNPACK_BYTES = 1 << 20
+_NO_FILE = "the mirror has no such file"
+_BEHIND_THE_END = "the mirror's file ends before it does"
 _NO_DATE = "1970-01-01T00:00:00Z"
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
@@ -152,17 +154,18 @@ def _fetch_span(
 
     def fetch(start: int, stop: int) -> bytes:
         counts.num_requests += 1
-        counts.num_fetched_bytes += stop - start
-        return downloader.fetch_range(url, start, stop - start)
+        data = downloader.fetch_range(url, start, stop - start)
+        counts.num_fetched_bytes += len(data)
+        return data
 
     try:
         data = fetch(span.start, span.stop)
     except NotFound:
-        yield from ((origin, "the mirror has no such file") for origin in span.records)
+        yield from ((origin, _NO_FILE) for origin in span.records)
         return
     except TooShort:
         if len(span.records) == 1:
-            yield span.records[0], "the mirror's file ends before it"
+            yield span.records[0], _BEHIND_THE_END
             return
         for origin in span.records:  # those before the cut are there
             alone = Span(span.file, origin.offset, origin.offset + origin.length, (origin,))
@@ -176,7 +179,11 @@ def _fetch_span(
             counts.num_repeated += 1
             try:
                 yield origin, _check(origin, fetch(origin.offset, origin.offset + origin.length))
-            except (Damaged, NotFound, TooShort) as error:
+            except TooShort:
+                yield origin, _BEHIND_THE_END
+            except NotFound:
+                yield origin, _NO_FILE
+            except Damaged as error:
                 yield origin, str(error)
 
 

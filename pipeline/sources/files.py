@@ -12,6 +12,7 @@ import fsspec
 from pydantic import Field, field_validator, model_validator
 
 from manifests.errors import UserError
+from pipeline.mirrors.buckets import storage_options
 from pipeline.mirrors.remote import RemoteFile, check_key, is_http, join_url, public_url
 from pipeline.sources.settings import RawFormat, SourceSettings, check_mirror, check_no_credentials
 
@@ -108,12 +109,15 @@ def _match_url(pattern: str, source: FilesSource) -> list[RemoteFile]:
     """Files of a bucket or another file system; their keys are URLs without credentials."""
     shown = public_url(pattern)
     try:
-        fs, path = fsspec.core.url_to_fs(pattern)
+        fs, path = fsspec.core.url_to_fs(pattern, **storage_options(pattern))
         matches = fs.glob(path, detail=True)
     except (ImportError, ValueError) as error:
-        raise UserError(f"source {source.name!r}: {shown}: this kind of URL cannot be opened ({error}).") from None
+        raise UserError(
+            f"source {source.name!r}: {shown}: this kind of URL cannot be opened ({error}). Check the address, or "
+            "install what fsspec needs for it."
+        ) from None
     except Exception as error:  # every library behind fsspec has errors of its own
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"source {source.name!r}: {shown}: cannot be listed ({reason}). Check the address, and "
             "the credentials that fsspec finds for it."

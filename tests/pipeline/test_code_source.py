@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import os
 import random
+import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -313,12 +315,71 @@ def test_an_installed_package() -> None:
         ("HTTPS://user:pa/ss@host.example/a", "https://host.example/a"),
         ("https://host.example/a#token=SECRET", "https://host.example/a"),
         ("https://host.example/a?private_token=SECRET", "https://host.example/a"),
+        ("https://host.example/a?x=1@SECRET", "https://host.example/a"),
+        ("https://host.example/@scope/a", "https://host.example/@scope/a"),
+        ("https://SECRET@host.example:8443/a", "https://host.example:8443/a"),
+        ("https://user:1/SECRET@host.example/a", "https://host.example/a"),
+        ("ssh://git@[::1]/a # a note", "ssh://[::1]/a"),
         ("git@host.example:a/b.git", "host.example:a/b.git"),
+        ("user:SE@CRET@host.example:a/b.git", "host.example:a/b.git"),
+        ("/srv/a@b/c.git", "/srv/a@b/c.git"),
+        ("ext::ssh -i SECRET host", None),
         ("/srv/git/a.git", "/srv/git/a.git"),
     ],
 )
-def test_a_remote_is_recorded_without_credentials(written: str, recorded: str, tmp_path: Path) -> None:
+def test_a_remote_is_recorded_without_credentials(written: str, recorded: str | None, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     config = f'[core]\n\tbare = false\n[remote "origin"]\n\turl = {written}\n\tfetch = +x\n'
     (tmp_path / ".git/config").write_text(config)
-    assert checkout_facts(tmp_path)["remote"] == recorded
+    assert checkout_facts(tmp_path).get("remote") == recorded
+
+
+def test_the_remote_is_that_of_origin(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    for config in (
+        '[remote "fork"]\n\turl = https://h.example/fork\n[Remote "origin"]\n\tpushurl = x\n\tURL=https://h.example/a\n',
+        '[remote "origin"] url = https://h.example/a\n[remote "fork"]\n\turl = https://h.example/fork\n',
+        '[remote "origin"]\n\tpushurl = ssh://[::1]/a\n\turl = "https://h.example/a" ; a note\n\turl = second\n',
+    ):
+        (tmp_path / ".git/config").write_text(config)
+        assert checkout_facts(tmp_path) == {"remote": "https://h.example/a"}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
+def test_the_commit_is_what_git_says(tmp_path: Path) -> None:
+    main, tree, module = (tmp_path / name for name in ("main", "tree", "main/module"))
+    main.mkdir()
+    _git(main, "init")
+    _git(main, "commit", "--allow-empty", "-m", "one")
+    _git(main, "remote", "add", "origin", "https://user:SECRET@host.example/a.git")
+
+    def commit(folder: Path) -> str:
+        assert checkout_facts(folder)["commit"] == _git(folder, "rev-parse", "HEAD")
+        return checkout_facts(folder)["commit"]
+
+    first = commit(main)
+    _git(main, "worktree", "add", "-b", "side", str(tree))
+    assert checkout_facts(tree) == {"commit": first, "remote": "https://host.example/a.git"}
+    _git(tree, "commit", "--allow-empty", "-m", "two")
+    assert commit(tree) != first == commit(main)
+    _git(main, "pack-refs", "--all")
+    second = commit(tree)
+    assert second != first == commit(main)
+    _git(main, "checkout", "--detach", second)
+    assert commit(main) == second
+    _git(main, "checkout", "main")
+    _git(main, "symbolic-ref", "refs/heads/other", "refs/heads/side")
+    (main / ".git/HEAD").write_text("ref: refs/heads/other\n")
+    assert commit(main) == second
+    (main / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    assert commit(main) == first
+    _git(main, "clone", str(main), str(module))
+    _git(module, "init", "--separate-git-dir", str(tmp_path / "modules"))
+    assert (module / ".git").is_file()
+    assert commit(module) == first

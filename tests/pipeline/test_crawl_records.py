@@ -25,6 +25,7 @@ from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.integrity import Damaged
 from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
 from pipeline.mirrors.retry import RetrySettings
+from pipeline.mirrors.transport import TooShort
 from pipeline.sources.crawl_index import INDEX_ROWS
 from pipeline.sources.crawl_records import RecordCounts, _check, _payloads, fetch_records, join_neighbours
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages
@@ -275,8 +276,18 @@ def test_records_behind_the_end_of_a_file_are_named_and_the_others_are_there(
         return Fault(body=body) if request.path == file else None
 
     with LoopbackMirror(crawl.folder, faults) as mirror:
-        with pytest.raises(UserError, match=r"cannot be had: the mirror's file ends before it"):
+        with pytest.raises(UserError, match=r"cannot be had: the mirror's file ends before it does"):
             _fetch(rows, mirror)
         _, counts = _fetch(rows, mirror, "drop")
     assert [lost.origin.offset for lost in counts.unavailable] == [row["offset"] for row in ours[-2:]]
     assert counts.num_records == rows.num_rows - 2
+    assert {lost.why for lost in counts.unavailable} == {"the mirror's file ends before it does"}
+
+
+def test_a_range_behind_the_end_is_too_short_with_advice(mirror: LoopbackMirror, crawl: CrawlMirror) -> None:
+    key = crawl.warc_keys[0]
+    num_bytes = (crawl.folder / key).stat().st_size
+    with Downloader(RetrySettings(max_attempts=1), wait=lambda seconds: None) as downloader:
+        for start in (num_bytes - 5, num_bytes):  # 206 with the file's length, and 416
+            with pytest.raises(TooShort, match=rf"has fewer than the {start + 10:,} bytes .* use another one"):
+                downloader.fetch_range(f"{mirror.url}/{key}", start, 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import gzip
 import io
@@ -20,8 +21,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from manifests.csv_header import read_header
 from manifests.errors import UserError
-from manifests.records import read_record
+from manifests.records import read_record, split_csv_row
 from pipeline.extractors import RawFile, reader_for
 from pipeline.extractors.csv_rows import CsvReader, RowScanner
 from pipeline.extractors.members import MemberStream
@@ -325,3 +327,47 @@ def test_a_row_is_found_again_where_the_header_has_several_delimiters(tmp_path: 
     path = tmp_path / "rows.csv.gz"
     path.write_bytes(gzip.compress(b'id;text;"a,b,c,d,e"\nk1;One text;x\nk2;Another;y\n'))
     assert read_record(str(path), "csv", -1, -1, "k2") == b"k2;Another;y\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "delimiter", "num_columns"),
+    [
+        ('id;text;"a,b,c,d,e"', ";", 3),
+        ('\ufeff"id",text,x', ",", 3),
+        ('id;text;"a\nb,text"', ";", 3),
+        ('\r\n""\n"a|b|c"\ttext\tid', "\t", 3),
+        ('text,"a"b;text;id', ";", 3),
+        ("id|text|Größe,a", "|", 3),
+    ],
+)
+@pytest.mark.parametrize("with_id", [True, False])
+def test_rows_of_any_header_are_found_again(
+    tmp_path: Path, head: str, delimiter: str, num_columns: int, with_id: bool
+) -> None:
+    path = tmp_path / "rows.csv.gz"
+    head = head if with_id else head.replace("id", "number")
+    rows = [delimiter.join(f"{row}{place}" for place in range(num_columns)) for row in "123"]
+    documents, _ = read(path, gzip.compress("\n".join([head, *rows, ""]).encode()))
+    assert len(documents) == 3
+    for document, row in zip(documents, rows, strict=True):
+        assert ("#" in document.id) != with_id
+        found = read_record(str(path), "csv", -1, -1, document.id)
+        assert found.decode() == row + "\n"
+        fields = split_csv_row(str(path), found)
+        assert fields == {"text": document.text, **({"id": document.id} if with_id else {})}
+
+
+@given(
+    st.lists(st.lists(st.text(',;\t|"\n\ra'), min_size=2, max_size=4), min_size=1, max_size=3),
+    st.sampled_from(",;\t|"),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_header_is_read_as_the_reader_reads_it(rows: list[list[str]], delimiter: str) -> None:
+    target = io.StringIO(newline="")
+    csv.writer(target, delimiter=delimiter, lineterminator="\n").writerows([[*rows[0], "text"], *rows[1:]])
+    header = read_header(iter(io.StringIO(target.getvalue(), newline="")), "text")
+    scanner = RowScanner(MemberStream(io.BytesIO(target.getvalue().encode())))
+    reader = CsvReader(RawFile("rows.csv", "rows.csv", "test", "csv"))
+    with contextlib.suppress(UserError):  # where a quoted column splits the header otherwise into two `text`
+        assert reader._header(scanner) == header.columns
+    assert scanner.delimiter.decode() == header.delimiter

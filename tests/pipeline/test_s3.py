@@ -21,6 +21,7 @@ from pipeline.recipe import load_recipe
 from pipeline.sources.common_crawl import CommonCrawlSource, list_common_crawl
 from pipeline.sources.crawl_index import cut_batches, list_index_files, read_batch, scan_index_file, write_scan
 from pipeline.sources.crawl_records import fetch_records
+from pipeline.sources.files import FilesSource, list_local_files
 from tests.builds import differing
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages
 
@@ -151,3 +152,8 @@ def test_a_build_from_a_bucket_is_that_from_an_http_mirror(bucket: str, crawl: C
             )
             run_build(load_recipe(recipe), until="extract")
     assert differing(tmp_path / "s3", tmp_path / "http") == []
+
+
+def test_files_are_listed_without_an_account(bucket: str, crawl: CrawlMirror, tmp_path: Path) -> None:
+    source = FilesSource(name="f", paths=[f"{bucket}/crawl-data/**/*.warc.wet.gz"], format="wet")
+    assert [file.key for file in list_local_files(source, tmp_path)] == [f"{bucket}/{key}" for key in crawl.wet_keys]

@@ -387,3 +387,18 @@ def test_paths_behind_a_mirror_name_one_file(path: str) -> None:
     table = {"name": "x", "kind": "files", "format": "text", "mirror": "https://h", "paths": [path]}
     refusal = _refusal(table)
     assert "no pattern, and no query" in refusal or "no safe path" in refusal
+    assert "secret" not in refusal
+
+
+def test_what_a_library_says_of_a_pattern_becomes_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class _LibraryError(Exception):
+        pass
+
+    def glob(*arguments: object, **options: object) -> None:
+        raise _LibraryError("no\ncredentials")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.glob", glob)
+    with pytest.raises(UserError, match=r"memory://a/\*: cannot be listed \(no credentials\)\. Check the address"):
+        list_files(FilesSource(name="f", paths=["memory://a/*"], format="text"), tmp_path)
+    with pytest.raises(UserError, match=r"source 'f': memory://\.\.\.: cannot be listed"):
+        list_files(FilesSource(name="f", paths=["memory://[a/x"], format="text"), tmp_path)
