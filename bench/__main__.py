@@ -8,11 +8,11 @@ import os
 import sys
 import time
 
-from bench import acquire, extraction, pipeline, wikitext
+from bench import acquire, extraction, guard, pipeline, wikitext
 from bench.data import OUTPUT
 from bench.results import Bench
 
-BENCHES: list[Bench] = [*pipeline.BENCHES, *acquire.BENCHES, *extraction.BENCHES, *wikitext.BENCHES]
+BENCHES: list[Bench] = [*pipeline.BENCHES, *acquire.BENCHES, *extraction.BENCHES, *guard.BENCHES, *wikitext.BENCHES]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 
 METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
     ("url", pa.string()),
+    ("title", pa.string()),  # of the page or book, null where none is known
     ("source", pa.string()),  # name of the recipe's source
     ("language", pa.string()),  # ISO 639-1 where there is one
     ("language_score", pa.float32()),

@@ -10,9 +10,9 @@ from typing import Any
 from datatrove.data import Document
 
 from pipeline.extractors.charset import decode
-from pipeline.extractors.html import TextExtractor
 from pipeline.extractors.members import open_raw
 from pipeline.extractors.raw import RawFile, Reader
+from pipeline.extractors.text_extractor import TextExtractor
 from pipeline.extractors.warc import payload_digest
 from pipeline.sources.code import CodeRules, document_prefix, split_key, vendored_folder
 

@@ -16,7 +16,7 @@ from typing import Literal
 from datatrove.data import Document
 
 from pipeline.extractors.charset import MAX_BROKEN_FRACTION, decode
-from pipeline.extractors.html import TextExtractor
+from pipeline.extractors.text_extractor import TextExtractor
 from pipeline.extractors.unwrap import unwrap
 from pipeline.extractors.whole_files import WholeFileReader
 
@@ -379,7 +379,7 @@ class GutenbergExtractor(TextExtractor):
     name = "Gutenberg"
 
     def __init__(self, lines: Literal["join", "keep"] = "join") -> None:
-        super().__init__(max_characters=1 << 40)
+        super().__init__()
         self.lines = lines
 
     def extract(self, document: Document) -> str:

@@ -11,7 +11,7 @@ from datatrove.data import Document
 
 from pipeline.documents import Block
 
-COLUMNS = ("text", "id", "url", "date", "language")  # what a row may say of a document
+COLUMNS = ("text", "id", "url", "title", "date", "language")  # what a row may say of a document
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Reader(Block):
         """A document of this file with every provenance column present."""
         columns: dict[str, Any] = {
             "url": None,
+            "title": None,
             "source": self.file.source,
             "language": self.file.language,
             "language_score": None,

@@ -43,7 +43,7 @@ class TextFileReader(WholeFileReader):
 
 
 class JsonlReader(Reader):
-    """Reads one document a line: `text`, and `id`, `url`, `date`, `language` where present.
+    """Reads one document a line: `text`, and `id`, `url`, `title`, `date`, `language` where present.
 
     Without an id it is `<file>#<line>`, counted from 1. `offset` and `length` are the line's bytes in an uncompressed
     file, -1 in a compressed one. Blank lines are counted apart.
@@ -166,7 +166,7 @@ def rename_columns(row: dict[str, Any], file: RawFile) -> dict[str, Any]:
 def fill_document(document: Document, row: dict[str, Any]) -> None:
     """Take over the columns that a row has; what it leaves out stays as it was. The digest is of the text."""
     document.text = _sound(row["text"])
-    for name in ("url", "date", "language"):
+    for name in ("url", "title", "date", "language"):
         if row.get(name) is not None:
             document.metadata[name] = _sound(str(row[name]))
     if row.get("id") not in (None, ""):

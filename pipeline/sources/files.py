@@ -16,7 +16,7 @@ from pipeline.mirrors.buckets import storage_options
 from pipeline.mirrors.remote import RemoteFile, check_key, is_http, join_url, public_url
 from pipeline.sources.settings import RawFormat, SourceSettings, check_mirror, check_no_credentials
 
-_COLUMNS = frozenset({"text", "id", "url", "date", "language"})
+_COLUMNS = frozenset({"text", "id", "url", "title", "date", "language"})
 
 
 class FilesSource(SourceSettings):
@@ -34,8 +34,8 @@ class FilesSource(SourceSettings):
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")
     """Language code of all of it, where that is known."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """For jsonl, parquet and csv: which of the file's columns is `text`, `id`, `url`, `date` or `language`, where it is
-    named otherwise, such as `{ text = "content" }`."""
+    """For jsonl, parquet and csv: which of the file's columns is `text`, `id`, `url`, `title`, `date` or `language`,
+    where it is named otherwise, such as `{ text = "content" }`."""
 
     @field_validator("mirror")
     @classmethod

@@ -41,6 +41,8 @@ class HubColumns(Settings):
     `<path>/<config>/<split>/<number>`; a row without one has the id `<path>/<file>#<row>`."""
     url: str | None = None
     """Where it was found: a string."""
+    title: str | None = None
+    """What it is called: a string."""
     date: str | None = None
     """When it was written or fetched: a string or a time."""
     language: str | None = None

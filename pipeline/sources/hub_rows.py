@@ -27,7 +27,7 @@ from pipeline.sources.hub import (
     scratch_folder,
 )
 
-COLUMNS = ("text", "id", "url", "date", "language")
+COLUMNS = ("text", "id", "url", "title", "date", "language")
 _ROWS_AT_ONCE = 256
 _ROW_GROUP_ROWS = 1024
 _ROW_GROUP_BYTES = 16 << 20

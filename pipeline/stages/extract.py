@@ -11,10 +11,12 @@ from typing import Any
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest
 from manifests.storage import Folder
-from pipeline.extractors import TextExtractor, extractor_for, reader_for
-from pipeline.extractors.html import extract_main_text, weights_digest
+from pipeline.extractors.formats import TextExtractor, extractor_for, reader_for
+from pipeline.extractors.guard import Guard, close_guards
+from pipeline.extractors.html import weights_digest
 from pipeline.extractors.raw import RawFile
 from pipeline.extractors.settings import ExtractSettings
+from pipeline.extractors.text_extractor import GuardedExtractor
 from pipeline.parts import PartWriter
 from pipeline.recipe import Recipe
 from pipeline.runner import PhaseRunner
@@ -90,6 +92,12 @@ class ExtractStage(Stage):
         pages = any(file["format"] in ("warc", "html") for file in self._raw_files())
         return pages and self.recipe.extract.html == "groundup"
 
+    def _html_guard(self) -> Guard:
+        """The guard of the run's own process; with one worker it is the one that the tasks use."""
+        extractor = extractor_for("html", self.recipe.extract)
+        assert isinstance(extractor, GuardedExtractor)
+        return extractor.guard()
+
     def _raw_files(self) -> list[dict[str, Any]]:
         """Raw files that hold documents; an index of a dump holds none."""
         return [file for file in self.upstream("acquire").facts["files"] if file["format"] != INDEX_FORMAT]
@@ -98,8 +106,9 @@ class ExtractStage(Stage):
         files = self._raw_files()
         locations = {file["key"]: raw_location(self.recipe.resolve, self.build.url, file) for file in files}
         if self._finds_main_content:
-            extract_main_text("<p>")  # compiled here, where that was not done yet, and not by every worker
+            self._html_guard().start()  # compiles, where that was not done yet, once for all workers
         records = runner.run(Extract(self.recipe.extract, locations), extract_tasks(files))
+        close_guards()
         damaged = [line for record in records for line in record.damaged]
         return StageResult(records=records, facts={"damaged": damaged})
 

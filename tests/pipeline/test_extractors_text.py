@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import validate
-from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.charset import codec_of, decode
-from pipeline.extractors.html import HtmlExtractor, extract_main_text, nesting_depth
+from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.extractors.html import HtmlExtractor, extract_main_text
 from pipeline.extractors.wikitext import is_redirect, wikitext_to_text
 
 LEGACY = [
@@ -119,22 +119,9 @@ def test_every_document_is_kept_or_dropped() -> None:
     )
     assert len(kept) + len(drops) == 5
     assert drops[:2] == [("empty_text", None), ("page_too_large", 4_000_001)]
-    _, drops = run(HtmlExtractor("resiliparse"), hostile)
-    assert drops == [("nested_too_deep", 200_000)]
-    assert nesting_depth("<div><p><p><br><b></b></div></div><i>") == 2
     kept, drops = run(extractor, "plain <b>text</b>\r\n", plain_text=True)
     assert kept[0].text == "plain <b>text</b>"
     assert "plain_text" not in kept[0].metadata
-
-
-def test_an_error_of_the_parser_is_a_drop(monkeypatch: pytest.MonkeyPatch) -> None:
-    extractor = HtmlExtractor()
-
-    def fail(html: str) -> str:
-        raise ValueError("no")
-
-    monkeypatch.setattr(extractor, "_extract", fail)
-    assert run(extractor, PAGE) == ([], [("extraction_error", None)])
 
 
 def test_backends() -> None:
@@ -228,20 +215,6 @@ def test_real_wikipedia_has_no_markup_left(shared_data: Path) -> None:
             assert not any(mark in document.text for mark in ("{{", "}}", "[[", "]]", "<ref", "{|", "thumb|")), (
                 document.id
             )
-
-
-def test_depth_of_html() -> None:
-    assert nesting_depth("<div></span>" * 6000) == 6000
-    assert nesting_depth("<div><span></div>" * 6000) == 2  # the end tag closes both
-    assert nesting_depth("<div></div>" * 6000) == 1
-    assert nesting_depth("<div><!--</div>-->" * 600) == 600
-    assert nesting_depth("<div title='</div>'>" * 600) == 600
-    assert nesting_depth("<div><script></div></script>" * 600) == 601
-    assert nesting_depth("<object><marquee></object><object></marquee>" * 600) > 600
-    for page in ("<div></span>" * 20_000, "<object></marquee>" * 20_000):
-        kept, dropped = run(HtmlExtractor("resiliparse"), page)
-        assert not kept
-        assert [reason for reason, _ in dropped] == ["nested_too_deep"]
 
 
 @pytest.mark.parametrize("piece", ["{{a|", "[[a|", "{|\n|a\n", "<ref name=", "<b>", "[http://a "])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.gutenberg import LICENCE_LINE, Header, book_of, read_header
 from pipeline.extractors.unwrap import unwrap
 

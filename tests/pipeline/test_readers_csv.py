@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from manifests.csv_header import read_header
 from manifests.errors import UserError
 from manifests.records import read_record, split_csv_row
-from pipeline.extractors import RawFile, reader_for
 from pipeline.extractors.csv_rows import CsvReader, RowScanner
+from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.members import MemberStream
 from pipeline.extractors.raw import Reader
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from manifests.errors import UserError
 from manifests.records import read_page, read_record
 from pipeline.documents import document_row
-from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.mediawiki import MediaWikiReader
 from pipeline.extractors.members import MemberStream
 from pipeline.extractors.raw import Reader

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.records import read_record, read_warc_record, split_record
-from pipeline.extractors import RawFile, reader_for
+from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.http import join_chunks, parse_response
 from pipeline.extractors.members import MemberStream
 from pipeline.extractors.warc import WarcReader, record_place

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bench.wikitext_gold import Case, html_text, mean_f1, parser_tests, word_f1
 from manifests.errors import UserError
 from manifests.settings import validate
-from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.wiki_names import (
     WIKI_NAMES_KEY,
     all_local_names,

@@ -1,0 +1,92 @@
+"""The other side of `pipeline.extractors.guard`: the process in which pages are extracted."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import mmap
+import os
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.extractors import guard_protocol as protocol
+from pipeline.extractors.guard_protocol import Answer, pack_answer
+
+_PR_SET_PDEATHSIG = 1
+_MOST_DETAIL = 500
+
+Extract = Callable[[bytes, str], tuple[str, str]]
+
+
+def serve(start: dict[str, Any]) -> None:
+    """Answer requests until there are no more. `start` is what `Guard` sends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends this process
+    _follow(start["parent"])
+    progress, *areas = (_Shared(number) for number in start["areas"])
+    requests = sys.stdin.buffer
+    with open(start["answers"], "wb", buffering=0) as answers:
+        module, _, name = start["extractor"].partition(":")
+        extract: Extract = getattr(importlib.import_module(module), name)
+        extract(b"", "")  # loads, and on a new machine compiles, what it needs
+        _limit_memory(start["memory"])
+        _write(answers, protocol.READY)
+        while len(request := requests.read(protocol.REQUEST.size)) == protocol.REQUEST.size:
+            number, size, contents_start, contents_size = protocol.REQUEST.unpack(request)
+            area = areas[number].of_size(size)
+            notes, contents = json.loads(area[contents_start : contents_start + contents_size])
+            packed = []
+            for index, (position, length, note) in enumerate(contents):
+                struct.pack_into("<q", progress.map, 0, index)
+                packed.append(pack_answer(_answer(extract, area[position : position + length], notes[note])))
+            body = b"".join(packed)
+            _write(answers, struct.pack("<q", len(body)) + body)
+
+
+def _answer(extract: Extract, data: bytes, note: str) -> Answer:
+    try:
+        title, text = extract(data, note)
+    except MemoryError:
+        return Answer(reason=protocol.OUT_OF_MEMORY)
+    except (Exception, RecursionError) as error:  # parsers state no narrower type; every one is a drop
+        return Answer(reason=protocol.FAILED, detail=f"{type(error).__name__}: {error}"[:_MOST_DETAIL])
+    return Answer(title, text)
+
+
+class _Shared:
+    """A part of the memory that the guard shares."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self.map = mmap.mmap(number, 0)
+
+    def of_size(self, size: int) -> mmap.mmap:
+        if len(self.map) != size:
+            self.map.close()
+            self.map = mmap.mmap(self._number, size)
+        return self.map
+
+
+def _write(file: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Beyond it the parser gets no more memory: Python says so, and other code crashes, which the guard sees."""
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is set already, or the system has none
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+def _follow(parent: int) -> None:
+    """End with the process that started this one, also when that is killed and this one hangs."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the line above
+            os._exit(1)

@@ -1,0 +1,43 @@
+"""The block that turns pages of wikis into plain text."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from datatrove.data import Document
+
+from pipeline.extractors.guard import Budget
+from pipeline.extractors.text_extractor import MAX_PAGE_CHARACTERS, GuardedExtractor
+from pipeline.extractors.wiki_names import WIKI_NAMES_KEY
+from pipeline.extractors.wikitext import wikitext_to_text
+
+
+def to_text(wikitext: bytes, note: str) -> tuple[str, str]:
+    """`wikitext_to_text` as a guard calls it. The title is not in the text: the reader knows it."""
+    language, names, keep_tables = _parse(note)
+    return "", wikitext_to_text(wikitext.decode("utf-8"), language, names=names, keep_tables=keep_tables)
+
+
+@functools.lru_cache(maxsize=16)
+def _parse(note: str) -> tuple[str | None, tuple[str, ...], bool]:
+    """What `WikitextExtractor.note` says; a dump's pages all say the same."""
+    language, names, keep_tables = json.loads(note) if note else (None, (), True)
+    return language, tuple(names), keep_tables
+
+
+class WikitextExtractor(GuardedExtractor):
+    """Replaces a page's wikitext by plain text; `tables`: whether tables stay, as rows of cells ("keep", "drop")."""
+
+    name = "wikitext"
+    extractor = f"{__name__}:{to_text.__name__}"
+
+    def __init__(
+        self, tables: str = "keep", max_characters: int = MAX_PAGE_CHARACTERS, budget: Budget | None = None
+    ) -> None:
+        super().__init__(max_characters, budget)
+        self.tables = tables
+
+    def note(self, document: Document) -> str:
+        names = document.metadata.pop(WIKI_NAMES_KEY, ())
+        return json.dumps([document.metadata.get("language"), list(names), self.tables == "keep"])
