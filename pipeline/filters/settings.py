@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from manifests.settings import Settings, validate
+from pipeline.filters.language.settings import LanguageSettings
 
 RuleName = Literal["gopher_repetition", "gopher_quality", "c4", "fineweb"]
 RULE_NAMES: tuple[RuleName, ...] = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
@@ -98,11 +99,9 @@ class FineWebSettings(Settings):
     max_new_lines_per_word: float = 0.3
 
 
-class FilterSettings(Settings):
+class FilterSettings(LanguageSettings):
     """Everything the filter stage decides by."""
 
-    languages: list[str] = Field(default=["en"], description="ISO 639-1 codes to keep; [] keeps all.")
-    language_threshold: float = Field(default=0.65, ge=0.0, le=1.0, description="Smallest score to keep (FineWeb's).")
     rules: list[RuleName] = Field(default=list(RULE_NAMES), description="Applied in this order; [] applies none.")
     gopher_repetition: GopherRepetitionSettings = GopherRepetitionSettings()
     gopher_quality: GopherQualitySettings = GopherQualitySettings()

@@ -1,33 +1,75 @@
-"""Language identification: the packaged model, read from a sample of the text."""
+"""Language identification: models, labels from a part of the text, and the decision."""
 
 from __future__ import annotations
 
 import lzma
+import pickle
 import tarfile
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datatrove.data import Document
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.filters import language as module
-from pipeline.filters.language import Language, LanguageFilter, identify_language
+from manifests.errors import UserError
+from manifests.settings import validate
+from pipeline.extractors import RawFile, reader_for
+from pipeline.extractors.wikitext import wikitext_to_text
+from pipeline.filters.language import (
+    Language,
+    LanguageFilter,
+    LanguageRule,
+    LanguageSettings,
+    check_languages,
+    identify_language,
+    identify_languages,
+    language_comparisons,
+    language_model_digest,
+    language_model_path,
+    language_signals,
+    load_language_model,
+)
 from pipeline.filters.settings import FilterSettings
+from tests.pipeline.fasttext_model import write_model
 from tests.pipeline.filter_pages import load_pages
 from tests.pipeline.test_filters import PROSE, Sink
 
 GERMAN = "Gestern haben wir lange darüber gesprochen, wie es mit der alten Brücke weitergehen soll."
+CHINESE = "他们在星期二开会讨论了这个计划"
+
+
+def whole_text(text: str) -> Language:
+    """The label of the whole text: the model asked once, with nothing left out."""
+    found = load_language_model().predict(text)
+    return found[0] if found else Language("und", 0.0)
+
+
+# Labels
 
 
 def test_labels() -> None:
     assert identify_language(PROSE).code == "en"
     assert identify_language(GERMAN).code == "de"
-    assert identify_language("他们在星期二开会讨论了这个计划").code == "zh"
+    assert identify_language(CHINESE).code == "zh"
     for text in ("", " \n", "12345 !!! 😀", "\0\0"):
-        assert identify_language(text) == Language("und", 0.0)
+        assert identify_languages(text) == [Language("und", 0.0)]
     assert identify_language("\ud800 " + PROSE).code == "en"
+
+
+def test_the_best_three() -> None:
+    found = identify_languages(PROSE[:300] + "\n" + GERMAN * 2)
+    assert len(found) == 3
+    assert {language.code for language in found[:2]} == {"en", "de"}
+    scores = [language.score for language in found]
+    assert scores == sorted(scores, reverse=True)
+    assert 0.9 < sum(scores) <= 1.0001
+    assert identify_language(PROSE[:300] + "\n" + GERMAN * 2) == found[0]
 
 
 def test_long_text_is_read_throughout() -> None:
@@ -35,47 +77,69 @@ def test_long_text_is_read_throughout() -> None:
     assert identify_language(PROSE[:600] + (GERMAN + "\n") * 3_000 + PROSE[:600]).code == "de"
 
 
+def test_a_text_cannot_end_the_model_s_line() -> None:
+    """fastText stops at the word `</s>`, so that what stands before it would decide alone."""
+    assert identify_language(CHINESE + " </s> " + PROSE[:900]).code == "en"
+    assert whole_text(CHINESE + " </s> " + PROSE[:900]).code == "en"
+
+
 @given(st.text(st.characters(), max_size=300))
 @hypothesis_settings(max_examples=200, deadline=None)
-def test_any_text_gets_a_language(text: str) -> None:
-    code, score = identify_language(text)
-    assert code
-    assert 0.0 <= score <= 1.0
+def test_any_text_gets_languages(text: str) -> None:
+    found = identify_languages(text)
+    assert 1 <= len(found) <= 3
+    for code, score in found:
+        assert code
+        assert 0.0 <= score <= 1.0
 
 
-def test_filter_labels_and_drops() -> None:
-    texts = {"en": PROSE, "de": GERMAN, "none": "12345"}
-    sink = Sink()
-    block = LanguageFilter()
-    block.drops = sink
-    kept = list(block.run(iter([Document(text=text, id=name) for name, text in texts.items()])))
-    assert [document.id for document in kept] == ["en"]
-    assert kept[0].metadata["language"] == "en"
-    assert kept[0].metadata["language_score"] > 0.9
-    assert [(name, reason, detail) for name, reason, _, detail, _ in sink.drops] == [
-        ("de", "language", "de"),
-        ("none", "language", "und"),
-    ]
-    assert sink.drops[0][2] == identify_language(GERMAN).score
+@pytest.mark.parametrize("unit", ["a", "0 ", "\0", "\ud800", "中", "</s> ", "\u0301", "ab\0\ud801 "])
+def test_hostile_texts_are_read_in_part(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long and whatever it is made of, the model gets at most the last look of it."""
+    model = load_language_model()
+    read: list[int] = []
+    predict = type(model).predict
+
+    def counted(self: Any, text: str, num_languages: int = 1) -> list[Language]:
+        read.append(len(text))
+        return predict(self, text, num_languages)
+
+    monkeypatch.setattr(type(model), "predict", counted)
+    text = unit * (20_000_000 // len(unit))
+    assert len(identify_languages(text)) >= 1
+    assert sum(read) <= 70_000
 
 
-def test_threshold_is_included_and_no_language_keeps_all() -> None:
-    block = LanguageFilter(FilterSettings(languages=["en", "de"], language_threshold=0.65))
-    assert block.keeps(Language("en", 0.65))
-    assert not block.keeps(Language("en", 0.6499))
-    assert not block.keeps(Language("fr", 0.99))
-    assert LanguageFilter(FilterSettings(languages=[])).keeps(Language("und", 0.0))
+# The label of the whole text, from a part of it. bench/language.py measures the same on more texts.
 
 
-def test_sample_agrees_with_whole_pages(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages = load_pages(shared_data / "web" / "trafilatura", {None}, 400)
-    pages += load_pages(shared_data / "web" / "waddle-daniel", {"en", "el", "pl", "ru", "zh"}, 400)
-    sampled = [identify_language(page.text) for page in pages]
-    monkeypatch.setattr(module, "_FIRST_LOOK", (1, 10**9))
-    whole = [identify_language(page.text) for page in pages]
-    keeps = LanguageFilter().keeps
-    assert sum(a.code == b.code for a, b in zip(sampled, whole, strict=True)) >= 0.995 * len(pages)
-    assert sum(keeps(a) == keeps(b) for a, b in zip(sampled, whole, strict=True)) >= 0.995 * len(pages)
+def _agreement(texts: list[str]) -> tuple[float, float]:
+    """The share of texts whose label, and whose decision at the default threshold, is that of the whole text."""
+    sampled, whole = [identify_language(text) for text in texts], [whole_text(text) for text in texts]
+    keeps = LanguageFilter(LanguageSettings(languages=[])).settings.language_threshold
+    labels = sum(a.code == b.code for a, b in zip(sampled, whole, strict=True))
+    decisions = sum((a.score >= keeps) == (b.score >= keeps) for a, b in zip(sampled, whole, strict=True))
+    return labels / len(texts), decisions / len(texts)
+
+
+def test_sample_agrees_with_whole_pages(shared_data: Path) -> None:
+    pages = load_pages(shared_data / "web" / "trafilatura", {None}, 150)
+    pages += load_pages(shared_data / "web" / "waddle-daniel", {"en", "el", "pl", "ru", "zh"}, 150)
+    labels, decisions = _agreement([page.text for page in pages if page.text.strip()])
+    assert labels >= 0.995
+    assert decisions >= 0.995
+
+
+def test_sample_agrees_with_whole_articles(shared_data: Path) -> None:
+    texts = []
+    for path in sorted((shared_data / "wiki" / "dbpedia-minidumps").glob("*.bz2")):
+        for document in reader_for(RawFile(path.name, str(path), "wiki", "mediawiki"))():
+            texts.append(wikitext_to_text(document.text, document.metadata.get("language")))
+    texts = [text for text in texts if any(map(str.isalpha, text))]
+    assert len(texts) > 100
+    labels, decisions = _agreement(texts)
+    assert labels >= 0.995
+    assert decisions >= 0.99
 
 
 def test_known_sentences(shared_data: Path) -> None:
@@ -95,3 +159,216 @@ def test_known_sentences(shared_data: Path) -> None:
                 right += identify_language("\n".join(lines[start : start + 10])).code == name.stem
     assert num_texts >= 700
     assert right >= 0.99 * num_texts
+
+
+# Models
+
+
+def test_the_packaged_model_knows_176_languages() -> None:
+    codes = load_language_model().codes
+    assert len(codes) == 176
+    assert {"en", "de", "zh", "als", "ceb"} <= codes
+    assert load_language_model() is load_language_model(language_model_path())
+    assert len(language_model_digest()) == 64
+
+
+def test_a_model_by_path_answers_in_short_codes(tmp_path: Path) -> None:
+    words = {
+        "eng_Latn": ["house", "bridge"],
+        "cmn_Hani": ["房"],
+        "arz_Arab": ["بيت"],
+        "arb_Arab": ["منزل"],
+        "ara_Arab": ["دار"],
+        "srp_Cyrl": ["кућа"],
+        "srp_Latn": ["kuća"],
+        "als_Latn": ["shtëpi"],
+        "ceb_Latn": ["balay"],
+    }
+    path = write_model(tmp_path / "glot.bin", words)
+    model = load_language_model(path)
+    assert model.codes == {"en", "zh", "arz", "ar", "sr", "sr-Latn", "sq", "ceb"}
+    expected = {"bridge house": "en", "房": "zh", "بيت": "arz", "منزل": "ar", "кућа": "sr", "kuća": "sr-Latn"}
+    for text, code in expected.items():
+        assert identify_language(text, model).code == code
+    # Two labels of one code are one language, with the probability of both.
+    both = identify_languages("منزل دار house", 3, load_language_model(write_model(tmp_path / "mild.bin", words, 10.0)))
+    assert both[0].code == "ar"
+    assert both[0].score > 0.5
+    assert len({language.code for language in both}) == 3
+    assert language_model_digest(path) != language_model_digest()
+    assert identify_language("unknown words only", model).score < 0.5
+
+
+def test_a_script_is_wanted_with_its_language_or_by_itself(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "sr.bin", {"srp_Cyrl": ["кућа"], "srp_Latn": ["kuća"], "eng_Latn": ["house"]})
+    model = load_language_model(path)
+    settings = LanguageSettings(languages=["sr"], language_thresholds={"sr": 0.5}, language_model=str(path))
+    rule = LanguageRule(settings, model)
+    assert rule.keeps(Language("sr", 0.5))
+    assert rule.keeps(Language("sr-Latn", 0.5))
+    assert rule.comparisons()[1]["by_language"] == {"sr": 0.5, "sr-Latn": 0.5}
+    only = LanguageRule(LanguageSettings(languages=["sr-Latn"], language_model=str(path)), model)
+    assert only.keeps(Language("sr-Latn", 0.9))
+    assert not only.keeps(Language("sr", 0.9))
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.bin").write_bytes(b"not a model")
+    for path, why in ((tmp_path / "gone.bin", "no such file"), (tmp_path / "text.bin", "cannot be loaded")):
+        with pytest.raises(UserError, match=why):
+            load_language_model(path)
+    with pytest.raises(UserError, match="No such file"):
+        language_model_digest(tmp_path / "gone.bin")
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("english", "'en'"),
+        ("Englisch", "'en'"),
+        ("eng", "'en'"),
+        ("en_US", "'en'"),
+        ("DE", "'de'"),
+        ("mandarin", "'zh'"),
+        ("cebu", "'ceb'"),
+        ("zzzzzz", "ISO 639-1"),
+    ],
+)
+def test_unknown_languages_are_refused_with_the_nearest(given: str, hint: str) -> None:
+    for wrong in ({"languages": ["fr", given]}, {"language_thresholds": {given: 0.5}}):
+        with pytest.raises(UserError, match=f"knows no language '{given}'.*{hint}"):
+            validate(FilterSettings, wrong, "recipe.toml")
+
+
+def test_another_model_s_labels_decide_what_is_valid(tmp_path: Path) -> None:
+    path = str(write_model(tmp_path / "two.bin", {"eng_Latn": ["house"], "arz_Arab": ["بيت"]}))
+    check_languages(LanguageSettings(languages=["arz", "en"], language_model=path))
+    wrong = LanguageSettings(languages=["de"], language_model=path)
+    with pytest.raises(UserError, match="knows no language 'de'"):
+        check_languages(wrong)
+    with pytest.raises(UserError, match="knows no language 'de'"):
+        LanguageFilter(wrong)
+    # A path relative to another folder is given apart.
+    relative = LanguageSettings(languages=["arz"], language_model="two.bin")
+    assert LanguageFilter(relative, path).keeps(Language("arz", 0.7))
+
+
+# The decision
+
+
+def test_filter_labels_and_drops() -> None:
+    texts = {"en": PROSE, "de": GERMAN, "none": "12345"}
+    sink = Sink()
+    block = LanguageFilter()
+    block.drops = sink
+    kept = list(block.run(iter([Document(text=text, id=name) for name, text in texts.items()])))
+    assert [document.id for document in kept] == ["en"]
+    assert kept[0].metadata["language"] == "en"
+    assert kept[0].metadata["language_score"] > 0.9
+    assert [(name, reason, detail) for name, reason, _, detail, _ in sink.drops] == [
+        ("de", "language", "de"),
+        ("none", "language", "und"),
+    ]
+    assert sink.drops[0][2] == identify_language(GERMAN).score
+
+
+def test_thresholds_are_included_and_no_language_keeps_all() -> None:
+    block = LanguageFilter(FilterSettings(languages=["en", "de"], language_threshold=0.65))
+    assert block.keeps(Language("en", 0.65))
+    assert not block.keeps(Language("en", 0.6499))
+    assert not block.keeps(Language("fr", 0.99))
+    assert LanguageFilter(FilterSettings(languages=[])).keeps(Language("und", 0.0))
+    own = LanguageFilter(LanguageSettings(languages=["en", "de"], language_thresholds={"de": 0.3}))
+    assert own.keeps(Language("de", 0.3))
+    assert not own.keeps(Language("en", 0.3))
+    # Without a list, a language's own threshold still holds.
+    any_language = LanguageFilter(LanguageSettings(languages=[], language_thresholds={"de": 0.3}))
+    assert any_language.keeps(Language("fr", 0.0))
+    assert not any_language.keeps(Language("de", 0.29))
+
+
+_CODES = ["en", "de", "fr", "und"]
+_SCORES = st.sampled_from([0.0, 0.3, 0.5, 0.65, 0.7, 1.0])
+
+
+def _holds(comparison: dict[str, Any], signals: dict[str, float | None], code: str) -> bool:
+    value = signals[comparison["signal"]]
+    threshold = comparison.get("by_language", {}).get(code, comparison["threshold"])
+    return value is None or (value >= threshold if comparison["must_be"] == "at_least" else value <= threshold)
+
+
+@given(
+    st.lists(st.sampled_from(_CODES), unique=True),
+    _SCORES,
+    st.dictionaries(st.sampled_from(_CODES), _SCORES),
+    st.sampled_from(_CODES),
+    _SCORES,
+)
+def test_comparisons_decide_as_the_filter_does(
+    languages: list[str], threshold: float, thresholds: dict[str, float], code: str, score: float
+) -> None:
+    settings = LanguageSettings(languages=languages, language_threshold=threshold, language_thresholds=thresholds)
+    signals = language_signals(Language(code, score), settings)
+    comparisons = language_comparisons(settings)
+    decided = all(_holds(comparison, signals, code) for comparison in comparisons)
+    # By hand, from what the settings say.
+    expected = (not languages or code in languages) and score >= thresholds.get(code, threshold if languages else 0.0)
+    assert decided == expected == LanguageFilter(settings).keeps(Language(code, score))
+    assert {comparison["reason"] for comparison in comparisons} <= {"language"}
+    assert (signals["language.is_wanted"] is None) == (not languages)
+
+
+def test_comparisons_as_a_manifest_states_them() -> None:
+    assert language_comparisons(LanguageSettings(languages=[])) == []
+    assert language_comparisons(LanguageSettings(language_thresholds={"de": 0.4})) == [
+        {
+            "reason": "language",
+            "signal": "language.is_wanted",
+            "must_be": "at_least",
+            "setting": "languages",
+            "threshold": 1.0,
+        },
+        {
+            "reason": "language",
+            "signal": "language.score",
+            "must_be": "at_least",
+            "setting": "language_threshold",
+            "threshold": 0.65,
+            "by_language": {"de": 0.4},
+        },
+    ]
+
+
+class _Texts(PipelineStep):
+    name = "texts"
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+        for number in range(rank, 20, world_size):
+            yield Document(text=(PROSE, GERMAN)[number % 2], id=str(number))
+
+
+class _Keep(PipelineStep):
+    name = "keep"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+        for document in data:
+            (self.folder / f"{document.id}.{document.metadata['language']}").touch()
+            yield document
+
+
+def test_in_somebody_s_datatrove_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    block = LanguageFilter(LanguageSettings(languages=["de"]))
+    assert len(pickle.dumps(block)) < 10_000  # the model does not travel with the block
+    executor = LocalPipelineExecutor(
+        [_Texts(), block, _Keep(tmp_path / "kept")], tasks=2, workers=2, logging_dir=str(tmp_path / "logs")
+    )
+    stats = executor.run()
+    kept = sorted(path.name for path in (tmp_path / "kept").iterdir())
+    assert Counter(name.partition(".")[2] for name in kept) == {"de": 10}
+    assert all(int(name.partition(".")[0]) % 2 == 1 for name in kept)
+    assert "dropped_language" in str(stats.to_json() if hasattr(stats, "to_json") else stats)

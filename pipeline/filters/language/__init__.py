@@ -1,0 +1,31 @@
+"""Which language a document is in, and whether that is one of those to keep."""
+
+from pipeline.filters.language.block import LanguageFilter
+from pipeline.filters.language.identify import identify_language, identify_languages
+from pipeline.filters.language.model import (
+    UNKNOWN,
+    Language,
+    LanguageModel,
+    language_model_digest,
+    language_model_path,
+    load_language_model,
+)
+from pipeline.filters.language.rule import LanguageRule, language_comparisons, language_signals
+from pipeline.filters.language.settings import LanguageSettings, check_languages
+
+__all__ = [
+    "UNKNOWN",
+    "Language",
+    "LanguageFilter",
+    "LanguageModel",
+    "LanguageRule",
+    "LanguageSettings",
+    "check_languages",
+    "identify_language",
+    "identify_languages",
+    "language_comparisons",
+    "language_model_digest",
+    "language_model_path",
+    "language_signals",
+    "load_language_model",
+]
