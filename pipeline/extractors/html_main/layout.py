@@ -9,9 +9,12 @@ import numpy as np
 from pipeline.extractors.html_main import tables
 from pipeline.extractors.html_main.tables import TAG
 
-# Columns of `nodes`.
-N_TAG, N_PARENT, N_FLAGS, N_SHAPE, N_ROW, N_ITEM, N_LISTS, N_DEPTH = range(8)
-NODE_COLUMNS = 8
+# Columns of `nodes`. N_NUMBER is the number of an item of an ordered list, and the last number of such a list; N_STYLE
+# of such a list is the byte of its `type` (0: none), and LIST_REVERSED is added where it counts down, LIST_FROM_END where
+# it counts down to 1: its numbers are -1, -2, ... then.
+N_TAG, N_PARENT, N_FLAGS, N_SHAPE, N_ROW, N_ITEM, N_LISTS, N_DEPTH, N_NUMBER, N_STYLE = range(10)
+NODE_COLUMNS = 10
+LIST_REVERSED, LIST_FROM_END = 256, 512
 # Columns of `blocks`. Characters are without white space; B_TEXT_WORDS is a set of bits.
 B_START, B_END, B_NODE, B_INNER, B_CHARS, B_CJK, B_SPACES, B_LINK_CHARS, B_LINKS, B_COMMAS, B_ENDS = range(11)
 B_DIGITS, B_UPPER, B_SIGNS, B_BOLD, B_FIRST, B_LAST, B_BREAKS, B_HASH, B_TEXT_WORDS, B_IMAGES, B_LETTERS = range(11, 22)
@@ -19,10 +22,11 @@ BLOCK_COLUMNS = 22
 
 # What the scanner knows between two tokens: output bytes, numbers of rows, depth of the stack, the innermost element
 # and its flags, the link that text is in and the depth it began at, whether a block is open and white space is due,
-# line breaks and images since the last block, the last character, the title's place, whether `<pre>` just began.
+# line breaks and images since the last block, the last character, the title's place, whether `<pre>` just began,
+# whether the link is one that nobody reads.
 S_OUT, S_BLOCKS, S_NODES, S_PAIRS, S_DEPTH, S_CURRENT, S_FLAGS, S_LINK, S_LINK_DEPTH, S_OPEN, S_PENDING = range(11)
-S_BREAKS, S_IMAGES, S_LAST, S_TITLE_START, S_TITLE_END, S_AFTER_PRE = range(11, 17)
-STATE_SIZE = 17
+S_BREAKS, S_IMAGES, S_LAST, S_TITLE_START, S_TITLE_END, S_AFTER_PRE, S_LINK_SKIP = range(11, 18)
+STATE_SIZE = 18
 
 # What an element is, or is in: flags of a node are those of its parent and its own.
 HIDDEN, ARIA_HIDDEN, IN_SKIP, IN_PRE, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE = (

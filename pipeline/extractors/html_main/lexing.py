@@ -231,6 +231,59 @@ def shape_of(data: np.ndarray, start: int, end: int, key: np.uint64) -> np.uint6
 
 
 @kernel
+def class_hides(data: np.ndarray, start: int, end: int) -> bool:
+    """Whether a class attribute says that the element is for screen readers only, by the names of the usual styles."""
+    place = start
+    while place + 7 <= end:
+        if place == start or data[place - 1] <= 32:
+            byte = data[place]
+            if byte == 115:  # s: sr-only, screen-reader
+                if (data[place + 1] == 114 and data[place + 2] == 45 and data[place + 3] == 111) or (
+                    place + 13 <= end and data[place + 6] == 45 and data[place + 7] == 114 and data[place + 12] == 114
+                ):
+                    return True
+            elif byte == 118:  # v: visually-hidden, visuallyhidden
+                if place + 14 <= end and data[place + 7] == 121 and (data[place + 8] == 104 or data[place + 9] == 104):
+                    return True
+        place += 1
+    return False
+
+
+@kernel
+def read_number(data: np.ndarray, start: int, end: int, otherwise: int) -> int:
+    """The whole number of up to eight digits that an attribute holds, or `otherwise`."""
+    while start < end and data[start] <= 32:
+        start += 1
+    is_negative = start < end and data[start] == 45
+    start += is_negative
+    value, place = 0, start
+    while place < end and 48 <= data[place] <= 57 and place - start < 8:
+        value = value * 10 + np.int64(data[place]) - 48  # type: ignore[assignment]
+        place += 1
+    if place == start:
+        return otherwise
+    return -value if is_negative else value
+
+
+@kernel
+def is_mark(data: np.ndarray, place: int) -> bool:
+    """Whether the content of a link, from `place` on, is a mark alone (`#`, `¶`, `§`) or nothing: a heading's anchor."""
+    end = data.size
+    while place < end and data[place] <= 32:
+        place += 1
+    if place < end and data[place] == 35:
+        place += 1
+    elif place + 1 < end and data[place] == 0xC2 and (data[place + 1] == 0xB6 or data[place + 1] == 0xA7):
+        place += 2
+    elif place + 5 < end and data[place] == 38 and data[place + 5] == 59:  # &para; &#182; &sect;
+        if (data[place + 1] == 112 and data[place + 4] == 97) or (data[place + 2] == 49 and data[place + 4] == 50):
+            place += 6
+    while place < end and data[place] <= 32:
+        place += 1
+    return bool(place + 2 < end and data[place] == 60 and data[place + 1] == 47 and data[place + 2] | 32 == 97)
+
+
+@kernel
 def style_hides(data: np.ndarray, start: int, end: int) -> bool:
     """Whether a style attribute says `display: none` or `visibility: hidden`."""
     place = start

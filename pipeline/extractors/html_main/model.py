@@ -40,10 +40,13 @@ class Trees(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Tables of the scanner, number of each class word, trees of the first and the second look, least score to keep."""
+    """Tables of the scanner, number of each class word, the bit of its group in `class_groups.json` (0: in none), trees
+    of the first and the second look, least score to keep.
+    """
 
     tables: Tables
     word_weights: np.ndarray
+    word_groups: np.ndarray
     first: Trees
     second: Trees
     threshold: float
@@ -84,15 +87,18 @@ def text_word_bits(words: dict[str, list[str]]) -> dict[str, int]:
 
 @lru_cache(maxsize=2)
 def load(file: Path = FOLDER / "model.json") -> Model:
-    """The model of a file of weights and `text_words.json`."""
+    """The model of a file of weights, with `text_words.json` and `class_groups.json`."""
     stored = json.loads(file.read_text(encoding="utf-8"))
     words = json.loads((FOLDER / "text_words.json").read_text(encoding="utf-8"))
-    weights: dict[str, float] = stored["class_words"]
+    groups = json.loads((FOLDER / "class_groups.json").read_text(encoding="utf-8"))
+    bits = {word: 1 << bit for bit, group in enumerate(groups.values()) for word in group}
+    weights: dict[str, float] = {**dict.fromkeys(sorted(bits), 0.0), **stored["class_words"]}
     tables = make_tables({word: number for number, word in enumerate(weights)}, text_word_bits(words))
     first, second = stored["first"], stored["second"]
     return Model(
         tables,
         np.array(list(weights.values()), np.float32),
+        np.array([bits.get(word, 0) for word in weights], np.int32),
         _trees(first["trees"], features.NAMES, first["features"]),
         _trees(second["trees"], context.NAMES + features.NAMES, second["features"]),
         float(stored["threshold"]),

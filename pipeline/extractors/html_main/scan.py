@@ -12,16 +12,23 @@ import numpy as np
 
 from pipeline.extractors.html_main.kernels import kernel
 from pipeline.extractors.html_main.layout import (
+    ARIA_HIDDEN,
     B_LINKS,
     BLOCK_COLUMNS,
+    HIDDEN,
     IN_PRE,
+    IN_SKIP,
+    LIST_FROM_END,
+    LIST_REVERSED,
     N_DEPTH,
     N_FLAGS,
     N_ITEM,
     N_LISTS,
+    N_NUMBER,
     N_PARENT,
     N_ROW,
     N_SHAPE,
+    N_STYLE,
     N_TAG,
     NODE_COLUMNS,
     S_AFTER_PRE,
@@ -34,6 +41,7 @@ from pipeline.extractors.html_main.layout import (
     S_LAST,
     S_LINK,
     S_LINK_DEPTH,
+    S_LINK_SKIP,
     S_NODES,
     S_OPEN,
     S_OUT,
@@ -45,9 +53,9 @@ from pipeline.extractors.html_main.layout import (
     Scanned,
     Tables,
 )
-from pipeline.extractors.html_main.lexing import after_markup_declaration, end_of_raw_text, find_value
-from pipeline.extractors.html_main.tables import BLOCK, FNV_OFFSET, FNV_PRIME, RAW, TAG, VOID
-from pipeline.extractors.html_main.tags import PAIRS_OF_TAG, place_to_close, read_attributes
+from pipeline.extractors.html_main.lexing import after_markup_declaration, end_of_raw_text, find_value, is_mark
+from pipeline.extractors.html_main.tables import BLOCK, FNV_OFFSET, FNV_PRIME, INLINE, RAW, TAG, VOID
+from pipeline.extractors.html_main.tags import NO_LINK, NO_NUMBER, PAIRS_OF_TAG, TO_PLACE, place_to_close, read_attributes
 from pipeline.extractors.html_main.text import end_block, read_text
 from pipeline.extractors.html_main.views import view
 
@@ -80,6 +88,7 @@ def _close(place: int, state: np.ndarray, stack: np.ndarray, last: np.ndarray, t
     state[S_DEPTH] = depth
     if state[S_LINK_DEPTH] > depth:
         state[S_LINK] = -1
+        state[S_LINK_SKIP] = 0
     return ends_block
 
 
@@ -89,7 +98,9 @@ def _open(
     kind: int,
     flags: int,
     shape: np.uint64,
-    has_href: bool,
+    is_link: bool,
+    number: int,
+    style: int,
     state: np.ndarray,
     nodes: np.ndarray,
     stack: np.ndarray,
@@ -107,12 +118,22 @@ def _open(
     nodes[node, N_ITEM] = node if tag == _LI else nodes[current, N_ITEM]
     nodes[node, N_LISTS] = nodes[current, N_LISTS] + (tag in (_UL, _OL))
     nodes[node, N_DEPTH] = nodes[current, N_DEPTH] + 1
+    nodes[node, N_NUMBER] = nodes[node, N_STYLE] = 0
     if tag == _A:
-        state[S_LINK] = node if has_href else -1
+        state[S_LINK] = node if is_link else -1
         state[S_LINK_DEPTH] = depth
-        if state[S_OPEN] and has_href:
+        state[S_LINK_SKIP] = flags & IN_SKIP != 0
+        if state[S_OPEN] and is_link:
             blocks[state[S_BLOCKS], B_LINKS] += 1
         return
+    if tag == _OL:
+        if number != NO_NUMBER:
+            nodes[node, N_NUMBER] = number + (1 if style & LIST_REVERSED else -1)
+        nodes[node, N_STYLE] = style | (LIST_FROM_END if style & LIST_REVERSED and number == NO_NUMBER else 0)
+    elif tag == _LI and nodes[current, N_TAG] == _OL:
+        if number == NO_NUMBER:
+            number = nodes[current, N_NUMBER] + (-1 if nodes[current, N_STYLE] & LIST_REVERSED else 1)
+        nodes[node, N_NUMBER] = nodes[current, N_NUMBER] = number
     depth += 1
     stack[depth, 0] = node
     stack[depth, 1] = tag
@@ -163,7 +184,7 @@ def _read_tag(
     tag = max(0, find_value(tag_keys, tag_values, key))
     kind = np.int64(tag_kinds[tag])
     is_element = not is_end and kind & (VOID | RAW) == 0
-    i, has_href, closes_itself, own_flags, shape, num_pairs = read_attributes(
+    i, link, closes_itself, own_flags, shape, num_pairs, number, style = read_attributes(
         data, i, is_element, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values
     )
     if i >= end:
@@ -173,6 +194,7 @@ def _read_tag(
         state[S_BREAKS] += 1
     elif is_end and tag == _A:
         state[S_LINK] = -1
+        state[S_LINK_SKIP] = 0
     close_to, ends_block = place_to_close(tag, kind, is_end, last, stack, state[S_DEPTH])  # type: ignore[arg-type]
     ends_block = ends_block or kind & BLOCK != 0
     if close_to >= 0:
@@ -202,7 +224,10 @@ def _read_tag(
     if (closes_itself and (tag == 0 or is_foreign)) or state[S_NODES] >= MAX_NODES:
         return i
     state[S_PAIRS] = num_pairs
-    _open(tag, kind, np.int64(tag_flags[tag]) | own_flags, shape, has_href, state, nodes, stack, last, blocks)  # type: ignore[arg-type]
+    if (kind & INLINE and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
+        own_flags |= IN_SKIP
+    own_flags |= np.int64(tag_flags[tag])  # type: ignore[assignment]
+    _open(tag, kind, own_flags, shape, link != NO_LINK, number, style, state, nodes, stack, last, blocks)  # type: ignore[arg-type]
     return i
 
 

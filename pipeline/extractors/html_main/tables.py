@@ -30,7 +30,7 @@ TAGS = (
 )
 TAG = {name: number for number, name in enumerate(TAGS)}
 
-BLOCK, VOID, RAW, SKIP, CLOSES_P = 1, 2, 4, 8, 16
+BLOCK, VOID, RAW, SKIP, CLOSES_P, INLINE = 1, 2, 4, 8, 16, 32
 _BLOCK_TAGS = (
     *("p", "div", "li", "ul", "ol", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "article", "main", "section", "header", "footer", "nav"),
@@ -48,6 +48,11 @@ _VOID_TAGS = (
 # Elements whose content is no markup. `noscript` is one to a parser without scripts' eyes: what stands there repeats
 # or apologises.
 _RAW_TAGS = ("script", "style", "title", "textarea", "noscript", "iframe", "noembed", "noframes", "xmp", "plaintext")
+# Elements that stand in a line of text: what hides one of them hides its text and no more.
+_INLINE_TAGS = (
+    *("span", "a", "b", "strong", "em", "i", "u", "s", "small", "big", "sup", "sub", "font", "abbr", "cite", "q", "code"),
+    *("time", "label", "math"),
+)
 # Elements whose text nobody reads as part of a page.
 _SKIPPED_TAGS = (
     *("svg", "template", "select", "datalist", "audio", "video", "canvas", "annotation", "annotation-xml", "map"),
@@ -80,9 +85,15 @@ def hashed(names: Mapping[bytes, int] | Iterable[tuple[bytes, int]]) -> tuple[np
 
 
 def tag_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keys and numbers of the tags, and each tag's kind: a sum of BLOCK, VOID, RAW, SKIP and CLOSES_P."""
+    """Keys and numbers of the tags, and each tag's kind: a sum of BLOCK, VOID, RAW, SKIP, CLOSES_P and INLINE."""
     kinds = np.zeros(len(TAGS), np.uint8)
-    for names, kind in ((_BLOCK_TAGS, BLOCK), (_VOID_TAGS, VOID), (_RAW_TAGS, RAW), (_SKIPPED_TAGS, SKIP)):
+    for names, kind in (
+        (_BLOCK_TAGS, BLOCK),
+        (_VOID_TAGS, VOID),
+        (_RAW_TAGS, RAW),
+        (_SKIPPED_TAGS, SKIP),
+        (_INLINE_TAGS, INLINE),
+    ):
         for name in names:
             kinds[TAG[name]] |= kind
     for name in _BLOCK_TAGS:

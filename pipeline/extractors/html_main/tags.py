@@ -10,12 +10,14 @@ import numpy as np
 
 from pipeline.extractors.html_main import tables
 from pipeline.extractors.html_main.kernels import kernel
-from pipeline.extractors.html_main.layout import ARIA_HIDDEN, HIDDEN
-from pipeline.extractors.html_main.lexing import add_words, shape_of, style_hides
+from pipeline.extractors.html_main.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED
+from pipeline.extractors.html_main.lexing import add_words, class_hides, read_number, shape_of, style_hides
 from pipeline.extractors.html_main.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
 
 MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at
 PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE
+NO_NUMBER = -(1 << 30)
+NO_LINK, TO_PAGE, TO_PLACE = 0, 1, 2
 
 _P, TAG_A, _LI, _UL, _OL, _DL, _DT, _DD = (TAG[name] for name in ("p", "a", "li", "ul", "ol", "dl", "dt", "dd"))
 _TABLE, _TR, _TD, _TH, _CAPTION = (TAG[name] for name in ("table", "tr", "td", "th", "caption"))
@@ -26,6 +28,7 @@ _CLASS, _ID, _STYLE, _HREF, _HIDDEN, _ARIA, _ROLE, _ITEMPROP, _REL = (
     np.uint64(tables.fnv(name))
     for name in (b"class", b"id", b"style", b"href", b"hidden", b"aria-hidden", b"role", b"itemprop", b"rel")
 )
+_START, _VALUE, _TYPE, _REVERSED = (np.uint64(tables.fnv(name)) for name in (b"start", b"value", b"type", b"reversed"))
 
 
 @kernel
@@ -39,16 +42,19 @@ def read_attributes(
     node: int,
     class_keys: np.ndarray,
     class_values: np.ndarray,
-) -> tuple[int, bool, bool, int, np.uint64, int]:
+) -> tuple[int, int, bool, int, np.uint64, int, int, int]:
     """Read what stands between a tag's name and its `>`, where the first place goes.
 
-    Then: whether there is an address in `href`, whether the tag closes itself, flags of the element, the hash of tag
-    and class, and the number of `pairs` with the known words of the attributes. Without `is_element` nothing is looked
-    at but where the tag ends. `pairs` must have room for PAIRS_OF_TAG more.
+    Then: whether there is an address in `href` (TO_PAGE, TO_PLACE on the page), whether the tag closes itself, flags
+    of the element, the hash of tag and class, the number of `pairs` with the known words of the attributes, and of a
+    list or item its number (NO_NUMBER: none) and style. Without `is_element` nothing is looked at but where the tag
+    ends. `pairs` must have room for PAIRS_OF_TAG more.
     """
     end = data.size
-    has_href = closes_itself = False
-    own_flags = 0
+    closes_itself = False
+    link = NO_LINK
+    own_flags = style = 0
+    number = NO_NUMBER
     pairs_end = num_pairs + MAX_ATTRIBUTE
     while i < end:
         byte = data[i]
@@ -98,8 +104,11 @@ def read_attributes(
                     )
                 if key == _CLASS:
                     shape = shape_of(data, value_start, value_end, shape)
+                    if class_hides(data, value_start, value_end):
+                        own_flags |= HIDDEN
             elif key == _HREF:
-                has_href = value_end > value_start
+                if value_end > value_start:
+                    link = TO_PLACE if data[value_start] == 35 else TO_PAGE
             elif key == _STYLE:
                 if style_hides(data, value_start, value_end):
                     own_flags |= HIDDEN
@@ -107,7 +116,13 @@ def read_attributes(
                 own_flags |= HIDDEN
             elif key == _ARIA and value_start < value_end and data[value_start] | 32 == 116:
                 own_flags |= ARIA_HIDDEN
-    return i, has_href, closes_itself, own_flags, shape, num_pairs
+            elif key == _START or key == _VALUE:
+                number = read_number(data, value_start, value_end, number)
+            elif key == _TYPE and value_end == value_start + 1:
+                style |= np.int64(data[value_start])
+            elif key == _REVERSED:
+                style |= LIST_REVERSED
+    return i, link, closes_itself, own_flags, shape, num_pairs, number, style
 
 
 @kernel

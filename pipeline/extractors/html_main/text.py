@@ -40,6 +40,7 @@ from pipeline.extractors.html_main.layout import (
     S_IMAGES,
     S_LAST,
     S_LINK,
+    S_LINK_SKIP,
     S_OPEN,
     S_OUT,
     S_PENDING,
@@ -105,6 +106,26 @@ def _begin_block(blocks: np.ndarray, state: np.ndarray, stack: np.ndarray, out: 
 
 
 @kernel
+def is_unseen(cp: int, is_inside: bool) -> bool:
+    """Whether a character of General Punctuation has no shape: joiners count as text inside a block only."""
+    if cp == 0x200B or cp == 0x200E or cp == 0x200F or 0x202A <= cp <= 0x202E or cp >= 0x2060:
+        return True
+    return (cp == 0x200C or cp == 0x200D) and not is_inside
+
+
+@kernel
+def _copy_indentation(data: np.ndarray, i: int, text: np.ndarray, out: int) -> int:
+    """Copy the spaces and tabs before the character at `i`, the first of a preformatted block."""
+    start = i
+    while start > 0 and (data[start - 1] == 32 or data[start - 1] == 9):
+        start -= 1
+    for place in range(start, i):
+        text[out] = data[place]
+        out += 1
+    return out
+
+
+@kernel
 def read_text(
     data: np.ndarray,
     i: int,
@@ -123,7 +144,7 @@ def read_text(
     """
     end = data.size
     flags = state[S_FLAGS]
-    if flags & IN_SKIP:
+    if flags & IN_SKIP or state[S_LINK_SKIP]:
         i += 1
         while i < end and data[i] != 60:
             i += 1
@@ -138,6 +159,7 @@ def read_text(
     begun = i
     limit = text.size - 8
     while (i < end or second) and out < limit:
+        at = i
         if second:
             cp = np.int64(second)
             second = 0
@@ -184,11 +206,15 @@ def read_text(
                 out += 1
                 spaces += 1
             continue
-        if cp == 0x200B or cp == 0xFEFF or 0x7F <= cp < 0xA0:
+        if 0x7F <= cp <= 0xAD and (cp < 0xA0 or cp == 0xAD):  # controls, soft hyphen
+            continue
+        if cp == 0xFEFF or (0x200B <= cp <= 0x2069 and is_unseen(cp, is_open)):
             continue
         if not is_open:
             is_open = True
             _begin_block(blocks, state, stack, out, cp)  # type: ignore[arg-type]
+            if is_pre:
+                out = _copy_indentation(data, at, text, out)
             state[S_AFTER_PRE] = 0
             pending = False
         elif pending:
