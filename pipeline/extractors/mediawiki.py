@@ -1,4 +1,4 @@
-"""Pages of MediaWiki XML dumps, streamed with bounded memory (export schemas 0.3 to 0.11, gz, bz2, xz or plain).
+"""Pages of MediaWiki XML dumps, streamed with bounded memory (export schemas 0.3 to 0.11, compressed or plain).
 
 A page is cut out of the stream by its tags, which cannot occur inside a text because `<` is escaped there, and then
 parsed by itself. So a dump that breaks off still yields every complete page. A multistream dump can be read in ranges
@@ -15,12 +15,14 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from datatrove.data import Document
 
 from pipeline.extractors.members import MemberStream, open_raw
 from pipeline.extractors.raw import RawFile, Reader
+from pipeline.extractors.transcoded import TranscodedStream, xml_codec
 from pipeline.extractors.wiki_names import WIKI_NAMES_KEY, is_disambiguation, media_names
 from pipeline.extractors.wikitext import is_redirect
 from pipeline.sources.wikis import is_multilingual, language_of_wiki, split_database_name
@@ -30,7 +32,9 @@ MAX_PAGE_BYTES = 256 << 20
 MAX_STREAM_BYTES = 32 << 20
 _PAGE_START = b"<page>"
 _PAGE_END = b"</page>"
+_REVISION_START = b"<revision>"
 _HEAD_BYTES = 1 << 20
+_DECLARATION_BYTES = 400
 _DBNAME = re.compile(r"<dbname>([^<]+)</dbname>")
 _BASE = re.compile(r"<base>([^<]+)</base>")
 _XML_LANG = re.compile(r"<mediawiki[^>]*\bxml:lang=\"([^\"]+)\"")
@@ -39,15 +43,13 @@ _WIKI_IN_NAME = re.compile(
     r"^((?:[a-z]{2,3}|simple|commons|wikidata|species|meta|incubator|[a-z]{2,4}(?:_[a-z]{1,10}){1,2})"
     r"(?:wiki(?:source|quote|books|news|voyage|versity)?|wiktionary))(?![a-z])"
 )
-_REFUSED = (
-    (b"7z\xbc\xaf", "a 7z archive, which is not read: unpack it, or take the bz2 dump"),
-    (b"\xff\xfe", "a dump in UTF-16, which is not read: convert it to UTF-8"),
-    (b"\xfe\xff", "a dump in UTF-16, which is not read: convert it to UTF-8"),
-)
 # Canonical names, for dumps so old that pages carry no <ns> and so bare that they carry no siteinfo.
 _CANONICAL_NAMESPACES = {
-    "Media": -2, "Special": -1, "Talk": 1, "User": 2, "User talk": 3, "Project": 4, "Wikipedia": 4, "File": 6,
-    "Image": 6,    "MediaWiki": 8, "Template": 10, "Help": 12, "Category": 14, "Portal": 100, "Module": 828,
+    "Media": -2, "Special": -1, "Talk": 1, "User": 2, "User talk": 3, "Project": 4, "Project talk": 5, "Wikipedia": 4,
+    "Wikipedia talk": 5, "File": 6, "File talk": 7, "Image": 6, "Image talk": 7, "MediaWiki": 8, "MediaWiki talk": 9,
+    "Template": 10, "Template talk": 11, "Help": 12, "Help talk": 13, "Category": 14, "Category talk": 15,
+    "Portal": 100, "Portal talk": 101, "Draft": 118, "Draft talk": 119, "TimedText": 710, "Module": 828,
+    "Module talk": 829,
 }  # fmt: skip
 
 
@@ -125,8 +127,9 @@ class MediaWikiReader(Reader):
     """Reads one dump file; a document's text is the page's wikitext, its id `<wiki>/<page>/<revision>`.
 
     `offset` and `length` are the `<page>` element's in a plain dump; in a compressed one those of the stream that
-    holds it (a multistream dump has one for every 100 pages), or -1 where that stream unpacks to over 32 MiB and is
-    no address: there the id is. A page without numbers has the id `<file>#<offset>.<place among that stream's pages>`.
+    holds it (a multistream dump has one for every 100 pages), or -1 where that stream unpacks to over 32 MiB or is a
+    7z archive, and in a plain dump that is not in UTF-8: there the id is the address. Of a page's history the last
+    revision is the page. A page without numbers has the id `<file>#<offset>.<place among that stream's pages>`.
     Pages outside namespace 0 are counted in `num_other_records` as `namespace_<n>`.
 
     Reasons of drops: redirect, disambiguation, empty_page, not_wikitext (detail: the content model), bad_xml,
@@ -141,14 +144,12 @@ class MediaWikiReader(Reader):
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
-            site = self._site(MemberStream(raw, name=self.file.path))
+            beginning = MemberStream(raw, name=self.file.path)
+            beginning.fill()
+            codec = xml_codec(bytes(beginning.buffer[:_DECLARATION_BYTES]))
+            site = self._site(self._stream(raw, codec))
             self._is_last_range = self.file.stop is None or self.file.stop >= raw.seek(0, 2)
-            stream = MemberStream(raw, name=self.file.path, start=self.file.start, stop=self.file.stop)
-            stream.fill()
-            refused = next((what for magic, what in _REFUSED if stream.buffer.startswith(magic)), None)
-            if refused is not None:
-                self.drop_unreadable(0, stream.size, refused)
-                return
+            stream = self._stream(raw, codec, self.file.start, self.file.stop)
             while True:
                 for page, length in self._pages(stream):
                     document = self._document(site, page, length)
@@ -156,6 +157,11 @@ class MediaWikiReader(Reader):
                         yield document
                 if stream.damage is None or not stream.next_run():
                     return
+
+    def _stream(self, raw: Any, codec: str | None, start: int = 0, stop: int | None = None) -> MemberStream:
+        if codec is None:
+            return MemberStream(raw, name=self.file.path, start=start, stop=stop)
+        return TranscodedStream(raw, name=self.file.path, start=start, stop=stop, codec=codec)
 
     def _site(self, stream: MemberStream) -> Site:
         """What the file says of its wiki before its first page, wherever the range to read starts."""
@@ -169,27 +175,34 @@ class MediaWikiReader(Reader):
         waiting: deque[_Page] = deque()
         waiting_bytes = 0
         no_address = -1  # offset of a stream that is too large to be one
+        has_addresses = not (
+            stream.compression.is_one_member if stream.compression else isinstance(stream, TranscodedStream)
+        )
         number, last_offset = 0, -1
+        self._inside_page = False
         while (start := self._find(stream, _PAGE_START)) is not None:
             stream.consume(start)
             position = stream.position
             offset, _ = stream.covering_address(position, position + 1)
             number = number + 1 if offset == last_offset else 0
             last_offset = offset
-            end = self._find(stream, _PAGE_END, self.max_page_bytes)
+            self._inside_page = True
+            head, end = self._page_end(stream)
             if end is None:
                 break
+            self._inside_page = False
             if end < 0:
                 self._drop_oversized(stream, offset, number)
                 continue
             size = end + len(_PAGE_END)
-            page = _Page(bytes(memoryview(stream.buffer)[:size]), offset, number, position, position + size)
-            if offset == no_address and stream.compression is not None:
+            element = head + bytes(memoryview(stream.buffer)[:size])
+            page = _Page(element, offset, number, position, stream.position + size)
+            if not has_addresses or (offset == no_address and stream.compression is not None):
                 yield page, -1
                 stream.consume(size)
                 continue
             waiting.append(page)
-            waiting_bytes += size
+            waiting_bytes += len(element)
             for located in self._located(stream, waiting):
                 waiting_bytes -= len(located[0].element)
                 yield located
@@ -227,20 +240,39 @@ class MediaWikiReader(Reader):
                 return
         stream.consume(found + len(_PAGE_END))
 
-    def _find(self, stream: MemberStream, tag: bytes, limit: int = 0) -> int | None:
-        """Position of a tag in the buffer; None when the run ends before it; -1 when it is beyond `limit` bytes.
+    def _page_end(self, stream: MemberStream) -> tuple[bytes, int | None]:
+        """What of a long page stands before its revisions, and where in the buffer its closing tag is.
 
-        Without a limit, what lies before the tag is dropped from the buffer as it grows.
+        Of a history of over a mebibyte only the last revision stays in the buffer. The position is None when the run
+        ends before the tag, -1 when one revision is larger than `max_page_bytes`.
         """
+        head = b""
+        searched = 0
+        looked_at = _HEAD_BYTES
+        while (found := stream.buffer.find(_PAGE_END, searched)) < 0:
+            if len(stream.buffer) > looked_at:
+                last = stream.buffer.rfind(_REVISION_START)
+                first = 0 if head else stream.buffer.find(_REVISION_START, 0, last)
+                if last > first >= 0:
+                    head = head or bytes(memoryview(stream.buffer)[:first])
+                    stream.consume(last)
+                looked_at = len(stream.buffer) + _HEAD_BYTES
+            searched = max(0, len(stream.buffer) - len(_PAGE_END) + 1)
+            if searched > self.max_page_bytes:
+                return head, -1
+            if not stream.fill():
+                return head, None
+        return head, found
+
+    def _find(self, stream: MemberStream, tag: bytes) -> int | None:
+        """Position of a tag in the buffer; None when the run ends before it. What lies before it is dropped."""
         searched = 0
         while True:
             found = stream.buffer.find(tag, searched)
             if found >= 0:
                 return found
             searched = max(0, len(stream.buffer) - len(tag) + 1)
-            if limit and searched > limit:
-                return -1
-            if not limit and searched > 2 * _HEAD_BYTES:
+            if searched > 2 * _HEAD_BYTES:
                 stream.consume(searched)
                 searched = 0
             if not stream.fill():
@@ -252,7 +284,7 @@ class MediaWikiReader(Reader):
         if stream.damage is not None and not stream.truncated:
             self.drop_unreadable(stream.damage_offset, stream.resume_offset() - stream.damage_offset, stream.damage)
             return
-        inside = rest.lstrip().startswith(_PAGE_START)
+        inside = self._inside_page
         if stream.truncated or inside or (self._is_last_range and b"</mediawiki>" not in rest):
             what = f"the dump ends {'inside a page' if inside else 'before its closing tag'}"
             self.drop_unreadable(offset, stream.size - offset, what, reason="truncated")

@@ -1,15 +1,12 @@
 """Decompression with addresses: a raw file as runs of bytes that know where in the file they came from.
 
-A compressed raw file is a row of members: gzip members, bz2 or xz streams, lz4 or zstd frames. Readers parse the
-decompressed bytes and ask `MemberStream.address` which stored bytes hold them. Damage inside the file ends one run of
-bytes; the next one starts at the next member that decompresses to what the caller looks for.
+A compressed raw file is a row of members: gzip members, bz2 or xz streams, lz4 or zstd frames; a 7z archive is one.
+Readers parse the decompressed bytes and ask `MemberStream.address` which stored bytes hold them. Damage inside the file
+ends one run of bytes; the next one starts at the next member that decompresses to what the caller looks for.
 """
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -17,103 +14,19 @@ from typing import IO, Any
 import fsspec
 
 from manifests.errors import UserError
+from pipeline.extractors.compressions import (
+    BY_ENDING,
+    READ_BYTES,
+    STEP_BYTES,
+    Compression,
+    compression_of,
+    damage_errors,
+)
 
-READ_BYTES = 64 << 10
-_ZSTD_READ_BYTES = 512  # a zstd block of four bytes may unpack to 128 KiB, and all of them come at once
-_STEP_BYTES = 1 << 20  # unpacked at once, by the others: a kilobyte may hold gigabytes
 _SEARCH_BYTES = 1 << 20
 _PROBE_BYTES = 4 << 10
 _SALVAGE_STEP = 256
 LOOK_AHEAD_BYTES = 1 << 20
-
-
-def _lz4_decompressor() -> Any:
-    try:
-        import lz4.frame
-    except ImportError:
-        raise UserError("lz4 files need the lz4 package: pip install lz4.") from None
-    return lz4.frame.LZ4FrameDecompressor()
-
-
-def _zstd_decompressor() -> Any:
-    import zstandard
-
-    return _ZstdDecompressor(zstandard.ZstdDecompressor().decompressobj())
-
-
-class _ZstdDecompressor:
-    """zstandard's decompressor as those of the standard library; as little goes in, so much at most comes out."""
-
-    needs_input = True
-
-    def __init__(self, member: Any) -> None:
-        self._member = member
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return bytes(self._member.decompress(data))
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._member.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._member.unused_data or b"")
-
-
-class _GzipDecompressor:
-    """zlib's decompressor as those of bz2 and lzma: it keeps the input that it has not come to."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(wbits=31)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        tail = self._member.unconsumed_tail
-        return self._member.decompress(tail + data if tail else data, max_length)
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._member.unconsumed_tail
-
-    @property
-    def eof(self) -> bool:
-        return self._member.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._member.unused_data
-
-
-@dataclass(frozen=True)
-class Compression:
-    """A compression that comes in members, each recognised by the magic bytes that it starts with."""
-
-    name: str
-    magic: bytes
-    decompressor: Callable[[], Any]  # has decompress(data, max_length), needs_input, eof, unused_data
-    read_bytes: int = READ_BYTES
-
-
-COMPRESSIONS = (
-    Compression("gzip", b"\x1f\x8b\x08", _GzipDecompressor),
-    Compression("bz2", b"BZh", bz2.BZ2Decompressor),
-    Compression("xz", b"\xfd7zXZ\x00", lzma.LZMADecompressor),
-    Compression("zstd", b"\x28\xb5\x2f\xfd", _zstd_decompressor, _ZSTD_READ_BYTES),
-    Compression("lz4", b"\x04\x22\x4d\x18", _lz4_decompressor),
-)
-_BY_ENDING = dict(zip(("gz", "bz2", "xz", "zst", "lz4"), COMPRESSIONS, strict=True))
-DAMAGE_ERRORS: tuple[type[Exception], ...] = (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, RuntimeError)
-
-
-def compression_of(head: bytes) -> Compression | None:
-    """The compression that a file starting with `head` is in, None for plain bytes."""
-    return next((known for known in COMPRESSIONS if head.startswith(known.magic)), None)
-
-
-def _damage_errors() -> tuple[type[Exception], ...]:
-    import zstandard
-
-    return (*DAMAGE_ERRORS, zstandard.ZstdError)
 
 
 @dataclass
@@ -149,7 +62,7 @@ class MemberStream:
             self.size = min(self.size, self.stop)
         self.file.seek(0)
         head = self.file.read(8)
-        self._errors = _damage_errors()
+        self._errors = damage_errors()
         self.compression = compression_of(head)
         if self.compression is None:
             self.compression = self._compression_of_damaged()
@@ -157,7 +70,7 @@ class MemberStream:
 
     def _compression_of_damaged(self) -> Compression | None:
         """A file whose first bytes are damaged is still compressed if its name says so and a later member is sound."""
-        self.compression = _BY_ENDING.get(self.name.lower().rpartition(".")[2])
+        self.compression = BY_ENDING.get(self.name.lower().rpartition(".")[2])
         if self.compression is None or self.starts is None or self._find_member(0) is None:
             return None
         return self.compression
@@ -215,12 +128,12 @@ class MemberStream:
             if not self._pending.startswith(compression.magic):
                 self._end(f"no {compression.name} member starts here")
                 return
-            self._member = compression.decompressor()
+            self._member = compression.decompressor(self.file)
             self._member_produced = False
             self._boundaries.append((self.end_position, self._read_offset))
         chunk = self._pending
         try:
-            data = self._member.decompress(chunk, _STEP_BYTES)
+            data = self._member.decompress(chunk, STEP_BYTES)
         except self._errors as error:
             if not self._member_produced:
                 self._salvage(compression)
@@ -239,12 +152,12 @@ class MemberStream:
 
     def _salvage(self, compression: Compression) -> None:
         """Recover the first bytes of a member whose first chunk already fails, so that its header can be named."""
-        member = compression.decompressor()
+        member = compression.decompressor(self.file)
         self.file.seek(self._boundaries[-1][1])
         data = self.file.read(compression.read_bytes)
         try:
             for start in range(0, len(data), _SALVAGE_STEP):
-                self.buffer += member.decompress(data[start : start + _SALVAGE_STEP], _STEP_BYTES)
+                self.buffer += member.decompress(data[start : start + _SALVAGE_STEP], STEP_BYTES)
                 if member.eof:
                     return
         except self._errors:
@@ -355,6 +268,8 @@ class MemberStream:
 
     def _find_member(self, offset: int) -> int | None:
         assert self.compression is not None
+        if self.compression.is_one_member:
+            return None
         magic = self.compression.magic
         while offset < self.size:
             self.file.seek(offset)
@@ -372,7 +287,7 @@ class MemberStream:
     def _accepts(self, offset: int) -> bool:
         assert self.compression is not None
         self.file.seek(offset)
-        member = self.compression.decompressor()
+        member = self.compression.decompressor(self.file)
         head = bytearray()
         data = self._read(_PROBE_BYTES)
         try:
