@@ -10,7 +10,7 @@ from pipeline.extractors.wiki_tags import CUT
 MAX_LINK_DEPTH = 24  # links open inside links: captions of files hold links, and more levels are none
 _MAX_CAPTION = 6000  # characters; a file that holds more has not been closed where it should
 # Links to plain titles with nothing inside: the first group is a label, the second a title.
-_PLAIN = re.compile(r"\[\[(?:[^\[\]|\n:{}<>]++\|([^\[\]|]++)|([^\[\]|\n:{}<>]++))\]\]")
+_PLAIN = re.compile(r"\[\[(?:[^\[\]|\n:{}<>]++\|([^\[\]|]++)|(?!//)([^\[\]|\n:{}<>]++))\]\]")
 _BRACKETS = re.compile(r"\[\[++|\]\]++")
 _EXTERNAL = re.compile(
     r"\[(?:(?:https?|ftps?|irc|gopher|news|mailto|geo|tel|sftp|git|svn|magnet|urn):|//)[^\s\[\]<>\"']++(?:'(?!')[^\s\[\]<>\"']*+)*+"

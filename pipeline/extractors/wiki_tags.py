@@ -7,6 +7,7 @@ as MediaWiki itself does, so that no later pass touches it.
 from __future__ import annotations
 
 import html
+import html.entities
 import re
 
 ASIDE = "\x02"  # a number between two of these stands for content kept aside
@@ -63,7 +64,10 @@ def decode_entities(text: str) -> str:
 
 
 def _decode(entity: re.Match[str]) -> str:
-    character = html.unescape(entity[0])
+    name = entity[0]
+    if name[1] != "#":  # in whole: `&ampamp;` is none, whatever it begins with
+        return html.entities.html5.get(name[1:], name)
+    character = html.unescape(name)
     return character if character >= " " or character in "\n\t" else ""
 
 

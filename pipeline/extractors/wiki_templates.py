@@ -21,7 +21,7 @@ _SECOND = "second"
 _NUMBER = "number"  # prints a number and its unit
 _PRINTED = {
     _FIRST: (
-        "nowrap|nobr|nobreak|nobold|noitalic|noitalics|small|smaller|big|larger|resize|sc|smallcaps|allcaps|sub|sup"
+        "1x|echo|nowrap|nobr|nobreak|nobold|noitalic|noitalics|small|smaller|big|larger|resize|sc|smallcaps|allcaps|sub|sup"
         "|math|mvar|mono|code|tt|kbd|key|keypress|em|strong|strikethrough|bdi|bdo|abbr|tooltip|linktext|as of|circa|c."
         "|val|num|esd|vr|polytonic|unicode|hebrew|script|nastaliq|angbr|proper name|nihongo|nihongo2|nihongo3|ruby|ルビ"
         "|読み仮名|ill|ill2|interlanguage link|link-interwiki|仮リンク|lien|не переведено|flag|flagu|flagcountry|flagg"

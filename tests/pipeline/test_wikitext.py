@@ -112,6 +112,7 @@ def test_links() -> None:
         ("[[a|b] [[File:c.jpg|thumb|d\ne]", "b\ne]"),
         ("[[File:a|b [[c]]\n\nd", "d"),
         ("x ]] y [[ z", "x y z"),
+        ("[[//www.example.com]]a [[//b.org c]]", "a c"),
     ):
         assert wikitext_to_text(source, "en") == text, source
 
@@ -145,6 +146,7 @@ def test_templates_leave_no_holes() -> None:
         ("{{convert|5|km|mi}} {{convert|5|to|7|kg}} {{nowrap|a {{small|b}}}}", "5 km 5 to 7 kg a b"),
         ("{{lang|fr|mot [[a|b|c]]}} {{quote|1=x = y|author}} {{transl|ja|kana}}", "mot b c x = y kana"),
         ("a\n{{Infobox\n| b = c\n| d = {{e}}\nprose\n\nmore", "a\n\nprose\n\nmore"),
+        ("{{1x|a [[b]]}} {{echo|c}}", "a b c"),
         ("a }} b {{ c\nd", "a b\nd"),
         ("a-{zh-hans:b;zh-hant:c}-d", "abd"),
     ):
@@ -175,6 +177,7 @@ def test_tags() -> None:
         ("<gallery>\nFile:a.jpg|b\n</gallery>c<timeline>d</timeline>", "c"),
         ("H<sub>2</sub>O <font color=red>b</font> <foo>c</foo> 1 < 2 <br/> 3 > 2", "H2O b <foo>c</foo> 1 < 2\n3 > 2"),
         ("a <span style=\"display:none\">b</span>c<div style='x'>d</div>", "a c\nd"),
+        ("&ampamp; &amp;amp; &ouml;&nosuch;", "&ampamp; &amp; ö&nosuch;"),
         ("&lt;ref&gt; &amp;nbsp; &#8212; &copy=1 &nbsp;x", "<ref> &nbsp; — &copy=1 x"),
         ("__NOTOC__a __KEIN_INHALTSVERZEICHNIS__b __init__ __目次非表示__c", "a b __init__ c"),
         ("''Title'''s page\n''a'' l'''Est'' b\n'''c''' ''''d''''", "Title's page\na l'Est b\nc 'd'"),
@@ -258,8 +261,12 @@ def test_prose_of_real_pages_stays(shared_data: Path) -> None:
 
 
 def test_gold_of_mediawiki(shared_data: Path) -> None:
-    cases = [c for c in parser_tests(shared_data / "wiki/parsoid-parserTests/parserTests.tar.xz") if c.is_plain]
+    whole = list(parser_tests(shared_data / "wiki/parsoid-parserTests/parserTests.tar.xz"))
+    cases = [case for case in whole if case.is_plain]
     assert len(cases) > 900
+    # strip_code's are 0.637 and 0.489: it keeps references and captions, and nothing of templates.
+    assert mean_f1(lambda text: wikitext_to_text(text, "en"), whole, 1) > 0.64
+    assert mean_f1(lambda text: wikitext_to_text(text, "en"), whole, 4) > 0.58
     assert mean_f1(lambda text: wikitext_to_text(text, "en"), cases, 1) > 0.91
     assert mean_f1(lambda text: wikitext_to_text(text, "en"), cases, 4) > 0.86
     folder = shared_data / "wiki/macbre-mediawiki-dump"
