@@ -8,11 +8,19 @@ import os
 import sys
 import time
 
-from bench import acquire, extraction, guard, pipeline, wikitext
+from bench import acquire, charsets, extraction, guard, pipeline, wikitext
 from bench.data import OUTPUT
 from bench.results import Bench
 
-BENCHES: list[Bench] = [*pipeline.BENCHES, *acquire.BENCHES, *extraction.BENCHES, *guard.BENCHES, *wikitext.BENCHES]
+MODULES = (
+    pipeline,
+    acquire,
+    extraction,
+    charsets,
+    guard,
+    wikitext,
+)
+BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 
 
 def main(arguments: list[str] | None = None) -> int:
