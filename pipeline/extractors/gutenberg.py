@@ -193,6 +193,7 @@ class GutenbergReader(WholeFileReader):
         if number is not None:
             document.id = f"gutenberg/{number}/{name}"
             document.metadata["url"] = f"https://www.gutenberg.org/ebooks/{number}"
+        document.metadata["title"] = header.title
         document.metadata["date"] = header.date
         document.metadata["language"] = header.language or self.file.language
         body = book_of(text)

@@ -312,6 +312,7 @@ class MediaWikiReader(Reader):
         text = revision.findtext("text") or ""
         document.metadata.update(
             url=site.url(title),
+            title=title or None,
             language=site.language,
             date=revision.findtext("timestamp"),
             digest=_text_digest(text, revision.findtext("sha1")),
