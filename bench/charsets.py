@@ -29,7 +29,7 @@ ENCODINGS = {
     "utf-8": ("utf-8", "en pl ru el zh ja ko ar th vi"),
     "utf-16le": ("utf-16-le", "en ru zh ja"),
     "utf-16be": ("utf-16-be", "en ru zh ja"),
-    "windows-1252": ("cp1252", "en de fr es pt sv fi nl"),
+    "windows-1252": ("cp1252", "en de fr es pt sv fi nl is fo"),
     "iso-8859-15": ("iso8859-15", "fr fi"),
     "windows-1250": ("cp1250", "pl cs hu sl ro"),
     "iso-8859-2": ("iso8859-2", "pl cs hu sl"),
@@ -129,8 +129,8 @@ def _as_written(text: str, codec: str) -> str:
     return "".join(written)
 
 
-def samples(folder: Path) -> Iterator[Sample]:
-    """All pages in all encodings."""
+def samples(folder: Path, most: int = _PAGES) -> Iterator[Sample]:
+    """All pages in all encodings, of each language in one at most `most`."""
     for label, (codec, languages) in ENCODINGS.items():
         for language in languages.split():
             if language in _NEWS:
@@ -139,7 +139,7 @@ def samples(folder: Path) -> Iterator[Sample]:
                 pages = [page for page in _encyclopedia(folder, "zh") if _is_traditional(page)]
             else:
                 pages = _encyclopedia(folder, language)
-            for page in pages:
+            for page in pages[:most]:
                 html = _as_written(page, codec)
                 # What the encoding itself does not give back is no fault of who reads it.
                 if html.encode(codec).decode(codec_of(label) or codec, "replace") == html:
