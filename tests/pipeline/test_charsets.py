@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from resiliparse.parse.encoding import detect_encoding
 
 from bench.charsets import CONDITIONS, ENCODINGS, is_right, samples
+from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.charset import codec_of, declared_in_document, decode
 from pipeline.extractors.charset_detection import detect_legacy, is_dense
 
@@ -117,3 +120,17 @@ def test_detection_never_raises(data: bytes) -> None:
     codec = detect_legacy(data)
     assert codec is None or isinstance(data.decode(codec, "replace"), str)
     is_dense(data, codec)
+
+
+def test_records_of_wet_files_stay_as_they_are(shared_data: Path) -> None:
+    """The text of a real `conversion` record, byte for byte but for white space at its ends, after reader and extractor."""
+    paths = sorted((shared_data / "warc" / "commoncrawl_whirlwind-python").glob("*wet*"))
+    assert len(paths) == 2
+    for path in paths:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        record = raw[raw.index(b"WARC-Type: conversion") :]
+        head, _, body = record.partition(b"\r\n\r\n")
+        length = int(re.search(rb"Content-Length: (\d+)", head)[1])
+        reader = reader_for(RawFile(path.name, str(path), "cc", "wet"))
+        (document,) = extractor_for("wet", ExtractSettings()).run(reader.run())
+        assert document.text.encode() == body[:length].strip()
