@@ -16,7 +16,14 @@ WINDOWS_OF = {
     "iso8859-15": "cp1252",
 }  # fmt: skip
 CONTROLS = re.compile(rb"[\x80-\x84\x86-\x9f]")  # 0x85 is a line end of mainframes
-_CODECS = {"iso8859-11": "cp874", "big5": "big5hkscs", "shift_jis": "cp932", "iso2022_jp": "iso2022_jp_ext"}
+# ISO 8859-16 is on no page to speak of; Romanian ones are in cp1250.
+_CODECS = {
+    "iso8859-11": "cp874",
+    "iso8859-16": "cp1250",
+    "big5": "big5hkscs",
+    "shift_jis": "cp932",
+    "iso2022_jp": "iso2022_jp_ext",
+}
 _DOUBLE = frozenset({"big5hkscs", "cp932", "gb18030", "cp949"})
 _RUN_OF_CHARACTERS = re.compile("[^\x00-\x7f]{3,}")
 _RUN = re.compile(rb"[\x80-\xff]{3,}")
@@ -38,6 +45,7 @@ def is_dense(data: bytes, codec: str | None = None) -> bool:
     if codec in _DOUBLE:
         text = data.decode(codec, "ignore")
         return 2 * sum(map(len, _RUN_OF_CHARACTERS.findall(text))) > sum(not c.isascii() for c in text) > 0
+    data = data.replace(b"\xef\xbf\xbd", b"")  # what another program made of what it could not read
     num_high = len(data) - len(data.translate(None, _HIGH))
     return 2 * sum(map(len, _RUN.findall(data))) > num_high > 0
 

@@ -123,7 +123,7 @@ def test_detection_never_raises(data: bytes) -> None:
 
 
 def test_records_of_wet_files_stay_as_they_are(shared_data: Path) -> None:
-    """The text of a real `conversion` record, byte for byte but for white space at its ends, after reader and extractor."""
+    """The text of a real `conversion` record, as it is but for white space at its ends."""
     paths = sorted((shared_data / "warc" / "commoncrawl_whirlwind-python").glob("*wet*"))
     assert len(paths) == 2
     for path in paths:
