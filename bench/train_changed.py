@@ -13,7 +13,8 @@ import re
 
 import numpy as np
 
-_PARAGRAPH_END = re.compile(r"([^<>]{25,})</p\s*>", re.IGNORECASE)
+_PARAGRAPH_END = re.compile(r"</p\s*>", re.IGNORECASE)
+_TAIL = 25  # characters before it that the main text must have
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 _CONSENT = (
     "We use cookies to improve your experience. By continuing you agree to our use of cookies.",
@@ -108,17 +109,19 @@ def _structure(words: list[str], code: list[str], rng: random.Random) -> tuple[s
         texts = [phrase(6, 25) + "." for _ in range(rng.randint(1, 2))]
         return "<blockquote>" + "".join(f"<p>{text}</p>" for text in texts) + "</blockquote>", texts
     pairs = [(phrase(1, 2), phrase(4, 12)) for _ in range(rng.randint(2, 5))]
-    return "<dl>" + "".join(f"<dt>{a}</dt><dd>{b}</dd>" for a, b in pairs) + "</dl>", [t for pair in pairs for t in pair]
+    return "<dl>" + "".join(f"<dt>{a}</dt><dd>{b}</dd>" for a, b in pairs) + "</dl>", [
+        t for pair in pairs for t in pair
+    ]
 
 
 def changed_html(html: str, main_text: str, code: list[str], rng: random.Random) -> tuple[str, frozenset[str]] | None:
     """A copy of a page and the texts of the blocks put into its main content; None where there is no place for them."""
     folded = " ".join(main_text.split())
-    ends = [
-        match.end()
-        for match in _PARAGRAPH_END.finditer(html)
-        if " ".join(match[1].split())[-25:] in folded and len(match[1].split()) > 0
-    ]
+    ends = []
+    for match in _PARAGRAPH_END.finditer(html):
+        tail = " ".join(html[max(0, match.start() - 2 * _TAIL) : match.start()].split())[-_TAIL:]
+        if len(tail) == _TAIL and "<" not in tail and tail in folded:
+            ends.append(match.end())
     words = [word for word in folded.split(" ") if "<" not in word and "&" not in word][:400]
     if len(ends) < 2 or len(words) < 20:
         return None

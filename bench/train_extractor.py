@@ -116,9 +116,7 @@ def make_samples(set_name: str, pages: list[GoldPage], tables: Tables) -> list[S
         of_page = {name: outs[place] for name, outs in votes.items()}
         samples.append(_make_sample(gold_page, of_page, tables))
         rng = random.Random(f"{set_name} {gold_page.file}")
-        changed = changed_html(
-            gold_page.html, gold_page.gold or of_page.get("trafilatura", ""), _code_lines(), rng
-        )
+        changed = changed_html(gold_page.html, gold_page.gold or of_page.get("trafilatura", ""), _code_lines(), rng)
         if rng.random() < _CHANGED and changed is not None:
             html, put_in = changed
             sample = _make_sample(dataclasses.replace(gold_page, html=html), of_page, tables)

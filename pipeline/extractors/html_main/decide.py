@@ -40,7 +40,7 @@ _SECTIONS = (TAG["thead"], TAG["tbody"], TAG["tfoot"])
 _H1, _H6 = TAG["h1"], TAG["h6"]
 # Elements whose class names are those of the page (a post about cookies has the tag `cookies`), so say nothing.
 _WHOLE_PAGE = tuple(TAG[name] for name in ("html", "body", "main", "article"))
-CONSENT, BOX = 1, 2  # bits of the groups of `class_groups.json`
+CONSENT, COMMENTS, BOX = 1, 2, 4  # bits of the groups of `class_groups.json`
 _HIDDEN_SHARE = 0.5  # of a page's text: above it, scripts show what styles hide
 _GROUP_SHARE = 0.5  # of a page's text: what holds more is no box, whatever its class says
 # Where fewer letters than this are kept (a CJK character is 2.5), the page may be of an unusual kind: what is less
@@ -77,7 +77,7 @@ def _groups(scanned: Scanned, model: Model) -> np.ndarray:
     _inherit(parents, bits)
     groups = bits[blocks[:, B_INNER]]
     size = blocks[:, B_CHARS].sum()
-    for bit in (CONSENT, BOX):
+    for bit in (CONSENT, COMMENTS, BOX):
         if blocks[groups & bit > 0, B_CHARS].sum() > _GROUP_SHARE * size:
             groups &= ~bit
     return groups
@@ -170,6 +170,9 @@ def kept_blocks(scanned: Scanned, title: str, model: Model) -> np.ndarray:
             scores[hidden] = 0
     groups = _groups(scanned, model)
     scores[groups & CONSENT > 0] = 0
+    remarks = groups & COMMENTS > 0
+    if remarks.any() and chars[remarks & (scores > threshold)].sum() < chars[~remarks & (scores > threshold)].sum():
+        scores[remarks] = 0  # else a forum's or a guest book's
     kept = blocks[scores > threshold]
     if kept[:, B_CHARS].sum() + 1.5 * kept[:, B_CJK].sum() < _FEW_LETTERS:
         box = (flags & _ASIDE != 0) | (groups > 0) | (blocks[:, B_TEXT_WORDS] & _SAYS_BOX != 0)

@@ -242,9 +242,8 @@ def class_hides(data: np.ndarray, start: int, end: int) -> bool:
                     place + 13 <= end and data[place + 6] == 45 and data[place + 7] == 114 and data[place + 12] == 114
                 ):
                     return True
-            elif byte == 118:  # v: visually-hidden, visuallyhidden
-                if place + 14 <= end and data[place + 7] == 121 and (data[place + 8] == 104 or data[place + 9] == 104):
-                    return True
+            elif byte == 118 and place + 14 <= end and data[place + 7] == 121:  # v: visually-hidden, visuallyhidden
+                return bool(data[place + 8] == 104 or data[place + 9] == 104)
         place += 1
     return False
 
@@ -267,7 +266,7 @@ def read_number(data: np.ndarray, start: int, end: int, otherwise: int) -> int:
 
 @kernel
 def is_mark(data: np.ndarray, place: int) -> bool:
-    """Whether the content of a link, from `place` on, is a mark alone (`#`, `¶`, `§`) or nothing: a heading's anchor."""
+    """Whether the content of a link, from `place` on, is a mark (`#`, `¶`, `§`) or nothing: the anchor of a heading."""
     end = data.size
     while place < end and data[place] <= 32:
         place += 1
@@ -275,9 +274,13 @@ def is_mark(data: np.ndarray, place: int) -> bool:
         place += 1
     elif place + 1 < end and data[place] == 0xC2 and (data[place + 1] == 0xB6 or data[place + 1] == 0xA7):
         place += 2
-    elif place + 5 < end and data[place] == 38 and data[place + 5] == 59:  # &para; &#182; &sect;
-        if (data[place + 1] == 112 and data[place + 4] == 97) or (data[place + 2] == 49 and data[place + 4] == 50):
-            place += 6
+    elif (
+        place + 5 < end
+        and data[place] == 38
+        and data[place + 5] == 59
+        and ((data[place + 1] == 112 and data[place + 4] == 97) or (data[place + 2] == 49 and data[place + 4] == 50))
+    ):  # &para; &#182;
+        place += 6
     while place < end and data[place] <= 32:
         place += 1
     return bool(place + 2 < end and data[place] == 60 and data[place + 1] == 47 and data[place + 2] | 32 == 97)

@@ -15,7 +15,8 @@ from pipeline.extractors.html_main.render import render
 from pipeline.extractors.html_main.scan import scan_page
 from pipeline.extractors.html_main.tables import TAG
 
-_HEADINGS = frozenset({TAG["h1"], TAG["h2"]})
+_H1, _H2 = TAG["h1"], TAG["h2"]
+_MAX_HEADINGS = 64  # of a page that are looked at for its title
 _SEPARATOR = re.compile(r"\s+(?:[|–—·•»«-]|::)\s+|\s*\|\s*")
 _MAX_TITLE_BYTES = 4096
 
@@ -68,11 +69,11 @@ def extract_page(html: str) -> Page:
 
 def _headline(scanned: Scanned, title: str) -> str:
     """The longest heading that is a part of `<title>`; else the one `<h1>`; else the longest part of `<title>`."""
-    tags = scanned.nodes[scanned.blocks[:, B_NODE], N_TAG] if len(scanned.blocks) else np.zeros(0, np.int32)
-    text = scanned.text.tobytes()
+    blocks = scanned.blocks
+    tags = scanned.nodes[blocks[:, B_NODE], N_TAG]
     headings = [
-        (int(tags[number]), text[scanned.blocks[number, B_START] : scanned.blocks[number, B_END]].decode("utf-8"))
-        for number in np.flatnonzero(np.isin(tags, list(_HEADINGS))).tolist()
+        (int(tags[number]), scanned.text[blocks[number, B_START] : blocks[number, B_END]].tobytes().decode("utf-8"))
+        for number in np.flatnonzero((tags == _H1) | (tags == _H2))[:_MAX_HEADINGS].tolist()
     ]
     folded = title.casefold()
     parts = [part.strip() for part in _SEPARATOR.split(title) if part.strip()]
@@ -81,7 +82,7 @@ def _headline(scanned: Scanned, title: str) -> str:
         best = max(inside, key=len)
         if len(best) >= max(len(part) for part in parts) or len(best) > 20:
             return best
-    first = [words for tag, words in headings if tag == TAG["h1"] and words]
+    first = [words for tag, words in headings if tag == _H1 and words]
     if len(first) == 1 and (not parts or any(part.casefold() in first[0].casefold() for part in parts)):
         return first[0]
     return max(parts, key=len) if parts else (first[0] if first else "")

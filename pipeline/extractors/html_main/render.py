@@ -1,4 +1,4 @@
-"""Kept blocks to text: a line a block, items with "- " or their number, cells of a row side by side, `<pre>` as it is."""
+"""Kept blocks to text: a line a block, items with "- " or a number, cells of a row side by side, `<pre>` as it is."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ _OL = TAG["ol"]
 # A row stands in one line where its cells hold words rather than a page's columns: at most so many blocks a cell, and
 # where there are two or more, short ones (bytes).
 _MAX_LINES, _LONG_LINE = 6, 100
+_MAX_ABOVE = 6  # elements between a block and its cell
 _MAX_INDENT = 8
 
 
@@ -61,7 +62,10 @@ def _cells_of(nodes: np.ndarray, places: np.ndarray, rows: np.ndarray) -> np.nda
     """The cell that each block stands in, of its row's own; -1 where there is none."""
     cells = np.where(rows >= 0, places, -1)
     found = np.full(len(places), -1, np.int64)
-    while (inside := cells > 0).any():  # as many rounds as elements stand between a block and its row
+    for _ in range(_MAX_ABOVE):
+        inside = cells > 0
+        if not inside.any():
+            break
         at = np.where(inside, cells, 0)
         is_cell = inside & np.isin(nodes[at, N_TAG], _CELLS) & (nodes[at, N_ROW] == rows)
         found[is_cell] = at[is_cell]

@@ -55,7 +55,14 @@ from pipeline.extractors.html_main.layout import (
 )
 from pipeline.extractors.html_main.lexing import after_markup_declaration, end_of_raw_text, find_value, is_mark
 from pipeline.extractors.html_main.tables import BLOCK, FNV_OFFSET, FNV_PRIME, INLINE, RAW, TAG, VOID
-from pipeline.extractors.html_main.tags import NO_LINK, NO_NUMBER, PAIRS_OF_TAG, TO_PLACE, place_to_close, read_attributes
+from pipeline.extractors.html_main.tags import (
+    NO_LINK,
+    NO_NUMBER,
+    PAIRS_OF_TAG,
+    TO_PLACE,
+    place_to_close,
+    read_attributes,
+)
 from pipeline.extractors.html_main.text import end_block, read_text
 from pipeline.extractors.html_main.views import view
 

@@ -50,7 +50,25 @@ _VOID_TAGS = (
 _RAW_TAGS = ("script", "style", "title", "textarea", "noscript", "iframe", "noembed", "noframes", "xmp", "plaintext")
 # Elements that stand in a line of text: what hides one of them hides its text and no more.
 _INLINE_TAGS = (
-    *("span", "a", "b", "strong", "em", "i", "u", "s", "small", "big", "sup", "sub", "font", "abbr", "cite", "q", "code"),
+    *(
+        "span",
+        "a",
+        "b",
+        "strong",
+        "em",
+        "i",
+        "u",
+        "s",
+        "small",
+        "big",
+        "sup",
+        "sub",
+        "font",
+        "abbr",
+        "cite",
+        "q",
+        "code",
+    ),
     *("time", "label", "math"),
 )
 # Elements whose text nobody reads as part of a page.

@@ -116,7 +116,7 @@ def read_attributes(
                 own_flags |= HIDDEN
             elif key == _ARIA and value_start < value_end and data[value_start] | 32 == 116:
                 own_flags |= ARIA_HIDDEN
-            elif key == _START or key == _VALUE:
+            elif key in (_START, _VALUE):
                 number = read_number(data, value_start, value_end, number)
             elif key == _TYPE and value_end == value_start + 1:
                 style |= np.int64(data[value_start])
