@@ -1,0 +1,60 @@
+"""The decision by URL as a datatrove block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datatrove.data import DocumentsPipeline
+from datatrove.utils.typeshelper import StatHints
+
+from pipeline.documents import Block
+from pipeline.filters.urls.address import read_address
+from pipeline.filters.urls.rule import UrlMatch, UrlRule, compile_url_rule
+from pipeline.filters.urls.settings import UrlSettings
+
+
+class UrlFilter(Block):
+    """Drop the documents whose `url` metadata the settings refuse.
+
+    Reasons: url_opt_out, url_domain, url_host, url_exact, url_word (the value is 1) and url_soft_words (how many); the
+    detail is the category and the entry that matched. A document without a URL, or whose URL names no host, is kept,
+    and counted as `no_url` or `unreadable_url`. `folder` is what the settings' paths are relative to; `cache`: see
+    `compile_url_rule`. Raises `UserError` for lists that are not there.
+    """
+
+    type = "filter"
+    name = "urls"
+
+    def __init__(
+        self, settings: UrlSettings | None = None, folder: str | Path = "", cache: str | Path | None = None
+    ) -> None:
+        super().__init__()
+        self.settings = settings or UrlSettings()
+        self.folder, self.cache = Path(folder), None if cache is None else Path(cache)
+        self._rule()
+
+    def _rule(self) -> UrlRule:
+        # Not kept in the block, which travels to other processes.
+        return compile_url_rule(self.settings, self.folder, self.cache)
+
+    def match(self, url: str | None) -> UrlMatch | None:
+        """Why a document with this URL would be dropped; None where it would be kept."""
+        return self._rule().match(url)
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        rule = self._rule()
+        for document in data or ():
+            self.stat_update(StatHints.total)
+            url = document.metadata.get("url")
+            with self.track_time():
+                match = rule.match(url)
+            if match is not None:
+                self.drop(document, *match)
+                continue
+            if not url:
+                self.stat_update("no_url")
+            elif read_address(url) is None:
+                self.stat_update("unreadable_url")
+            self.stat_update(StatHints.forwarded)
+            self.update_doc_stats(document)
+            yield document

@@ -1,0 +1,247 @@
+"""The decision by URL: everything that settings name, compiled once, and what it says of each URL."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import regex
+
+from manifests.errors import UserError
+from manifests.settings import canonical_json
+from pipeline.filters.urls.address import Address, bare_host, read_address
+from pipeline.filters.urls.cache import load_or_make
+from pipeline.filters.urls.lists import Entries, EntryCollector, find_domain, find_page
+from pipeline.filters.urls.settings import ListFile, UrlSettings, list_files
+from pipeline.filters.urls.words import HARD_WORDS, SOFT_WORDS, STRICT_WORDS, WordRule
+
+REASONS = ("url_opt_out", "url_domain", "url_host", "url_exact", "url_word")
+"""In the order in which they are asked; `url_soft_words` comes after them."""
+SOFT_REASON = "url_soft_words"
+SOFT_SIGNAL = "urls.num_soft_words"
+SIGNALS = (*(f"urls.{reason}" for reason in REASONS), SOFT_SIGNAL)
+
+_SETTINGS = {"url_opt_out": "urls.opt_out", "url_word": "urls.adult_words"}
+_LONGEST_DETAIL = 200
+_LEVELS = ("off", "strict", "hard", "soft")
+
+
+class UrlMatch(NamedTuple):
+    """Why a document is refused. `detail` is the category and what of it matched: `adult:example.com`."""
+
+    reason: str
+    value: float
+    detail: str
+
+
+class UrlRule:
+    """What settings refuse. Immutable; `facts` tells of the lists (entries, lines that mean nothing, bytes)."""
+
+    def __init__(
+        self,
+        settings: UrlSettings,
+        blocked: Entries,
+        opted_out: Entries,
+        categories: Sequence[str],
+        expressions: Sequence[tuple[str, str]] = (),
+        words: WordRule | None = None,
+    ) -> None:
+        self.settings = settings
+        self._blocked, self._opted_out = blocked, opted_out
+        self._categories = list(categories)
+        self._expressions = [(category, _compiled(text)) for category, text in expressions]
+        self._words = words
+        asked = {
+            "url_opt_out": settings.opt_out is not None,
+            "url_domain": bool(settings.block_lists),
+            "url_host": bool(settings.block_lists),
+            "url_exact": bool(settings.block_lists),
+            "url_word": words is not None or bool(self._expressions),
+        }
+        self._reasons = [reason for reason in REASONS if asked[reason]]
+        self._asks_soft_words = settings.adult_words == "soft"
+        self._lists: list[tuple[str, str, str, Entries]] = []
+        if opted_out:
+            self._lists.append(("url_opt_out", "url_opt_out", "url_opt_out", opted_out))
+        if blocked:
+            self._lists.append(("url_domain", "url_host", "url_exact", blocked))
+        self._none: dict[str, float | None] = dict.fromkeys(SIGNALS)
+        self._quiet = self._none | {f"urls.{reason}": 0.0 for reason in self._reasons}
+        if self._asks_soft_words:
+            self._quiet[SOFT_SIGNAL] = 0.0
+
+    def look(self, url: str | None) -> tuple[dict[str, float | None], dict[str, str]]:
+        """The signals of a URL, and what matched by reason.
+
+        A signal is 1 where its rule matches, else 0; `urls.num_soft_words` is a count. None where settings name no
+        such rule, and throughout where there is no URL or it names no host: then nothing is held against the document.
+        """
+        address = read_address(url) if url else None
+        if address is None:
+            return self._none.copy(), {}
+        signals, details = self._quiet.copy(), {}
+        for reason, detail in self._matches(address):
+            signals[f"urls.{reason}"] = 1.0
+            details[reason] = detail
+        if self._words is not None or self._expressions:
+            word, soft_words = self._look_for_words(address)
+            if word is not None:
+                signals["urls.url_word"], details["url_word"] = 1.0, word
+            if soft_words:
+                signals[SOFT_SIGNAL], details[SOFT_REASON] = float(len(soft_words)), _soft_detail(soft_words)
+        return signals, details
+
+    def signals(self, url: str | None) -> dict[str, float | None]:
+        """The first half of `look`."""
+        return self.look(url)[0]
+
+    def match(self, url: str | None) -> UrlMatch | None:
+        """The first reason to refuse a URL; None where there is none."""
+        address = read_address(url) if url else None
+        if address is None:
+            return None
+        for reason, detail in self._matches(address):
+            return UrlMatch(reason, 1.0, detail)
+        if self._words is None and not self._expressions:
+            return None
+        word, soft_words = self._look_for_words(address)
+        if word is not None:
+            return UrlMatch("url_word", 1.0, word)
+        if len(soft_words) > self.settings.max_soft_words:
+            return UrlMatch(SOFT_REASON, float(len(soft_words)), _soft_detail(soft_words))
+        return None
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """The comparisons as a manifest states them, in the order in which they are asked."""
+        found = [
+            _at_most(reason, f"urls.{reason}", _SETTINGS.get(reason, "urls.block_lists"), 0.0)
+            for reason in self._reasons
+        ]
+        if self._asks_soft_words:
+            found.append(_at_most(SOFT_REASON, SOFT_SIGNAL, "urls.max_soft_words", float(self.settings.max_soft_words)))
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """How many entries there are by kind, lines of the lists that mean nothing by file, bytes of memory."""
+        tables = {"domains": self._blocked.domains, "hosts": self._blocked.hosts, "pages": self._blocked.pages}
+        opted_out = (self._opted_out.domains, self._opted_out.hosts, self._opted_out.pages)
+        return {
+            "num_entries": {
+                **{kind: len(table) for kind, table in tables.items()},
+                "expressions": len(self._expressions),
+                "opt_out": sum(map(len, opted_out)),
+            },
+            "num_ignored_lines": {**self._blocked.num_ignored, **self._opted_out.num_ignored},
+            "num_bytes": sum(table.num_bytes for table in (*tables.values(), *opted_out)),
+        }
+
+    def _matches(self, address: Address) -> list[tuple[str, str]]:
+        """What of the lists covers an address: reason and detail, in the order in which they are asked."""
+        host, path, query = address
+        site = bare_host(host)
+        found = []
+        for domain_reason, host_reason, page_reason, entries in self._lists:
+            if (domain := find_domain(entries, host)) is not None:
+                found.append((domain_reason, self._detail(*domain)))
+            if entries.has_hosts and (number := max(entries.hosts.find(site), entries.hosts.find(host))) >= 0:
+                found.append((host_reason, self._detail(number, site)))
+            if entries.has_pages and (page := find_page(entries, site, path, query)) is not None:
+                found.append((page_reason, self._detail(*page)))
+        return found
+
+    def _look_for_words(self, address: Address) -> tuple[str | None, list[str]]:
+        """The word or expression that refuses an address, if any, and the soft words that it has."""
+        host, path, query = address
+        text = f"{host}{path}?{query}" if query else host + path
+        word, soft_words = self._words.look(text) if self._words is not None else (None, [])
+        if word is None:
+            for category, expression in self._expressions:
+                if expression.search(text):
+                    return f"{category}:{expression.pattern}"[:_LONGEST_DETAIL], soft_words
+        return word, soft_words
+
+    def _detail(self, number: int, entry: str) -> str:
+        return f"{self._categories[number]}:{entry}"[:_LONGEST_DETAIL]
+
+
+def compile_url_rule(settings: UrlSettings, folder: Path = Path(), cache: Path | None = None) -> UrlRule:
+    """The rule of settings, whose paths are relative to `folder`. A process makes one of the same files but once.
+
+    cache: a folder where the tables of large lists are kept for other processes, under a name that says what they are
+    made of. Raises `UserError` for paths that lead nowhere, unknown categories and expressions that are none.
+    """
+    files = list_files(settings, folder)
+    states = tuple((str(file.path), (state := file.path.stat()).st_size, state.st_mtime_ns) for file in files)
+    return _compile(canonical_json(settings.model_dump()), folder, cache, states)
+
+
+def url_comparisons(settings: UrlSettings, folder: Path = Path(), cache: Path | None = None) -> list[dict[str, Any]]:
+    """`UrlRule.comparisons` of settings."""
+    return compile_url_rule(settings, folder, cache).comparisons()
+
+
+@functools.lru_cache(maxsize=8)
+def _compile(settings_json: str, folder: Path, cache: Path | None, states: tuple[Any, ...]) -> UrlRule:
+    settings = UrlSettings.model_validate_json(settings_json)
+    files = list_files(settings, folder)
+    categories = list(dict.fromkeys(file.category for file in files))
+    lists = [file for file in files if file.kind in ("domains", "hosts", "urls")]
+    opt_outs = [file for file in files if file.kind == "opt_out"]
+    return UrlRule(
+        settings,
+        load_or_make(lists, cache, functools.partial(_collect, lists, categories), categories),
+        load_or_make(opt_outs, cache, functools.partial(_collect, opt_outs, categories), categories),
+        categories,
+        _expressions(files),
+        _words(settings, files),
+    )
+
+
+def _collect(files: list[ListFile], categories: list[str]) -> Entries:
+    collector = EntryCollector()
+    for file in files:
+        collector.add(file, categories.index(file.category))
+    return collector.entries()
+
+
+def _expressions(files: list[ListFile]) -> list[tuple[str, str]]:
+    found = []
+    for file in files:
+        if file.kind != "expressions":
+            continue
+        for number, line in file.lines():
+            try:
+                _compiled(line)
+            except regex.error as error:
+                raise UserError(
+                    f"{file.path}: line {number}: no regular expression ({error}). Mend the line or take it out."
+                ) from None
+            found.append((file.category, line))
+    return found
+
+
+def _compiled(expression: str) -> Any:
+    return regex.compile(expression, regex.IGNORECASE)  # not `re`: POSIX classes are used in such lists
+
+
+def _words(settings: UrlSettings, files: list[ListFile]) -> WordRule | None:
+    level = _LEVELS.index(settings.adult_words)
+    if not level:
+        return None
+    lists: tuple[list[str], ...] = (list(STRICT_WORDS), list(HARD_WORDS), list(SOFT_WORDS))
+    if settings.word_lists is not None:
+        lists = tuple(
+            [line for file in files if file.kind == kind for _, line in file.lines()]
+            for kind in ("strict", "hard", "soft")
+        )
+    return WordRule(*lists[:level])
+
+
+def _soft_detail(words: list[str]) -> str:
+    return f"soft:{','.join(words)}"[:_LONGEST_DETAIL]
+
+
+def _at_most(reason: str, signal: str, setting: str, threshold: float) -> dict[str, Any]:
+    return {"reason": reason, "signal": signal, "must_be": "at_most", "setting": setting, "threshold": threshold}
