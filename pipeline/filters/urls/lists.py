@@ -87,17 +87,13 @@ class EntryCollector:
     def add(self, file: ListFile, number: int) -> None:
         """All lines of a file; what they refuse is under `number`."""
         for block in file.blocks():
-            lines = block.lower().split(b"\n")
+            lines = block.lower().removesuffix(b"\n").split(b"\n")
             if file.kind in ("domains", "opt_out"):
                 # Most lists are host names and little else, which need no closer reading: a tenth of the time.
                 names = list(filter(_PLAIN, lines))
                 self._add("domains", names, number)
                 self._count_labels(max(map(_DOTS, names), default=1) + 1)
-                lines = (
-                    list(filterfalse(_PLAIN, lines))
-                    if len(names) + 1 < len(lines)
-                    else [line for line in lines[-1:] if not _PLAIN(line)]
-                )
+                lines = list(filterfalse(_PLAIN, lines)) if len(names) < len(lines) else []
             self._add_lines(file, lines, number)
 
     def _add_lines(self, file: ListFile, lines: list[bytes], number: int) -> None:
