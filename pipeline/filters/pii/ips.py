@@ -23,10 +23,12 @@ _VERSION = re.compile(
 )
 _CONTEXT = 16  # characters before an address that tell a version
 _SPECIAL_V4 = (
-    ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24")
-    + ("192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3")
-)  # fmt: skip
-_NOBODYS_V4 = [(int(network.network_address), int(network.netmask)) for network in map(IPv4Network, _SPECIAL_V4)]
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
+    "192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3"
+)
+_NOBODYS_V4 = [
+    (int(network.network_address), int(network.netmask)) for network in map(IPv4Network, _SPECIAL_V4.split(" "))
+]
 _NOBODYS_V6 = [IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "3fff::/20")]
 
 

@@ -1,0 +1,32 @@
+"""The `[filter.classifier]` table of a recipe: which model scores documents, and which it keeps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from manifests.settings import Settings
+
+RuleOfClassifier = Literal["threshold", "pareto"]
+
+
+class ClassifierSettings(Settings):
+    """Which documents a trained model keeps.
+
+    `threshold` keeps those whose score is at least `min_score`. `pareto` is GPT-3's rule (Brown et al. 2020,
+    arXiv:2005.14165, appendix A): a document is kept where a number drawn from a Pareto distribution is greater than
+    1 - score, so some of what scores low stays and the corpus keeps its breadth. The draw here is a hash of `seed` and
+    the document's id: the same document is always decided the same way.
+    """
+
+    model: str | None = Field(
+        default=None, description="File that `groundup classifier train` wrote, relative to the recipe. None: off."
+    )
+    rule: RuleOfClassifier = Field(default="threshold", description="threshold or pareto.")
+    min_score: float = Field(default=0.5, ge=0.0, le=1.0, description="Smallest score to keep (rule threshold).")
+    pareto_alpha: float = Field(default=9.0, gt=0.0, description="Shape of the distribution (rule pareto); GPT-3's.")
+    min_pareto_margin: float = Field(
+        default=0.0, description="Smallest draw - (1 - score) to keep (rule pareto); 0 is GPT-3's rule."
+    )
+    seed: int = Field(default=0, description="Of the draws.")
