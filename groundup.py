@@ -14,6 +14,7 @@ import pyarrow
 import typer
 
 import manifests.cli
+import pipeline.classifier_cli
 import pipeline.cli
 import pipeline.pin_cli
 import pipeline.quickstart.cli
@@ -49,6 +50,7 @@ app = typer.Typer(
 pipeline.quickstart.cli.register(app, _train, _complete)
 pipeline.cli.register(app, check_tables)
 pipeline.pin_cli.register(app)
+pipeline.classifier_cli.register(app)
 manifests.cli.register(app)
 tokenizer.cli.register(app)
 train.cli.register(app)

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from bench import acquire, charsets, extraction, guard, pipeline, wikitext
+from bench import acquire, charsets, classifier, extraction, guard, pipeline, wikitext
 from bench.data import OUTPUT
 from bench.results import Bench
 
@@ -19,6 +19,7 @@ MODULES = (
     charsets,
     guard,
     wikitext,
+    classifier,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 
