@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+import manifests.drops_cli
 from manifests.audit import as_json, audit_build, problem_lines
 from manifests.builds import Build
-from manifests.drops import counted_table, find_drops, reason_table
 from manifests.errors import UsageError
+from manifests.journeys import excerpt, journey_lines, limits_of
 from manifests.report import write_report
-from manifests.trace import Sighting, Trace, trace_document, trace_token
+from manifests.sightings import find_journeys
+from manifests.tables import Tables
+from manifests.trace import Trace, nowhere, trace_journey, trace_token
 
 Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_default=False)]
-_EXCERPT = 300
 
 
 def register(app: typer.Typer) -> None:
+    manifests.drops_cli.register(app)
+
     @app.command()
     def audit(
         out: Out,
@@ -57,37 +61,15 @@ def register(app: typer.Typer) -> None:
             _print_trace(trace_token(build, token), record)
             return
         column, value = ("id", doc) if doc is not None else ("url", url)
-        for sighting, found, places in trace_document(build, column, str(value)):
-            _print_sighting(sighting)
-            for place in places:
-                typer.echo(f"  tokens    {place['shard']}:{place['start']} ({place['length']:,} tokens)")
-            if found is not None:
-                _print_trace(found, record)
-
-    @app.command()
-    def drops(
-        out: Out,
-        reason: Annotated[str | None, typer.Option(help="Show examples of this reason.")] = None,
-        url: Annotated[str | None, typer.Option(help="Why was this page dropped?")] = None,
-        sample: Annotated[int, typer.Option(min=1, help="How many examples.")] = 10,
-    ) -> None:
-        """Which documents were dropped, at which stage, by which rule and value."""
-        build = Build(out)
-        if url is not None:
-            for sighting, _, _ in trace_document(build, "url", url):
-                _print_sighting(sighting)
-        elif reason in {name for _, _, name, _ in counted_table(build)}:
-            total = sum(number for _, _, name, number in counted_table(build) if name == reason)
-            typer.echo(f"{reason}: {total:,} documents, counted only; their rows are with the kept ones of dedup")
-        elif reason is not None:
-            for stage, row in find_drops(build, reason, sample):
-                typer.echo(f"{stage} {row['reason']}{_value(row)}  {row['url'] or row['id']}")
-                typer.echo(f"    {_excerpt(row['text'])}")
-        else:
-            for stage, source, name, number in reason_table(build):
-                typer.echo(f"{stage:<10} {source:<16} {name:<32} {number:>12,}")
-            for stage, source, name, number in counted_table(build):
-                typer.echo(f"{stage:<10} {source:<16} {name:<32} {number:>12,}  (counted only, no rows)")
+        limits = limits_of(build)
+        with Tables(build) as tables:
+            for journey in find_journeys(build, tables, column, str(value)) or nowhere(
+                build, tables, column, str(value)
+            ):
+                for line in journey_lines(build, journey, limits):
+                    typer.echo(line)
+                if (found := trace_journey(build, tables, journey)) is not None:
+                    _print_trace(found, record)
 
     @app.command()
     def report(
@@ -104,7 +86,7 @@ def _print_trace(trace: Trace, with_record: bool) -> None:
         typer.echo(f"  token     {tokens['shard']}:{tokens['position']}")
         typer.echo(f"  tokens    {tokens['start']} to {tokens['start'] + tokens['length'] - 1} of {tokens['shard']}")
     typer.echo(f"  document  {trace.id}")
-    typer.echo(f"  text      {trace.part}, row {trace.row}: {_excerpt(trace.text)}")
+    typer.echo(f"  text      {trace.part}, row {trace.row}: {excerpt(trace.text)}")
     for name in ("source", "url", "date", "language", "digest"):
         if trace.provenance[name] is not None:
             typer.echo(f"  {name:<9} {trace.provenance[name]}")
@@ -116,24 +98,3 @@ def _print_trace(trace: Trace, with_record: bool) -> None:
         typer.echo(f"  origin    {trace.origin.file} at byte {trace.origin.offset:,}, {trace.origin.length:,} bytes")
     if with_record:
         typer.echo(trace.read_record().decode("utf-8", "replace"))
-
-
-def _print_sighting(sighting: Sighting) -> None:
-    document = sighting.document
-    typer.echo(f"{document['id']}")
-    if sighting.kept:
-        typer.echo(f"  kept by   {sighting.stage}: {sighting.part}, row {sighting.row}")
-        return
-    typer.echo(f"  dropped   {sighting.stage}: {document['reason']}{_value(document)}")
-    if document["duplicate_of"]:
-        typer.echo(f"  copy of   {document['duplicate_of']} (cluster {document['cluster']})")
-
-
-def _value(row: dict[str, Any]) -> str:
-    value = f" ({row['value']:.6g})" if row["value"] is not None else ""
-    return f"{value}{': ' + row['detail'] if row['detail'] else ''}"
-
-
-def _excerpt(text: str) -> str:
-    folded = " ".join((text or "").split())
-    return folded if len(folded) <= _EXCERPT else folded[: _EXCERPT - 3] + "..."

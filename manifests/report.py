@@ -12,7 +12,8 @@ import jinja2
 
 from manifests.builds import Build
 from manifests.code import groundup_version
-from manifests.drops import find_drops, reason_table
+from manifests.drops.funnel import reason_table
+from manifests.drops.samples import find_drops
 from manifests.storage import write_error
 
 _TEMPLATE = Path(__file__).with_name("report.html")

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow.parquet as pq
 
 from manifests.builds import Build
 from manifests.errors import UsageError, UserError
+from manifests.journeys import nowhere_line
 from manifests.origins import Origin, original_address
 from manifests.records import read_record
+from manifests.sightings import Journey, Sighting, find_journeys, near_urls
+from manifests.tables import Tables
 
 _PROVENANCE = ("url", "source", "language", "date", "file", "offset", "length", "digest")
 
@@ -96,29 +99,13 @@ def index_row_at(build: Build, path: str, position: int) -> dict[str, Any]:
     raise UserError(f"{build.url}/{path}: there is no token {position:,}; positions go from 0 to {end - 1:,}.")
 
 
-@dataclass(frozen=True)
-class Sighting:
-    """One place where a document was seen: kept by the last stage that has it, or dropped by one."""
-
-    stage: str
-    kept: bool
-    part: str
-    row: int
-    document: dict[str, Any]
-
-
-def find_document(build: Build, column: str, value: str) -> list[Sighting]:
-    """Every document whose `id` or `url` is `value`: where it was dropped, or the last stage that kept it."""
-    found: dict[tuple[str, str, int, str], Sighting] = {}  # two documents may have one id
-    for stage in ("extract", "filter", "dedup"):
-        if stage not in build.manifests:
-            continue
-        for kept in (True, False):
-            for part in build.parts(stage, dropped=not kept):
-                for row, document in build.find(part, column, value):
-                    key = (document["source"], document["file"], document["offset"], document["id"])
-                    found[key] = Sighting(stage, kept, part, row, document)
-    return list(found.values())
+def trace_journey(build: Build, tables: Tables, journey: Journey) -> Trace | None:
+    """The addresses of a document where it was seen last; None where acquire's manifest does not know its raw file."""
+    last = journey.last
+    document = last.document
+    if (document["source"], document["file"]) not in build.raw_files:
+        return None
+    return _trace(build, last.part, last.row, tables.document(last.part, last.row), None)
 
 
 def trace_document(
@@ -128,25 +115,11 @@ def trace_document(
 
     Raises `UserError` when the build never saw it.
     """
-    sightings = find_document(build, column, value)
-    if not sightings:
-        raise UserError(f"{build.url}: no document with {column} {value!r} was ever read. Check the spelling.")
-    for sighting in sightings:
-        document = sighting.document
-        trace = None
-        if (document["source"], document["file"]) in build.raw_files:
-            trace = _trace(build, sighting.part, sighting.row, document, None)
-        places = list(_places(build, sighting)) if sighting.kept and "shards" in build.manifests else []
-        yield sighting, trace, places
+    with Tables(build) as tables:
+        for journey in find_journeys(build, tables, column, value) or [nowhere(build, tables, column, value)]:
+            yield journey.last, trace_journey(build, tables, journey), journey.places
 
 
-def _places(build: Build, sighting: Sighting) -> Iterator[dict[str, Any]]:
-    for stem in shard_stems(build):
-        for _, entry in build.find(f"shards/{stem}.index.parquet", "id", sighting.document["id"]):
-            if (entry["source"], entry["part"], entry["row"]) != (
-                sighting.document["source"],
-                sighting.part,
-                sighting.row,
-            ):
-                continue
-            yield {"shard": stem, "start": entry["start"], "length": entry["length"], "copy": entry["copy"]}
+def nowhere(build: Build, tables: Tables, column: str, value: str) -> NoReturn:
+    """Raises the `UserError` that says that the build never read a document."""
+    raise UserError(nowhere_line(build, column, value, near_urls(build, tables, value) if column == "url" else []))

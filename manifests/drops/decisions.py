@@ -1,0 +1,109 @@
+"""The filter stage's decisions, made again in SQL from its signals and comparisons, without the texts.
+
+A document's signals are numbers that know no threshold. Its source's comparisons are gone through in their order, and
+the first that does not hold is the reason of the drop; a signal that is null holds. `docs/formats.md` has the columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from manifests.builds import Build
+from manifests.errors import UserError
+from manifests.manifest import Manifest
+from manifests.settings import Settings
+from manifests.tables import Parameters, Tables, quoted
+
+_SIGNALS = "signals/part-"
+
+
+class Comparison(Settings):
+    """Holds where a signal is at least, or at most, the threshold; `setting` is the threshold's key in the recipe.
+
+    `by_language`: thresholds for documents of these languages instead.
+    """
+
+    reason: str
+    signal: str
+    must_be: Literal["at_least", "at_most"]
+    setting: str
+    threshold: float
+    by_language: dict[str, float] = Field(default_factory=dict)
+
+    def limit_sql(self, parameters: Parameters) -> str:
+        """The threshold for a row's language."""
+        otherwise = f"{parameters.bind(self.threshold)}::DOUBLE"
+        cases = [
+            f"WHEN {parameters.bind(language)} THEN {parameters.bind(threshold)}::DOUBLE"
+            for language, threshold in sorted(self.by_language.items())
+        ]
+        return f"(CASE language {' '.join(cases)} ELSE {otherwise} END)" if cases else otherwise
+
+    def broken_sql(self, parameters: Parameters) -> str:
+        """True where it does not hold; null, which is not true, where the signal is null."""
+        sign = "<" if self.must_be == "at_least" else ">"
+        return f"{quoted(self.signal)} {sign} {self.limit_sql(parameters)}"
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What decided in a build: by source its comparisons in their order, and its files of signals."""
+
+    comparisons: dict[str, tuple[Comparison, ...]]
+    parts: dict[str, tuple[str, ...]]
+
+    def judging(self, reason: str) -> dict[str, tuple[int, Comparison]]:
+        """By source, the comparison of a reason and its place in the order, where there is one."""
+        found = {}
+        for source, comparisons in self.comparisons.items():
+            for place, comparison in enumerate(comparisons):
+                if comparison.reason == reason:
+                    found[source] = (place, comparison)
+        return found
+
+
+def read_decisions(build: Build, purpose: str) -> Decisions:
+    """What the filter stage recorded. Raises `UserError` where it is of before signals were written, or damaged."""
+    manifest = build.manifest("filter")
+    decisions = decisions_of(manifest)
+    if decisions is None:
+        raise UserError(
+            f"{build.url}: {purpose} needs signals, and the filter stage of this build has written none. "
+            f"Run its recipe again: groundup run RECIPE --until filter --set output={build.url}"
+        )
+    with Tables(build) as tables:
+        for source, parts in decisions.parts.items():
+            if parts and source in decisions.comparisons:
+                columns = set(tables.columns(parts[0]))
+                missing = sorted({row.signal for row in decisions.comparisons[source]} - columns)
+                if missing:
+                    raise UserError(f"{build.url}/{parts[0]}: has no column {missing[0]!r}. Run groundup audit.")
+    return decisions
+
+
+def decisions_of(manifest: Manifest) -> Decisions | None:
+    """What a filter stage's manifest says; None where it wrote no signals."""
+    recorded = manifest.facts.get("comparisons")
+    if recorded is None:
+        return None
+    try:
+        comparisons = {
+            source: tuple(Comparison.model_validate(row) for row in rows) for source, rows in recorded.items()
+        }
+    except (AttributeError, TypeError, ValidationError):
+        raise UserError("filter/manifest.json: its comparisons cannot be read. Run groundup audit.") from None
+    parts: dict[str, tuple[str, ...]] = dict.fromkeys(comparisons, ())
+    for entry in manifest.outputs:
+        if entry.path.startswith(_SIGNALS) and entry.documents != 0:
+            source = entry.path.removeprefix(_SIGNALS).rpartition("-")[0]  # a part is of one source
+            parts[source] = (*parts.get(source, ()), f"filter/{entry.path}")
+    return Decisions(comparisons, parts)
+
+
+def reason_sql(comparisons: tuple[Comparison, ...], parameters: Parameters) -> str:
+    """The reason of a row's drop by these comparisons; null where it is kept."""
+    cases = [f"WHEN {row.broken_sql(parameters)} THEN {parameters.bind(row.reason)}" for row in comparisons]
+    return f"(CASE {' '.join(cases)} ELSE NULL END)" if cases else "NULL::VARCHAR"

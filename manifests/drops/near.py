@@ -1,0 +1,120 @@
+"""Documents near a threshold: those that just failed a comparison, and those that just passed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.builds import DROPPED, Build
+from manifests.drops.decisions import Comparison, Decisions, read_decisions
+from manifests.drops.samples import check_reason
+from manifests.errors import UserError
+from manifests.sightings import Journey, Sighting, follow
+from manifests.tables import Parameters, Tables, part_of, quoted
+
+
+@dataclass(frozen=True)
+class NearDrop:
+    """A document near the threshold of a comparison.
+
+    `failed`: it was dropped for it; else it passed, and `journey` says where it went from there. `text` is that of the
+    row that `journey` begins with, in the filter stage.
+    """
+
+    failed: bool
+    value: float
+    threshold: float
+    comparison: Comparison
+    journey: Journey
+    text: str
+
+    @property
+    def distance(self) -> float:
+        return abs(self.value - self.threshold)
+
+
+def near_drops(build: Build, reason: str, most: int, source: str | None = None) -> list[NearDrop]:
+    """Up to `most` documents on either side of a reason's threshold: first those that failed, the nearest first.
+
+    Those that passed are documents that came as far as this comparison: kept, or dropped by a later one. One without
+    this signal did not come near it. Raises `UserError` for a reason that no comparison has, and for a build without
+    signals.
+    """
+    if "filter" in build.manifests and reason not in build.manifests["filter"].counts.dropped:
+        check_reason(build, reason, source)
+    decisions = read_decisions(build, "--near")
+    judging = {name: found for name, found in decisions.judging(reason).items() if source in (None, name)}
+    if not judging:
+        known = sorted({row.reason for rows in decisions.comparisons.values() for row in rows})
+        where = "" if source is None else f" in source {source!r}"
+        raise UserError(
+            f"{build.url}: no threshold decides {reason!r}{where}, so nothing is near it. "
+            f"Reasons that have one: {', '.join(known) or 'none'}."
+        )
+    found: list[NearDrop] = []
+    with Tables(build) as tables:
+        for failed in (True, False):
+            rows: list[tuple[Comparison, dict[str, Any]]] = []
+            for name, (place, comparison) in judging.items():
+                rows += [
+                    (comparison, row)
+                    for row in _nearest(tables, decisions, name, place, comparison, failed=failed, most=most)
+                ]
+            rows.sort(key=lambda pair: (pair[1]["distance"], pair[1]["part"], pair[1]["file_row_number"]))
+            found += [_describe(build, tables, comparison, row, failed) for comparison, row in rows[:most]]
+        if "dedup" in build.manifests:
+            follow(build, tables, "dedup", [near.journey for near in found if near.journey.last.kept])
+    return found
+
+
+def _nearest(
+    tables: Tables,
+    decisions: Decisions,
+    source: str,
+    place: int,
+    comparison: Comparison,
+    *,
+    failed: bool,
+    most: int,
+) -> list[dict[str, Any]]:
+    parts = decisions.parts[source]
+    if not parts:
+        return []
+    parameters = Parameters()
+    table = tables.source(parts, parameters)
+    signal, limit = quoted(comparison.signal), comparison.limit_sql(parameters)
+    if failed:
+        where = f"reason = {parameters.bind(comparison.reason)}"
+    else:
+        later = ", ".join(parameters.bind(row.reason) for row in decisions.comparisons[source][place + 1 :])
+        went_on = "reason IS NULL" + (f" OR reason IN ({later})" if later else "")
+        where = f"({went_on}) AND NOT ({comparison.broken_sql(parameters)})"
+    nearest = tables.rows(
+        f"SELECT filename, file_row_number, abs({signal} - {limit}) AS distance FROM {table} "
+        f"WHERE {where} AND {signal} IS NOT NULL ORDER BY distance, filename, file_row_number "
+        f"LIMIT {parameters.bind(most)}",
+        parameters,
+    )
+    return [{**row, "part": part_of(row["filename"], parts)} for row in nearest]
+
+
+def _describe(build: Build, tables: Tables, comparison: Comparison, row: dict[str, Any], failed: bool) -> NearDrop:
+    signals = tables.document(row["part"], row["file_row_number"])
+    kept = signals["reason"] is None
+    name = row["part"].rpartition("/")[2]
+    part = f"filter/{name}" if kept else f"filter/{DROPPED}/{name}"
+    document = tables.document(part, signals["row"])
+    if document["id"] != signals["id"]:
+        raise UserError(
+            f"{build.url}/{part}: row {signals['row']} is {document['id']}, not {signals['id']} as {row['part']} says. "
+            "Run groundup audit."
+        )
+    text = document.pop("text")
+    return NearDrop(
+        failed,
+        signals[comparison.signal],
+        comparison.by_language.get(signals["language"], comparison.threshold),
+        comparison,
+        Journey([Sighting("filter", kept, part, signals["row"], document)]),
+        text or "",
+    )

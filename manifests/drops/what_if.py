@@ -1,0 +1,237 @@
+"""What other thresholds would have decided: every document's decision again, from signals, without its text."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from manifests.builds import Build
+from manifests.drops.decisions import Comparison, Decisions, read_decisions, reason_sql
+from manifests.errors import UsageError, UserError
+from manifests.tables import Parameters, Tables
+
+_BYTES_PER_TOKEN = 4.0  # English text under a vocabulary of GPT-2's size, where the build has no shards to measure
+
+
+@dataclass(frozen=True)
+class Change:
+    """A threshold that is asked about: `key` below the filter table, `source` where it is of one source only."""
+
+    key: str
+    value: float
+    source: str | None = None
+
+    @property
+    def assignment(self) -> str:
+        """As `groundup run --set` takes it."""
+        place = "filter" if self.source is None else f"sources.{self.source}.filter"
+        return f"{place}.{self.key}={self.value:g}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """Documents whose reason changes; None is kept. `num_bytes`: of their texts as they came into the filter stage."""
+
+    before: str | None
+    after: str | None
+    num_documents: int
+    num_bytes: int
+
+
+@dataclass
+class SourceEffect:
+    """What the changes do to one source. `bytes_per_token` is how tokens are estimated from bytes."""
+
+    source: str
+    kept_now: int
+    moves: list[Move]
+    bytes_per_token: float
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def come_back(self) -> int:
+        return sum(move.num_documents for move in self.moves if move.after is None)
+
+    @property
+    def go(self) -> int:
+        return sum(move.num_documents for move in self.moves if move.before is None)
+
+    @property
+    def kept_then(self) -> int:
+        return self.kept_now + self.come_back - self.go
+
+    @property
+    def tokens(self) -> int:
+        """Tokens more (or, below 0, fewer) than now, estimated, and before deduplication."""
+        signs = {True: 1, False: -1}
+        moved = sum(
+            signs[move.after is None] * move.num_bytes for move in self.moves if None in (move.before, move.after)
+        )
+        return round(moved / self.bytes_per_token)
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The effects by source. `measured`: whether bytes per token are of this build's own shards."""
+
+    changes: list[Change]
+    effects: list[SourceEffect]
+    measured: bool
+
+
+def what_if(build: Build, assignments: list[str]) -> WhatIf:
+    """What would have been kept and dropped with these settings (`gopher_quality.min_words=30`), all together.
+
+    Nothing is read but signals, and nothing is written. Raises `UsageError` for what cannot be answered so, and
+    `UserError` where the build's signals and decisions disagree.
+    """
+    decisions = read_decisions(build, "--what-if")
+    recipe = build.manifest("filter").fingerprint_of.settings
+    changes = [_parse(assignment, decisions, recipe) for assignment in assignments]
+    effects = []
+    with Tables(build) as tables:
+        rates = _bytes_per_token(build, tables)
+        for source, comparisons in decisions.comparisons.items():
+            changed, notes = _changed(source, comparisons, changes, recipe)
+            rate = rates.get(source) or rates.get(None) or _BYTES_PER_TOKEN
+            effect = SourceEffect(source, 0, [], rate, notes)
+            parts = decisions.parts[source]
+            if parts:
+                _decide(build, tables, effect, parts, comparisons, changed)
+            effects.append(effect)
+    return WhatIf(changes, effects, bool(rates))
+
+
+def _decide(
+    build: Build,
+    tables: Tables,
+    effect: SourceEffect,
+    parts: tuple[str, ...],
+    comparisons: tuple[Comparison, ...],
+    changed: tuple[Comparison, ...],
+) -> None:
+    """Fill in what is kept now and what moves. Raises `UserError` where the comparisons do not give the reasons."""
+    parameters = Parameters()
+    table = tables.source(parts, parameters)
+    again = reason_sql(comparisons, parameters)
+    then = "again" if changed == comparisons else reason_sql(changed, parameters)
+    rows = tables.rows(
+        f"SELECT reason, {again} AS again, {then} AS later, count(*)::BIGINT AS documents, "
+        f"sum(num_bytes)::BIGINT AS bytes FROM {table} GROUP BY ALL ORDER BY ALL",
+        parameters,
+    )
+    for row in rows:
+        if row["reason"] != row["again"]:
+            raise UserError(
+                f"{build.url}: signals and decisions of source {effect.source!r} disagree: {row['documents']:,} "
+                f"documents are {_outcome(row['reason'])}, but by their signals {_outcome(row['again'])}. "
+                "Run groundup audit."
+            )
+        if row["reason"] is None:
+            effect.kept_now += row["documents"]
+        if row["reason"] != row["later"]:
+            effect.moves.append(Move(row["reason"], row["later"], row["documents"], row["bytes"]))
+    effect.moves.sort(key=lambda move: (-move.num_documents, move.before or "", move.after or ""))
+
+
+def _outcome(reason: str | None) -> str:
+    return "kept" if reason is None else f"dropped for {reason}"
+
+
+def _parse(assignment: str, decisions: Decisions, recipe: dict[str, Any]) -> Change:
+    key, separator, raw = assignment.partition("=")
+    key = key.strip()
+    if not separator or not key:
+        raise UsageError(
+            f"--what-if {assignment!r}: write it as key=value, for example --what-if gopher_quality.min_words=30."
+        )
+    source = None
+    if key.startswith("sources."):
+        source, _, key = key.removeprefix("sources.").partition(".filter.")
+        if source not in decisions.comparisons:
+            raise UsageError(
+                f"--what-if {assignment}: there is no source {source!r}. Sources: {', '.join(decisions.comparisons)}."
+            )
+    key = key.removeprefix("filter.")
+    of_sources = [source] if source is not None else list(decisions.comparisons)
+    asked = sorted({row.setting for name in of_sources for row in decisions.comparisons[name]})
+    place = "filter" if source is None else f"sources.{source}.filter"
+    if key not in asked:
+        if _look_up(recipe.get("filter"), key) is not None:
+            raise UsageError(
+                f"--what-if {assignment}: {key} is no threshold that decided here, so signals cannot answer it. It "
+                f"needs a rerun: groundup run RECIPE --until filter --set {place}.{key}={raw}"
+            )
+        near = difflib.get_close_matches(key, asked, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"Settings that decided here: {', '.join(asked) or 'none'}."
+        raise UsageError(f"--what-if {assignment}: {key!r} is no setting of this build's filters; {hint}")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise UsageError(
+            f"--what-if {assignment}: only a number can be asked about. Anything else needs a rerun: "
+            f"groundup run RECIPE --until filter --set {place}.{key}={raw}"
+        )
+    return Change(key, float(value), source)
+
+
+def _changed(
+    source: str, comparisons: tuple[Comparison, ...], changes: list[Change], recipe: dict[str, Any]
+) -> tuple[tuple[Comparison, ...], list[str]]:
+    """A source's comparisons with the changes that concern it, and what is to be said of the others."""
+    notes: list[str] = []
+    for change in changes:
+        if change.source not in (None, source):
+            continue
+        if all(row.setting != change.key for row in comparisons):
+            notes.append(f"{change.key} does not judge it")
+            continue
+        shared = _look_up(recipe.get("filter"), change.key)
+        own = _look_up(recipe.get("sources", {}).get(source), change.key)
+        if change.source is None and own is not None and own != shared:
+            notes.append(
+                f"unchanged by {change.key}: it has its own, {own}; "
+                f"ask with sources.{source}.filter.{change.key}={change.value:g}"
+            )
+            continue
+        languages = sorted({name for row in comparisons if row.setting == change.key for name in row.by_language})
+        if languages:
+            notes.append(f"{change.key}: {', '.join(languages)} keep their own thresholds")
+        comparisons = tuple(
+            row.model_copy(update={"threshold": change.value}) if row.setting == change.key else row
+            for row in comparisons
+        )
+    return comparisons, notes
+
+
+def _look_up(table: Any, key: str) -> Any:
+    for name in key.split("."):
+        if not isinstance(table, dict) or name not in table:
+            return None
+        table = table[name]
+    return table
+
+
+def _bytes_per_token(build: Build, tables: Tables) -> dict[str | None, float]:
+    """UTF-8 bytes of text for each token in the build's shards, by source and (under None) of all; empty without."""
+    outputs = build.manifests["shards"].outputs if "shards" in build.manifests else []
+    indexes = [f"shards/{entry.path}" for entry in outputs if entry.path.endswith(".index.parquet")]
+    if not indexes:
+        return {}
+    parameters = Parameters()
+    rows = tables.rows(
+        "SELECT source, sum(num_bytes)::BIGINT AS bytes, sum(length)::BIGINT AS tokens "
+        f"FROM {tables.source(indexes, parameters)} GROUP BY source",
+        parameters,
+    )
+    totals: defaultdict[str | None, list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        for name in (row["source"], None):
+            totals[name][0] += row["bytes"]
+            totals[name][1] += row["tokens"]
+    return {name: num_bytes / tokens for name, (num_bytes, tokens) in totals.items() if num_bytes and tokens}

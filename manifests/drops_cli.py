@@ -1,0 +1,212 @@
+"""The command `groundup drops`: how much was dropped, why, and what other settings would have done."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from manifests.builds import Build
+from manifests.drops.funnel import counted_table, funnel, funnel_lines
+from manifests.drops.near import NearDrop, near_drops
+from manifests.drops.samples import find_drops
+from manifests.drops.what_if import SourceEffect, WhatIf, what_if
+from manifests.errors import UsageError, UserError
+from manifests.journeys import excerpt, journey_data, journey_lines, limits_of, nowhere_line, value_of
+from manifests.sightings import Sighting, find_journeys, near_urls
+from manifests.tables import Tables
+
+Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def drops(
+        out: Out,
+        url: Annotated[str | None, typer.Option(help="What became of this page?")] = None,
+        doc: Annotated[str | None, typer.Option(help="What became of the document of this id?")] = None,
+        reason: Annotated[str | None, typer.Option(help="Show examples of this reason.")] = None,
+        near: Annotated[bool, typer.Option("--near", help="Those that just failed or passed --reason.")] = False,
+        what_if_: Annotated[
+            list[str] | None, typer.Option("--what-if", help="KEY=VALUE: what would another threshold move?")
+        ] = None,
+        sample: Annotated[int, typer.Option(min=1, help="How many examples.")] = 10,
+        source: Annotated[str | None, typer.Option(help="Examples of this source only.")] = None,
+        seed: Annotated[int, typer.Option(help="Another seed draws other examples.")] = 0,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    ) -> None:
+        """Which documents were dropped, at which stage, by which rule and value; what other thresholds would do."""
+        asked = [url is not None, doc is not None, reason is not None, bool(what_if_)]
+        if sum(asked) > 1:
+            raise UsageError("drops: give one of --url, --doc, --reason and --what-if.")
+        if near and reason is None:
+            raise UsageError("drops: --near needs --reason: near to which threshold?")
+        if source is not None and reason is None:
+            raise UsageError("drops: --source goes with --reason.")
+        build = Build(out)
+        if url is not None:
+            answer = _answer_where(build, "url", url, as_json)
+        elif doc is not None:
+            answer = _answer_where(build, "id", doc, as_json)
+        elif what_if_:
+            answer = _answer_what_if(what_if(build, what_if_), as_json)
+        elif reason is not None and near:
+            answer = _answer_near(near_drops(build, reason, sample, source), as_json)
+        elif reason is not None:
+            answer = _answer_samples(build, reason, sample, source, seed, as_json)
+        else:
+            answer = [_as_json({"funnel": _funnel_data(build)})] if as_json else funnel_lines(build)
+        for line in answer:
+            typer.echo(line)
+
+
+def _answer_where(build: Build, column: str, value: str, as_json: bool) -> list[str]:
+    with Tables(build) as tables:
+        journeys = find_journeys(build, tables, column, value)
+        near = near_urls(build, tables, value) if not journeys and column == "url" else []
+    limits = limits_of(build)
+    if as_json:
+        found = [journey_data(build, journey, limits) for journey in journeys]
+        if not found:
+            typer.echo(_as_json({column: value, "documents": [], "near": near}))
+            raise typer.Exit(1)
+        return [_as_json({column: value, "documents": found})]
+    if not journeys:
+        raise UserError(nowhere_line(build, column, value, near))
+    lines = [f"{len(journeys)} documents have this {column}"] if len(journeys) > 1 else []
+    for journey in journeys:
+        lines += journey_lines(build, journey, limits)
+    return lines
+
+
+def _answer_samples(build: Build, reason: str, most: int, source: str | None, seed: int, as_json: bool) -> list[str]:
+    counted = [row for row in counted_table(build) if row[2] == reason and source in (None, row[1])]
+    if counted:
+        total = sum(number for _, _, _, number in counted)
+        if as_json:
+            return [_as_json({"reason": reason, "documents": total, "examples": []})]
+        return [f"{reason}: {total:,} documents, counted only; their rows are with the kept ones of dedup"]
+    found = list(find_drops(build, reason, most, source, seed))
+    limits = limits_of(build)
+    if as_json:
+        return [_as_json({"reason": reason, "seed": seed, "examples": [row for _, row in found]})]
+    lines = []
+    for stage, row in found:
+        lines.append(f"{stage} {row['reason']}{value_of(row, limits)}  {row['url'] or row['id']}")
+        if row["duplicate_of"]:
+            lines.append(f"    copy of {row['duplicate_of']}")
+        lines.append(f"    {excerpt(row['text'])}")
+    return lines
+
+
+def _answer_near(found: list[NearDrop], as_json: bool) -> list[str]:
+    if as_json:
+        return [_as_json({"near": [_near_data(near) for near in found]})]
+    lines = []
+    for failed in (True, False):
+        side = [near for near in found if near.failed == failed]
+        lines.append(f"just {'failed' if failed else 'passed'}: {len(side)} nearest" if side else _no_one(failed))
+        for near in side:
+            document = near.journey.sightings[0].document
+            rule = near.comparison
+            limit = f"{rule.must_be.replace('_', ' ')} {near.threshold:.6g}"
+            lines.append(f"  {near.value:.6g} ({rule.setting}: {limit})  {document['url'] or document['id']}")
+            lines.append(f"      {_went(near.journey.last)}")
+            lines.append(f"      {excerpt(near.text)}")
+    return lines
+
+
+def _no_one(failed: bool) -> str:
+    return "no document failed it" if failed else "no document that came so far passed it"
+
+
+def _went(last: Sighting) -> str:
+    if last.kept:
+        return f"kept by {last.stage}: {last.part}, row {last.row}"
+    return f"dropped by {last.stage}: {last.document['reason']}"
+
+
+def _near_data(near: NearDrop) -> dict[str, Any]:
+    last = near.journey.last
+    return {
+        "failed": near.failed,
+        "value": near.value,
+        "threshold": near.threshold,
+        "must_be": near.comparison.must_be,
+        "setting": near.comparison.setting,
+        **{name: near.journey.sightings[0].document[name] for name in ("id", "url", "source")},
+        "stage": last.stage,
+        "kept": last.kept,
+        "reason": None if last.kept else last.document["reason"],
+        "part": last.part,
+        "row": last.row,
+        "text": near.text,
+    }
+
+
+def _answer_what_if(answer: WhatIf, as_json: bool) -> list[str]:
+    if as_json:
+        return [_as_json(_what_if_data(answer))]
+    width = max(12, *(len(effect.source) for effect in answer.effects))
+    lines = [f"with {', '.join(f'{change.key} = {change.value:g}' for change in answer.changes)}:"]
+    lines.append(f"{'source':<{width}} {'kept now':>13} {'kept then':>13} {'come back':>12} {'go':>12} {'tokens':>15}")
+    for effect in answer.effects:
+        lines.append(
+            f"{effect.source:<{width}} {effect.kept_now:>13,} {effect.kept_then:>13,} {effect.come_back:>12,} "
+            f"{effect.go:>12,} {effect.tokens:>+15,}"
+        )
+    moves = [(effect.source, move) for effect in answer.effects for move in effect.moves]
+    if moves:
+        lines.append("documents that move:")
+    for source, move in moves:
+        lines.append(
+            f"{source:<{width}} {move.before or 'kept':>32} -> {move.after or 'kept':<32} {move.num_documents:>12,}"
+        )
+    lines += [f"{effect.source}: {note}" for effect in answer.effects for note in effect.notes]
+    measured = "as in this build's shards" if answer.measured else "assumed, since the build has no shards yet"
+    rates = ", ".join(f"{effect.source} {effect.bytes_per_token:.2f}" for effect in answer.effects)
+    lines.append(f"tokens are estimated, before deduplication, from bytes of text a token, {measured}: {rates}")
+    lines.append(f"to do it: groundup run RECIPE {' '.join(f'--set {c.assignment}' for c in answer.changes)}")
+    return lines
+
+
+def _what_if_data(answer: WhatIf) -> dict[str, Any]:
+    def effect_data(effect: SourceEffect) -> dict[str, Any]:
+        return {
+            "source": effect.source,
+            "kept_now": effect.kept_now,
+            "kept_then": effect.kept_then,
+            "come_back": effect.come_back,
+            "go": effect.go,
+            "tokens": effect.tokens,
+            "bytes_per_token": effect.bytes_per_token,
+            "notes": effect.notes,
+            "moves": [
+                {"from": m.before, "to": m.after, "documents": m.num_documents, "bytes": m.num_bytes}
+                for m in effect.moves
+            ],
+        }
+
+    return {
+        "set": {change.assignment.partition("=")[0]: change.value for change in answer.changes},
+        "bytes_per_token_measured": answer.measured,
+        "sources": [effect_data(effect) for effect in answer.effects],
+    }
+
+
+def _funnel_data(build: Build) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": step.source,
+            "stage": step.stage,
+            "documents_in": step.documents_in,
+            "dropped": step.dropped,
+            "documents_out": step.documents_out,
+        }
+        for step in funnel(build)
+    ]
+
+
+def _as_json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

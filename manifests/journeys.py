@@ -1,0 +1,96 @@
+"""How a document's journey is told, by the commands `drops` and `trace`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifests.builds import Build
+from manifests.drops.decisions import Comparison, decisions_of
+from manifests.sightings import Journey, Sighting
+
+_EXCERPT = 300  # characters
+
+Limits = dict[tuple[str, str], Comparison]  # (source, reason) -> the comparison that decided
+
+
+def limits_of(build: Build) -> Limits:
+    """The comparisons that the filter stage recorded; empty for a build without them."""
+    decisions = decisions_of(build.manifests["filter"]) if "filter" in build.manifests else None
+    if decisions is None:
+        return {}
+    return {(source, row.reason): row for source, rows in decisions.comparisons.items() for row in rows}
+
+
+def journey_lines(build: Build, journey: Journey, limits: Limits) -> list[str]:
+    """A document, and what each stage did with it."""
+    document = journey.last.document
+    lines = [f"{document['id']}  {document['source']}"]
+    for sighting in journey.sightings:
+        lines.append(_sighting_line(sighting, limits))
+        if not sighting.kept and sighting.document["duplicate_of"]:
+            lines.append(f"  copy of   {sighting.document['duplicate_of']} (cluster {sighting.document['cluster']})")
+    if journey.copies:
+        lines.append(f"  copies    {journey.copies:,} others were dropped as copies of it")
+    lines += [f"  tokens    {place['shard']}:{place['start']} ({place['length']:,} tokens)" for place in journey.places]
+    if _left_out(build, journey):
+        lines.append("  not in the shards: the weight of its source leaves it out (mixture_weight)")
+    return lines
+
+
+def journey_data(build: Build, journey: Journey, limits: Limits) -> dict[str, Any]:
+    """The same as a value for JSON."""
+    document = journey.last.document
+    return {
+        **{name: document[name] for name in ("id", "url", "source", "language", "date", "file", "offset", "length")},
+        "stages": [_sighting_data(sighting, limits) for sighting in journey.sightings],
+        "copies": journey.copies,
+        "tokens": journey.places,
+        "left_out_by_weight": _left_out(build, journey),
+    }
+
+
+def nowhere_line(build: Build, column: str, value: str, near: list[str]) -> str:
+    """What to say of a document that no stage has seen. `near`: URLs like it."""
+    hint = f"Of the same host: {' '.join(near)}" if near else "Check the spelling."
+    return f"{build.url}: no document with {column} {value!r} was ever read. {hint}"
+
+
+def _left_out(build: Build, journey: Journey) -> bool:
+    return "shards" in build.manifests and journey.last.kept and journey.last.stage == "dedup" and not journey.places
+
+
+def _sighting_line(sighting: Sighting, limits: Limits) -> str:
+    if sighting.kept:
+        return f"  kept by   {sighting.stage}: {sighting.part}, row {sighting.row}"
+    return f"  dropped   {sighting.stage}: {sighting.document['reason']}{value_of(sighting.document, limits)}"
+
+
+def _sighting_data(sighting: Sighting, limits: Limits) -> dict[str, Any]:
+    data: dict[str, Any] = {"stage": sighting.stage, "kept": sighting.kept, "part": sighting.part, "row": sighting.row}
+    if sighting.kept:
+        return data
+    drop = sighting.document
+    data |= {name: drop[name] for name in ("reason", "value", "detail", "duplicate_of", "cluster")}
+    if limit := limits.get((drop["source"], drop["reason"])):
+        threshold = limit.by_language.get(drop["language"], limit.threshold)
+        data |= {"must_be": limit.must_be, "threshold": threshold, "setting": limit.setting}
+    return data
+
+
+def value_of(drop: dict[str, Any], limits: Limits) -> str:
+    """The value of a drop, the threshold that it broke and the setting that holds it, and its detail."""
+    said = []
+    if drop["value"] is not None:
+        said.append(f"{drop['value']:.6g}")
+    limit = limits.get((drop["source"], drop["reason"])) if drop["stage"] == "filter" else None
+    if limit is not None:
+        threshold = limit.by_language.get(drop["language"], limit.threshold)
+        said.append(f"{limit.setting} is {threshold:.6g}")
+    value = f" ({'; '.join(said)})" if said else ""
+    return f"{value}{': ' + drop['detail'] if drop['detail'] else ''}"
+
+
+def excerpt(text: str | None) -> str:
+    """The beginning of a text, on one line."""
+    folded = " ".join((text or "").split())
+    return folded if len(folded) <= _EXCERPT else folded[: _EXCERPT - 3] + "..."

@@ -1,0 +1,169 @@
+"""Where a document was seen: stage by stage, where it was kept and where it was dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from manifests.builds import DROPPED, Build
+from manifests.tables import Parameters, Tables, part_of, quoted
+
+DOCUMENT_STAGES = ("extract", "filter", "dedup")
+_NEAR = 5  # URLs that are shown for one that is nowhere
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One place where a document was seen: a row of what a stage kept or dropped.
+
+    `document`: its columns, without the text; those of a drop are None where it was kept.
+    """
+
+    stage: str
+    kept: bool
+    part: str
+    row: int
+    document: dict[str, Any]
+
+
+@dataclass
+class Journey:
+    """A document and its sightings, in the order of the stages. `places`: its rows in the shards' indexes."""
+
+    sightings: list[Sighting]
+    places: list[dict[str, Any]] = field(default_factory=list)
+    copies: int = 0  # documents that were dropped as copies of it
+
+    @property
+    def last(self) -> Sighting:
+        return self.sightings[-1]
+
+
+def find_journeys(build: Build, tables: Tables, column: str, value: str) -> list[Journey]:
+    """Every document whose `id` or `url` is `value`, in document order; empty where the build never read one.
+
+    Only the first stage is searched. A part keeps its name from stage to stage, so the others are asked for one part.
+    """
+    stages = [stage for stage in DOCUMENT_STAGES if stage in build.manifests]
+    if not stages:
+        return []
+    first = stages[0]
+    parts = [*build.parts(first), *build.parts(first, dropped=True)]
+    journeys: dict[tuple[Any, ...], Journey] = {}
+    for sighting in _look(tables, first, parts, column, [value]):
+        # Two rows of one file may have one id and no address: they share a journey, which shows them all.
+        journeys.setdefault(_key(sighting), Journey([])).sightings.append(sighting)
+    found = list(journeys.values())
+    for stage in stages[1:]:
+        follow(build, tables, stage, found)
+    if "shards" in build.manifests:
+        for journey in found:
+            journey.places = _places(build, tables, journey)
+    if "dedup" in stages:
+        for journey in found:
+            journey.copies = _num_copies(build, tables, journey)
+    return found
+
+
+def follow(build: Build, tables: Tables, stage: str, journeys: Iterable[Journey]) -> None:
+    """Add what one more stage did with the documents that the stage before it kept."""
+    kept = {_key(journey.last): journey for journey in journeys if journey.last.kept}
+    names = {journey.last.part.rpartition("/")[2] for journey in kept.values()}
+    parts = [
+        part
+        for dropped in (False, True)
+        for part in build.parts(stage, dropped=dropped)
+        if part.rpartition("/")[2] in names
+    ]
+    ids = [journey.last.document["id"] for journey in kept.values()]
+    for sighting in _look(tables, stage, parts, "id", ids):
+        if _key(sighting) in kept:
+            kept[_key(sighting)].sightings.append(sighting)
+
+
+def near_urls(build: Build, tables: Tables, url: str) -> list[str]:
+    """URLs of the same host that the build read and that look most like this one."""
+    stage = next((stage for stage in DOCUMENT_STAGES if stage in build.manifests), None)
+    host = url.partition("://")[2].partition("/")[0].removeprefix("www.") or url.partition("/")[0]
+    parts = [*build.parts(stage), *build.parts(stage, dropped=True)] if stage and host else []
+    if not parts:
+        return []
+    parameters = Parameters()
+    unions = " UNION ".join(
+        f"SELECT url FROM {tables.source(group, parameters)} WHERE contains(url, {parameters.bind(host)})"
+        for group in _by_kind(parts)
+    )
+    wanted = parameters.bind(url)
+    sql = (
+        f"SELECT url FROM ({unions}) WHERE regexp_replace(split_part(split_part(url, '://', 2), '/', 1), '^www[.]', '')"
+        f" = {parameters.bind(host)} ORDER BY jaro_winkler_similarity(url, {wanted}) DESC, url LIMIT {_NEAR}"
+    )
+    return [row["url"] for row in tables.rows(sql, parameters)]
+
+
+def _look(tables: Tables, stage: str, parts: list[str], column: str, values: list[str]) -> list[Sighting]:
+    """The rows of these parts that have one of these values, in document order, kept ones first."""
+    found = []
+    for group in _by_kind(parts):
+        parameters = Parameters()
+        bound = ", ".join(parameters.bind(value) for value in values)
+        sql = f"SELECT * EXCLUDE (text) FROM {tables.source(group, parameters)} WHERE {quoted(column)} IN ({bound})"
+        sightings = []
+        for row in tables.rows(sql, parameters):
+            part, number = part_of(row.pop("filename"), group), row.pop("file_row_number")
+            sightings.append(Sighting(stage, not _is_drop(part), part, number, row))
+        found += sorted(sightings, key=lambda sighting: (group.index(sighting.part), sighting.row))
+    return found
+
+
+def _places(build: Build, tables: Tables, journey: Journey) -> list[dict[str, Any]]:
+    indexes = [f"shards/{entry.path}" for entry in build.manifests["shards"].outputs]
+    indexes = [path for path in indexes if path.endswith(".index.parquet")]
+    places = []
+    for sighting in journey.sightings:
+        if not indexes or not sighting.kept or sighting.stage != "dedup":
+            continue
+        parameters = Parameters()
+        rows = tables.rows(
+            f"SELECT filename, start, length, copy FROM {tables.source(indexes, parameters)} "
+            f"WHERE row = {parameters.bind(sighting.row)} AND part = {parameters.bind(sighting.part)}",
+            parameters,
+        )
+        for row in rows:
+            index = part_of(row.pop("filename"), indexes)
+            places.append({"shard": index.removeprefix("shards/").removesuffix(".index.parquet"), **row})
+    return sorted(places, key=lambda place: (place["copy"], place["shard"], place["start"]))
+
+
+def _num_copies(build: Build, tables: Tables, journey: Journey) -> int:
+    """How many documents were dropped as copies of this one."""
+    before = [sighting for sighting in journey.sightings if sighting.stage == "filter" and sighting.kept]
+    if not journey.last.kept or journey.last.stage != "dedup" or not before:
+        return 0
+    parameters = Parameters()
+    clusters = [f"dedup/{entry.path}" for entry in build.manifests["dedup"].outputs if "/" not in entry.path]
+    clusters = [path for path in clusters if path.endswith("/clusters.parquet")]
+    if not clusters:
+        return 0
+    rows = tables.rows(
+        f"SELECT cluster_size FROM {tables.source(clusters, parameters)} "
+        f"WHERE row = {parameters.bind(before[0].row)} AND part = {parameters.bind(before[0].part)}",
+        parameters,
+    )
+    return int(rows[0]["cluster_size"]) - 1 if rows else 0
+
+
+def _key(sighting: Sighting) -> tuple[Any, ...]:
+    document = sighting.document
+    return document["source"], document["file"], document["offset"], document["id"]
+
+
+def _by_kind(parts: list[str]) -> list[list[str]]:
+    """Kept and dropped parts apart, since their columns differ; none of them empty."""
+    groups = [[part for part in parts if _is_drop(part) == dropped] for dropped in (False, True)]
+    return [group for group in groups if group]
+
+
+def _is_drop(part: str) -> bool:
+    return f"/{DROPPED}/" in part
