@@ -10,23 +10,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import pyarrow
 import typer
 
 import manifests.cli
-import pipeline.classifier_cli
-import pipeline.cli
-import pipeline.pin_cli
-import pipeline.quickstart.cli
-import tokenizer.cli
-import train.cli
 from manifests.errors import UsageError, UserError
 from manifests.secrets import scrub
-from train.settings import check_tables, load_run
 
 
 def _train(recipe: Path, overrides: list[str]) -> Any:
     from train.pretrain import pretrain  # torch takes seconds to import; other commands need not wait
+    from train.settings import load_run
 
     return pretrain(load_run(recipe, overrides))
 
@@ -40,31 +33,59 @@ def _complete(run: str, prompt: str, num_tokens: int) -> str:
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-app = typer.Typer(
-    help="Builds a language model from the ground up: web pages to clean token shards to a trained GPT.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-pipeline.quickstart.cli.register(app, _train, _complete)
-pipeline.cli.register(app, check_tables)
-pipeline.pin_cli.register(app)
-pipeline.classifier_cli.register(app)
-manifests.cli.register(app)
-tokenizer.cli.register(app)
-train.cli.register(app)
+_QUICK = "drops"  # answers before the other commands, and Arrow, would be loaded
+
+
+def make_app(only_quick: bool = False) -> typer.Typer:
+    """The command line: all of it, or only the commands that read a build."""
+    app = typer.Typer(
+        help="Builds a language model from the ground up: web pages to clean token shards to a trained GPT.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    if only_quick:
+        manifests.cli.register(app)
+        return app
+    import pipeline.classifier_cli
+    import pipeline.cli
+    import pipeline.pin_cli
+    import pipeline.quickstart.cli
+    import tokenizer.cli
+    import train.cli
+    from train.settings import check_tables
+
+    pipeline.quickstart.cli.register(app, _train, _complete)
+    pipeline.cli.register(app, check_tables)
+    pipeline.pin_cli.register(app)
+    pipeline.classifier_cli.register(app)
+    manifests.cli.register(app)
+    tokenizer.cli.register(app)
+    train.cli.register(app)
+    return app
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """`app`: the whole command line, made when it is asked for."""
+    if name == "app":
+        return make_app()
+    raise AttributeError(name)
 
 
 def main() -> None:
     """Run the command line. Exit code 0 done, 1 failed with one line, 2 wrong usage; --debug adds the trace."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    # More of Arrow's threads may still hold a Python file when the process ends, which then aborts or hangs
-    # (apache/arrow#50482). Tasks have processes of their own.
-    pyarrow.set_cpu_count(1)
+    only_quick = arguments[:1] == [_QUICK]
     try:
-        code = app(args=arguments, prog_name="groundup", standalone_mode=False)
+        if not only_quick:
+            import pyarrow
+
+            # More of Arrow's threads may still hold a Python file when the process ends, which then aborts or hangs
+            # (apache/arrow#50482). Tasks have processes of their own.
+            pyarrow.set_cpu_count(1)
+        code = make_app(only_quick)(args=arguments, prog_name="groundup", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

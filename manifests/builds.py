@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from manifests.errors import UserError
 from manifests.manifest import STAGES, Manifest, digest_of, json_bytes, read_manifest
 from manifests.storage import Folder
+
+if TYPE_CHECKING:  # a third of a second, which questions that go through DuckDB need not wait for
+    import pyarrow as pa
 
 SEAL = "groundup.json"  # whose build this is, and the digest of every manifest and task record in it
 TASKS = "tasks"
@@ -55,6 +54,8 @@ class Build:
 
     def tables(self, path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """A Parquet file, one row group in memory at a time."""
+        import pyarrow.parquet as pq
+
         with self.folder.open(path) as file:
             parquet = pq.ParquetFile(file)
             for group in range(parquet.num_row_groups):
@@ -62,6 +63,8 @@ class Build:
 
     def row(self, path: str, number: int) -> dict[str, Any]:
         """Row `number` of a Parquet file, reading only the row group that holds it."""
+        import pyarrow.parquet as pq
+
         with self.folder.open(path) as file:
             parquet = pq.ParquetFile(file)
             for group in range(parquet.num_row_groups):
@@ -73,18 +76,6 @@ class Build:
         raise UserError(
             f"{self.url}/{path}: has no row {number}; it does not belong to these shards. Run groundup audit."
         )
-
-    def find(self, path: str, column: str, value: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(row number, row) of each row of a Parquet file whose column has this value."""
-        start = 0
-        for number, table in enumerate(self.tables(path, [column])):
-            hits = pc.indices_nonzero(pc.equal(table[column], value)).to_pylist()
-            if hits:
-                with self.folder.open(path) as file:
-                    whole = pq.ParquetFile(file).read_row_group(number)
-                for hit in hits:
-                    yield start + hit, whole.slice(hit, 1).to_pylist()[0]
-            start += table.num_rows
 
     @cached_property
     def raw_files(self) -> dict[tuple[str, str], RawEntry]:

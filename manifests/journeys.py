@@ -85,7 +85,7 @@ def value_of(drop: dict[str, Any], limits: Limits) -> str:
     limit = limits.get((drop["source"], drop["reason"])) if drop["stage"] == "filter" else None
     if limit is not None:
         threshold = limit.by_language.get(drop["language"], limit.threshold)
-        said.append(f"{limit.setting} is {threshold:.6g}")
+        said.append(f"{limit.setting or limit.must_be.replace('_', ' ')} is {threshold:.6g}")
     value = f" ({'; '.join(said)})" if said else ""
     return f"{value}{': ' + drop['detail'] if drop['detail'] else ''}"
 

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-import duckdb
-
 from manifests.builds import Build
 from manifests.errors import UserError
 
@@ -42,7 +40,10 @@ class Tables:
     """A connection for the questions on one build; a context manager."""
 
     def __init__(self, build: Build) -> None:
+        import duckdb  # here, since other commands need not wait for it
+
         self._build = build
+        self._error = duckdb.Error
         self._connection = duckdb.connect(":memory:", config=_CONFIG)
         if not build.folder.is_local:
             self._connection.register_filesystem(build.folder.fs)
@@ -67,7 +68,7 @@ class Tables:
             answer = self._connection.execute(sql, parameters.values)
             names = [column[0] for column in answer.description]
             return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
-        except (duckdb.Error, FileNotFoundError) as error:
+        except (self._error, FileNotFoundError) as error:
             problem = str(error).splitlines()[0]
             raise UserError(f"{self._build.url}: cannot be read ({problem}). Run groundup audit.") from error
 
@@ -83,16 +84,22 @@ class Tables:
         ]
 
     def document(self, part: str, row: int) -> dict[str, Any]:
-        """One row of a file, whole."""
+        """One row of a file, whole. Raises `UserError` where it has none of this number."""
+        return self.documents(part, [row])[row]
+
+    def documents(self, part: str, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """These rows of a file, whole, by their numbers."""
         parameters = Parameters()
+        numbers = ", ".join(parameters.bind(row) for row in rows)
         found = self.rows(
-            f"SELECT * EXCLUDE (filename, file_row_number) FROM {self.source([part], parameters)} "
-            f"WHERE file_row_number = {parameters.bind(row)}",
+            f"SELECT * EXCLUDE (filename) FROM {self.source([part], parameters)} WHERE file_row_number IN ({numbers})",
             parameters,
         )
-        if not found:
-            raise UserError(f"{self._build.url}/{part}: has no row {row}. Run groundup audit.")
-        return found[0]
+        documents = {row.pop("file_row_number"): row for row in found}
+        for row in rows:
+            if row not in documents:
+                raise UserError(f"{self._build.url}/{part}: has no row {row}. Run groundup audit.")
+        return documents
 
     def _location(self, part: str) -> str:
         full = self._build.folder.full(part)

@@ -21,9 +21,10 @@ _SIGNALS = "signals/part-"
 
 
 class Comparison(Settings):
-    """Holds where a signal is at least, or at most, the threshold; `setting` is the threshold's key in the recipe.
+    """Holds where a signal is at least, or at most, the threshold.
 
-    `by_language`: thresholds for documents of these languages instead.
+    `setting` is the threshold's key below the recipe's filter table, empty where none can move it. `by_language`:
+    thresholds for documents of these languages instead.
     """
 
     reason: str

@@ -67,6 +67,8 @@ def funnel_lines(build_or_manifest: Build | Manifest) -> list[str]:
 
     lines = []
     for step in steps:
+        if not step.rows and not step.dropped:
+            continue  # a stage that passed on all it read says nothing new
         lines.append(line(step, "in", step.documents_in))
         note = "" if step.rows else "  (counted only, no rows)"
         lines += [line(step, reason, number, step.share(number), note) for reason, number in step.dropped.items()]

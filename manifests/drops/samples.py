@@ -25,9 +25,10 @@ def find_drops(
         for stage in DROPPING_STAGES:
             if stage not in build.manifests:
                 continue
-            for part, row in _draw(build, tables, stage, reason, most, source, seed):
-                yield stage, {**tables.document(part, row), "part": part, "row": row}
-                most -= 1
+            for part, rows in _draw(build, tables, stage, reason, most, source, seed).items():
+                for row, document in sorted(tables.documents(part, rows).items()):
+                    yield stage, {**document, "part": part, "row": row}
+                    most -= 1
 
 
 def check_reason(build: Build, reason: str, source: str | None) -> None:
@@ -45,11 +46,11 @@ def check_reason(build: Build, reason: str, source: str | None) -> None:
 
 def _draw(
     build: Build, tables: Tables, stage: str, reason: str, most: int, source: str | None, seed: int
-) -> list[tuple[str, int]]:
-    """(part, row) of the drawn documents."""
+) -> dict[str, list[int]]:
+    """By part, the rows of the drawn documents."""
     parts = build.parts(stage, dropped=True)
     if not any(found == (stage, reason) for found in ((row[0], row[2]) for row in reason_table(build))):
-        return []
+        return {}
     parameters = Parameters()
     counted = tables.rows(
         f"SELECT filename, count(*) AS number FROM {tables.source(parts, parameters)} "
@@ -66,7 +67,7 @@ def _draw(
             of_part[part] = places
         before += numbers.get(part, 0)
     if not of_part:
-        return []
+        return {}
     parameters = Parameters()
     rows = tables.rows(
         f"SELECT filename, file_row_number AS row FROM {tables.source(list(of_part), parameters)} "
@@ -76,7 +77,7 @@ def _draw(
     hits: dict[str, list[int]] = {}
     for row in rows:
         hits.setdefault(part_of(row["filename"], list(of_part)), []).append(row["row"])
-    return [(part, hits[part][place]) for part, places in of_part.items() for place in places]
+    return {part: [hits[part][place] for place in places] for part, places in of_part.items()}
 
 
 def _wanted(parameters: Parameters, reason: str, source: str | None) -> str:

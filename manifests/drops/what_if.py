@@ -157,7 +157,7 @@ def _parse(assignment: str, decisions: Decisions, recipe: dict[str, Any]) -> Cha
             )
     key = key.removeprefix("filter.")
     of_sources = [source] if source is not None else list(decisions.comparisons)
-    asked = sorted({row.setting for name in of_sources for row in decisions.comparisons[name]})
+    asked = sorted({row.setting for name in of_sources for row in decisions.comparisons[name] if row.setting})
     place = "filter" if source is None else f"sources.{source}.filter"
     if key not in asked:
         if _look_up(recipe.get("filter"), key) is not None:
