@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from bench import acquire, charsets, classifier, extraction, guard, pipeline, wikitext
+from bench import acquire, charsets, classifier, drops, extraction, guard, pipeline, wikitext
 from bench.data import OUTPUT
 from bench.results import Bench
 
@@ -20,6 +20,7 @@ MODULES = (
     guard,
     wikitext,
     classifier,
+    drops,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 

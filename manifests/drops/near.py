@@ -90,7 +90,8 @@ def _nearest(
         went_on = "reason IS NULL" + (f" OR reason IN ({later})" if later else "")
         where = f"({went_on}) AND NOT ({comparison.broken_sql(parameters)})"
     nearest = tables.rows(
-        f"SELECT filename, file_row_number, abs({signal} - {limit}) AS distance FROM {table} "
+        "SELECT filename, file_row_number, id, reason, row, "
+        f"{signal} AS value, {limit} AS threshold, abs({signal} - {limit}) AS distance FROM {table} "
         f"WHERE {where} AND {signal} IS NOT NULL ORDER BY distance, filename, file_row_number "
         f"LIMIT {parameters.bind(most)}",
         parameters,
@@ -99,22 +100,15 @@ def _nearest(
 
 
 def _describe(build: Build, tables: Tables, comparison: Comparison, row: dict[str, Any], failed: bool) -> NearDrop:
-    signals = tables.document(row["part"], row["file_row_number"])
-    kept = signals["reason"] is None
+    kept = row["reason"] is None
     name = row["part"].rpartition("/")[2]
     part = f"filter/{name}" if kept else f"filter/{DROPPED}/{name}"
-    document = tables.document(part, signals["row"])
-    if document["id"] != signals["id"]:
+    document = tables.document(part, row["row"])
+    if document["id"] != row["id"]:
         raise UserError(
-            f"{build.url}/{part}: row {signals['row']} is {document['id']}, not {signals['id']} as {row['part']} says. "
+            f"{build.url}/{part}: row {row['row']} is {document['id']}, not {row['id']} as {row['part']} says. "
             "Run groundup audit."
         )
     text = document.pop("text")
-    return NearDrop(
-        failed,
-        signals[comparison.signal],
-        comparison.by_language.get(signals["language"], comparison.threshold),
-        comparison,
-        Journey([Sighting("filter", kept, part, signals["row"], document)]),
-        text or "",
-    )
+    journey = Journey([Sighting("filter", kept, part, row["row"], document)])
+    return NearDrop(failed, row["value"], row["threshold"], comparison, journey, text or "")
