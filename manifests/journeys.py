@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from manifests.builds import Build
@@ -10,15 +11,20 @@ from manifests.sightings import Journey, Sighting
 
 _EXCERPT = 300  # characters
 
-Limits = dict[tuple[str, str], Comparison]  # (source, reason) -> the comparison that decided
+Limits = dict[tuple[str, str], Comparison]  # (source, reason) -> the one comparison that decides so
 
 
 def limits_of(build: Build) -> Limits:
-    """The comparisons that the filter stage recorded; empty for a build without them."""
+    """The comparisons that the filter stage recorded; empty for a build without them.
+
+    A reason that several comparisons have is left out, since a drop does not say which of them it was.
+    """
     decisions = decisions_of(build.manifests["filter"]) if "filter" in build.manifests else None
     if decisions is None:
         return {}
-    return {(source, row.reason): row for source, rows in decisions.comparisons.items() for row in rows}
+    found = [((source, row.reason), row) for source, rows in decisions.comparisons.items() for row in rows]
+    number = Counter(key for key, _ in found)
+    return {key: row for key, row in found if number[key] == 1}
 
 
 def journey_lines(build: Build, journey: Journey, limits: Limits) -> list[str]:
@@ -72,7 +78,7 @@ def _sighting_data(sighting: Sighting, limits: Limits) -> dict[str, Any]:
     drop = sighting.document
     data |= {name: drop[name] for name in ("reason", "value", "detail", "duplicate_of", "cluster")}
     if limit := limits.get((drop["source"], drop["reason"])):
-        threshold = limit.by_language.get(drop["language"], limit.threshold)
+        threshold = limit.limit(drop["language"])
         data |= {"must_be": limit.must_be, "threshold": threshold, "setting": limit.setting}
     return data
 
@@ -84,7 +90,7 @@ def value_of(drop: dict[str, Any], limits: Limits) -> str:
         said.append(f"{drop['value']:.6g}")
     limit = limits.get((drop["source"], drop["reason"])) if drop["stage"] == "filter" else None
     if limit is not None:
-        threshold = limit.by_language.get(drop["language"], limit.threshold)
+        threshold = limit.limit(drop["language"])
         said.append(f"{limit.setting or limit.must_be.replace('_', ' ')} is {threshold:.6g}")
     value = f" ({'; '.join(said)})" if said else ""
     return f"{value}{': ' + drop['detail'] if drop['detail'] else ''}"

@@ -76,7 +76,11 @@ def comparisons_of(source: str) -> list[dict[str, Any]]:
         for reason, signal, must_be, setting, threshold in _QUALITY
     ]
     empty = {"reason": "empty", "signal": "empty.num_words", "must_be": "at_least", "setting": "", "threshold": 1.0}
-    return [empty, *rows]
+    languages = [
+        {"reason": "language", "signal": "language.is_wanted", "setting": "languages", "threshold": 1.0},
+        {"reason": "language", "signal": "language.score", "setting": "language_threshold", "threshold": 0.0},
+    ]
+    return [*({**row, "must_be": "at_least"} for row in languages), empty, *rows]
 
 
 def make_docstrings_build(folder: Path, output: str | None = None) -> str:
@@ -176,7 +180,7 @@ def _signal_rows(build: Build, part: str, name: str) -> Any:
 
 def _signals(document: dict[str, Any], reason: str | None, value: float | None) -> dict[str, float | None]:
     chance = random.Random(document["id"])
-    signals: dict[str, float | None] = {}
+    signals: dict[str, float | None] = {"language.is_wanted": None, "language.score": chance.random()}
     decided = False
     for row in comparisons_of(document["source"]):
         holds = row["threshold"] * (1 + (1 if row["must_be"] == "at_least" else -1) * chance.random())
@@ -184,7 +188,8 @@ def _signals(document: dict[str, Any], reason: str | None, value: float | None) 
             signals[row["signal"]] = value
             decided = True
         elif decided:
-            signals.setdefault(row["signal"], row["threshold"] * chance.uniform(0.5, 1.5))
+            anything = row["threshold"] * chance.uniform(0.5, 1.5)
+            signals.setdefault(row["signal"], holds if chance.random() < 0.8 else anything)
         else:
             signals.setdefault(row["signal"], None if chance.random() < 0.05 else holds)
     return signals

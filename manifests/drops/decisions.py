@@ -7,9 +7,9 @@ the first that does not hold is the reason of the drop; a signal that is null ho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from manifests.builds import Build
 from manifests.errors import UserError
@@ -32,38 +32,61 @@ class Comparison(Settings):
     must_be: Literal["at_least", "at_most"]
     setting: str
     threshold: float
-    by_language: dict[str, float] = Field(default_factory=dict)
+    by_language: dict[str, float] | None = None
+
+    def limit(self, language: str | None) -> float:
+        """The threshold for a document in this language."""
+        return (self.by_language or {}).get(language or "", self.threshold)
 
     def limit_sql(self, parameters: Parameters) -> str:
         """The threshold for a row's language."""
         otherwise = f"{parameters.bind(self.threshold)}::DOUBLE"
         cases = [
             f"WHEN {parameters.bind(language)} THEN {parameters.bind(threshold)}::DOUBLE"
-            for language, threshold in sorted(self.by_language.items())
+            for language, threshold in sorted((self.by_language or {}).items())
         ]
         return f"(CASE language {' '.join(cases)} ELSE {otherwise} END)" if cases else otherwise
 
     def broken_sql(self, parameters: Parameters) -> str:
         """True where it does not hold; null, which is not true, where the signal is null."""
         sign = "<" if self.must_be == "at_least" else ">"
-        return f"{quoted(self.signal)} {sign} {self.limit_sql(parameters)}"
+        return f"({quoted(self.signal)} {sign} {self.limit_sql(parameters)})"
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What decided in a build: by source its comparisons in their order, and its files of signals."""
+    """What decided in a build: by source its comparisons in their order, and its files of signals.
+
+    `recipe`: the filter stage's settings, as its manifest has them.
+    """
 
     comparisons: dict[str, tuple[Comparison, ...]]
     parts: dict[str, tuple[str, ...]]
+    recipe: dict[str, Any]
 
-    def judging(self, reason: str) -> dict[str, tuple[int, Comparison]]:
-        """By source, the comparison of a reason and its place in the order, where there is one."""
-        found = {}
-        for source, comparisons in self.comparisons.items():
-            for place, comparison in enumerate(comparisons):
-                if comparison.reason == reason:
-                    found[source] = (place, comparison)
-        return found
+    def judging(self, reason: str) -> list[tuple[str, int]]:
+        """(source, place in its order) of every comparison that has this reason and a number for a threshold."""
+        return [
+            (source, place)
+            for source, comparisons in self.comparisons.items()
+            for place, comparison in enumerate(comparisons)
+            if comparison.reason == reason and self.is_number(source, comparison.setting)
+        ]
+
+    def setting(self, key: str, source: str | None = None) -> Any:
+        """A setting of the recipe's filter table, or of a source that has its own; None where there is none."""
+        table = self.recipe.get("filter") if source is None else self.recipe.get("sources", {}).get(source)
+        for name in key.split("."):
+            if not isinstance(table, dict) or name not in table:
+                return None
+            table = table[name]
+        return table
+
+    def is_number(self, source: str, key: str) -> bool:
+        """Whether a comparison's setting is its threshold; a list of languages, say, is compared through a 0 or 1."""
+        value = self.setting(key, source)
+        value = self.setting(key) if value is None else value
+        return bool(key) and (value is None or (isinstance(value, int | float) and not isinstance(value, bool)))
 
 
 def read_decisions(build: Build, purpose: str) -> Decisions:
@@ -101,7 +124,7 @@ def decisions_of(manifest: Manifest) -> Decisions | None:
         if entry.path.startswith(_SIGNALS) and entry.documents != 0:
             source = entry.path.removeprefix(_SIGNALS).rpartition("-")[0]  # a part is of one source
             parts[source] = (*parts.get(source, ()), f"filter/{entry.path}")
-    return Decisions(comparisons, parts)
+    return Decisions(comparisons, parts, manifest.fingerprint_of.settings)
 
 
 def reason_sql(comparisons: tuple[Comparison, ...], parameters: Parameters) -> str:

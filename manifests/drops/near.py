@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from manifests.builds import DROPPED, Build
-from manifests.drops.decisions import Comparison, Decisions, read_decisions
+from manifests.drops.decisions import Comparison, read_decisions
 from manifests.drops.samples import check_reason
 from manifests.errors import UserError
 from manifests.sightings import Journey, Sighting, follow
@@ -43,9 +43,16 @@ def near_drops(build: Build, reason: str, most: int, source: str | None = None) 
     if "filter" in build.manifests and reason not in build.manifests["filter"].counts.dropped:
         check_reason(build, reason, source)
     decisions = read_decisions(build, "--near")
-    judging = {name: found for name, found in decisions.judging(reason).items() if source in (None, name)}
+    judging = [(name, place) for name, place in decisions.judging(reason) if source in (None, name)]
     if not judging:
-        known = sorted({row.reason for rows in decisions.comparisons.values() for row in rows})
+        known = sorted(
+            {
+                row.reason
+                for name, rows in decisions.comparisons.items()
+                for row in rows
+                if decisions.is_number(name, row.setting)
+            }
+        )
         where = "" if source is None else f" in source {source!r}"
         raise UserError(
             f"{build.url}: no threshold decides {reason!r}{where}, so nothing is near it. "
@@ -55,11 +62,10 @@ def near_drops(build: Build, reason: str, most: int, source: str | None = None) 
     with Tables(build) as tables:
         for failed in (True, False):
             rows: list[tuple[Comparison, dict[str, Any]]] = []
-            for name, (place, comparison) in judging.items():
-                rows += [
-                    (comparison, row)
-                    for row in _nearest(tables, decisions, name, place, comparison, failed=failed, most=most)
-                ]
+            for name, place in judging:
+                comparison = decisions.comparisons[name][place]
+                nearest = _nearest(tables, decisions.parts[name], decisions.comparisons[name], place, failed, most)
+                rows += [(comparison, row) for row in nearest]
             rows.sort(key=lambda pair: (pair[1]["distance"], pair[1]["part"], pair[1]["file_row_number"]))
             found += [_describe(build, tables, comparison, row, failed) for comparison, row in rows[:most]]
         if "dedup" in build.manifests:
@@ -68,27 +74,22 @@ def near_drops(build: Build, reason: str, most: int, source: str | None = None) 
 
 
 def _nearest(
-    tables: Tables,
-    decisions: Decisions,
-    source: str,
-    place: int,
-    comparison: Comparison,
-    *,
-    failed: bool,
-    most: int,
+    tables: Tables, parts: tuple[str, ...], comparisons: tuple[Comparison, ...], place: int, failed: bool, most: int
 ) -> list[dict[str, Any]]:
-    parts = decisions.parts[source]
+    """The nearest rows of a source's signals on one side of the comparison at a place in the order."""
     if not parts:
         return []
     parameters = Parameters()
     table = tables.source(parts, parameters)
+    comparison = comparisons[place]
     signal, limit = quoted(comparison.signal), comparison.limit_sql(parameters)
-    if failed:
-        where = f"reason = {parameters.bind(comparison.reason)}"
-    else:
-        later = ", ".join(parameters.bind(row.reason) for row in decisions.comparisons[source][place + 1 :])
-        went_on = "reason IS NULL" + (f" OR reason IN ({later})" if later else "")
-        where = f"({went_on}) AND NOT ({comparison.broken_sql(parameters)})"
+    broken = comparison.broken_sql(parameters)
+    came_here = {comparison.reason} if failed else {row.reason for row in comparisons[place:]}
+    went_on = f"reason IN ({', '.join(parameters.bind(reason) for reason in sorted(came_here))})"
+    where = f"({went_on}) AND {broken}" if failed else f"(reason IS NULL OR {went_on}) AND NOT {broken}"
+    for row in comparisons[:place]:
+        if row.reason in came_here:  # the reason alone does not say that it came so far
+            where += f" AND NOT coalesce({row.broken_sql(parameters)}, false)"
     nearest = tables.rows(
         "SELECT filename, file_row_number, id, reason, row, "
         f"{signal} AS value, {limit} AS threshold, abs({signal} - {limit}) AS distance FROM {table} "

@@ -6,7 +6,6 @@ import difflib
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 from manifests.builds import Build
 from manifests.drops.decisions import Comparison, Decisions, read_decisions, reason_sql
@@ -89,13 +88,12 @@ def what_if(build: Build, assignments: list[str]) -> WhatIf:
     `UserError` where the build's signals and decisions disagree.
     """
     decisions = read_decisions(build, "--what-if")
-    recipe = build.manifest("filter").fingerprint_of.settings
-    changes = [_parse(assignment, decisions, recipe) for assignment in assignments]
+    changes = [_parse(assignment, decisions) for assignment in assignments]
     effects = []
     with Tables(build) as tables:
         rates = _bytes_per_token(build, tables)
         for source, comparisons in decisions.comparisons.items():
-            changed, notes = _changed(source, comparisons, changes, recipe)
+            changed, notes = _changed(source, changes, decisions)
             rate = rates.get(source) or rates.get(None) or _BYTES_PER_TOKEN
             effect = SourceEffect(source, 0, [], rate, notes)
             parts = decisions.parts[source]
@@ -141,7 +139,7 @@ def _outcome(reason: str | None) -> str:
     return "kept" if reason is None else f"dropped for {reason}"
 
 
-def _parse(assignment: str, decisions: Decisions, recipe: dict[str, Any]) -> Change:
+def _parse(assignment: str, decisions: Decisions) -> Change:
     key, separator, raw = assignment.partition("=")
     key = key.strip()
     if not separator or not key:
@@ -157,10 +155,22 @@ def _parse(assignment: str, decisions: Decisions, recipe: dict[str, Any]) -> Cha
             )
     key = key.removeprefix("filter.")
     of_sources = [source] if source is not None else list(decisions.comparisons)
-    asked = sorted({row.setting for name in of_sources for row in decisions.comparisons[name] if row.setting})
+    asked = sorted(
+        {
+            row.setting
+            for name in of_sources
+            for row in decisions.comparisons[name]
+            if decisions.is_number(name, row.setting)
+        }
+    )
     place = "filter" if source is None else f"sources.{source}.filter"
     if key not in asked:
-        if _look_up(recipe.get("filter"), key) is not None:
+        above = key.rpartition(".")[0]
+        in_table = above not in {
+            "",
+            *(setting.rpartition(".")[0] for setting in asked),
+        }  # such as stop words, by language
+        if decisions.setting(key) is not None or (in_table and decisions.setting(above) is not None):
             raise UsageError(
                 f"--what-if {assignment}: {key} is no threshold that decided here, so signals cannot answer it. It "
                 f"needs a rerun: groundup run RECIPE --until filter --set {place}.{key}={raw}"
@@ -180,10 +190,9 @@ def _parse(assignment: str, decisions: Decisions, recipe: dict[str, Any]) -> Cha
     return Change(key, float(value), source)
 
 
-def _changed(
-    source: str, comparisons: tuple[Comparison, ...], changes: list[Change], recipe: dict[str, Any]
-) -> tuple[tuple[Comparison, ...], list[str]]:
+def _changed(source: str, changes: list[Change], decisions: Decisions) -> tuple[tuple[Comparison, ...], list[str]]:
     """A source's comparisons with the changes that concern it, and what is to be said of the others."""
+    comparisons = decisions.comparisons[source]
     notes: list[str] = []
     for change in changes:
         if change.source not in (None, source):
@@ -191,15 +200,14 @@ def _changed(
         if all(row.setting != change.key for row in comparisons):
             notes.append(f"{change.key} does not judge it")
             continue
-        shared = _look_up(recipe.get("filter"), change.key)
-        own = _look_up(recipe.get("sources", {}).get(source), change.key)
+        shared, own = decisions.setting(change.key), decisions.setting(change.key, source)
         if change.source is None and own is not None and own != shared:
             notes.append(
                 f"unchanged by {change.key}: it has its own, {own}; "
                 f"ask with sources.{source}.filter.{change.key}={change.value:g}"
             )
             continue
-        languages = sorted({name for row in comparisons if row.setting == change.key for name in row.by_language})
+        languages = sorted({name for row in comparisons if row.setting == change.key for name in row.by_language or {}})
         if languages:
             notes.append(f"{change.key}: {', '.join(languages)} keep their own thresholds")
         comparisons = tuple(
@@ -207,14 +215,6 @@ def _changed(
             for row in comparisons
         )
     return comparisons, notes
-
-
-def _look_up(table: Any, key: str) -> Any:
-    for name in key.split("."):
-        if not isinstance(table, dict) or name not in table:
-            return None
-        table = table[name]
-    return table
 
 
 def _bytes_per_token(build: Build, tables: Tables) -> dict[str | None, float]:

@@ -234,6 +234,31 @@ def test_near_needs_a_threshold(build: Build) -> None:
         near_drops(build, "taste", 3)
 
 
+def test_a_reason_of_several_comparisons_is_near_to_each(build: Build, tmp_path: Path) -> None:
+    other, signal = "gopher_few_alphabetic_words", "gopher_quality.alphabetic_word_fraction"
+    changed = _copy(build, tmp_path / "out")
+    comparisons = copy.deepcopy(build.manifest("filter").facts["comparisons"])
+    for row in [*comparisons["library"], *comparisons["short"]]:
+        row["reason"] = _REASON if row["reason"] == other else row["reason"]
+    for path in (tmp_path / "out/filter/signals").iterdir():
+        table = pq.read_table(path)
+        reasons = [_REASON if reason == other else reason for reason in table["reason"].to_pylist()]
+        at = table.schema.get_field_index("reason")
+        pq.write_table(table.set_column(at, table.schema.field(at), pa.array(reasons, pa.string())), path)
+    changed = _change_filter(changed, comparisons=comparisons)
+    assert all(not effect.moves for effect in what_if(changed, [f"sources.library.filter.{_KEY}=40"]).effects)
+    found = near_drops(changed, _REASON, 10_000, source="short")
+    rows = [row for row in _signals(build) if row["source"] == "short"]
+    for judged, number in ((_REASON, "gopher_quality.num_words"), (other, signal)):
+        lane = [near for near in found if near.comparison.signal == number]
+        failed = {near.journey.sightings[0].document["id"] for near in lane if near.failed}
+        assert failed == {row["id"] for row in rows if row["reason"] == judged}
+        order = [row["reason"] for row in build.manifest("filter").facts["comparisons"]["short"]]
+        later = {None, *order[order.index(judged) + 1 :]}
+        passed = {near.journey.sightings[0].document["id"] for near in lane if not near.failed}
+        assert passed == {row["id"] for row in rows if row["reason"] in later and row[number] is not None}
+
+
 def test_a_language_has_its_own_threshold(build: Build, tmp_path: Path) -> None:
     comparisons = copy.deepcopy(build.manifest("filter").facts["comparisons"])
     language = Counter(row["language"] for row in _signals(build)).most_common(1)[0][0]
@@ -278,14 +303,21 @@ def signals(build: Build) -> list[dict[str, Any]]:
     words=st.one_of(st.none(), st.integers(0, 90)),
     alphabetic=st.one_of(st.none(), st.floats(0, 1.5)),
     symbols=st.one_of(st.none(), st.floats(0, 0.2)),
+    language=st.one_of(st.none(), st.floats(0, 1)),
 )
 def test_decisions_again_are_those_of_python(
-    build: Build, signals: list[dict[str, Any]], words: int | None, alphabetic: float | None, symbols: float | None
+    build: Build,
+    signals: list[dict[str, Any]],
+    words: int | None,
+    alphabetic: float | None,
+    symbols: float | None,
+    language: float | None,
 ) -> None:
     asked = {
         "sources.library.filter.gopher_quality.min_words": words,
         "gopher_quality.min_alphabetic_word_fraction": alphabetic,
         "filter.gopher_quality.max_symbol_fraction": symbols,
+        "language_threshold": language,
     }
     answer = what_if(build, [f"{key}={value!r}" for key, value in asked.items() if value is not None])
     facts = build.manifest("filter").facts["comparisons"]
@@ -347,6 +379,8 @@ def test_tokens_are_estimated_from_the_shards(build: Build, tmp_path: Path) -> N
     ("asked", "said"),
     [
         ("languages=['en']", "needs a rerun: groundup run RECIPE --until filter --set filter.languages="),
+        ("languages=3", "needs a rerun"),
+        ("gopher_quality.stop_words.de=3", "needs a rerun"),
         ("rules=[]", "needs a rerun"),
         ("filter.fineweb.short_line_length=20", "needs a rerun"),
         ("gopher_quality.min_words=true", "only a number"),
