@@ -16,6 +16,7 @@ from manifests.errors import UserError
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "temp_directory": "",  # no question needs more memory than its answer
 }
 
 

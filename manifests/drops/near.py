@@ -40,11 +40,10 @@ def near_drops(build: Build, reason: str, most: int, source: str | None = None) 
     this signal did not come near it. Raises `UserError` for a reason that no comparison has, and for a build without
     signals.
     """
-    if "filter" in build.manifests and reason not in build.manifests["filter"].counts.dropped:
-        check_reason(build, reason, source)
     decisions = read_decisions(build, "--near")
     judging = [(name, place) for name, place in decisions.judging(reason) if source in (None, name)]
     if not judging:
+        check_reason(build, reason, source)
         known = sorted(
             {
                 row.reason

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import groundup
 import manifests.cli
 from manifests.builds import Build
 from manifests.drops.funnel import funnel, funnel_lines, reason_table
@@ -232,6 +233,15 @@ def test_near_needs_a_threshold(build: Build) -> None:
         near_drops(build, "exact_duplicate", 3)
     with pytest.raises(UserError, match="nothing was dropped for 'taste'"):
         near_drops(build, "taste", 3)
+
+
+def test_near_to_a_reason_that_dropped_nothing(build: Build) -> None:
+    assert "language" not in build.manifest("filter").counts.dropped
+    found = near_drops(build, "language", 4)
+    assert [near.failed for near in found] == [False] * 4
+    lowest = sorted(row["language.score"] for row in _signals(build))
+    assert [near.value for near in found] == lowest[:4]
+    assert _command("drops", build.url, "--reason", "language", "--near").output.startswith("no document failed it")
 
 
 def test_a_reason_of_several_comparisons_is_near_to_each(build: Build, tmp_path: Path) -> None:
@@ -470,6 +480,25 @@ def test_the_funnel_closes(build: Build) -> None:
     number = few["filter", "library", _REASON]
     assert [line for line in lines if re.fullmatch(rf"filter +library +{_REASON} +{number:,} +\d+\.\d\d %", line)]
     assert funnel_lines(build.manifest("filter")) == [line for line in lines if line.startswith("filter ")]
+
+
+def test_the_program_answers_as_the_whole_command_line(
+    build: Build, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`groundup drops` starts with the commands that read builds alone."""
+    monkeypatch.setattr("sys.argv", ["groundup", "drops", build.url])
+    with pytest.raises(SystemExit) as ended:
+        groundup.main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.splitlines() == funnel_lines(build)
+    assert CliRunner().invoke(groundup.app, ["drops", build.url]).output.splitlines() == funnel_lines(build)
+
+
+def test_trace_follows_a_page_as_drops_does(build: Build) -> None:
+    for row in (_rows(build, "dedup", False)[0], _rows(build, "filter", True)[0]):
+        drops, trace = (_command(name, build.url, "--doc", row["id"]).output for name in ("drops", "trace"))
+        assert trace.startswith(drops)
+        assert f"record    {row['file']} at byte {row['offset']:,}" in trace
 
 
 def test_one_question_at_a_time(build: Build) -> None:
