@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import random
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import typer
+from typer.testing import CliRunner
 
+import manifests.cli
 from manifests.builds import Build, write_seal
 from manifests.manifest import FileEntry, write_manifest
 from pipeline.build import run_build
@@ -193,3 +197,43 @@ def _signals(document: dict[str, Any], reason: str | None, value: float | None) 
         else:
             signals.setdefault(row["signal"], None if chance.random() < 0.05 else holds)
     return signals
+
+
+def rows_of(build: Build, stage: str, dropped: bool) -> list[dict[str, Any]]:
+    """The rows of a stage's parts, with `part` and `row` beside."""
+    return [
+        {**row, "part": part, "row": number}
+        for part in build.parts(stage, dropped)
+        for number, row in enumerate(row for table in build.tables(part) for row in table.to_pylist())
+    ]
+
+
+def signals_of(build: Build) -> list[dict[str, Any]]:
+    """The rows of the filter stage's signals, with the `name` of their part."""
+    return [
+        {**row, "name": entry.path.rpartition("/")[2]}
+        for entry in build.manifest("filter").outputs
+        if entry.path.startswith("signals/")
+        for table in build.tables(f"filter/{entry.path}")
+        for row in table.to_pylist()
+    ]
+
+
+def copy_build(build: Build, target: Path) -> Build:
+    """A copy that may be changed."""
+    shutil.copytree(build.folder.root, target)
+    return Build(str(target))
+
+
+def change_filter(build: Build, **facts: Any) -> Build:
+    """Replace facts of the filter stage's manifest."""
+    manifest = build.manifest("filter")
+    write_manifest(build.folder.folder("filter"), manifest.model_copy(update={"facts": manifest.facts | facts}))
+    return Build(build.url)
+
+
+def run_command(*arguments: str) -> Any:
+    """Run one of the commands that read builds."""
+    app = typer.Typer()
+    manifests.cli.register(app)
+    return CliRunner().invoke(app, list(arguments))
