@@ -6,11 +6,14 @@ are keys of `metadata`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.writers.disk_base import DiskWriter
 
 METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
     ("url", pa.string()),
@@ -46,16 +49,35 @@ class Block(PipelineStep):
     """Base of groundup's datatrove blocks: one that can drop documents with a reason.
 
     Inside a stage the runner sets `drops`, and every drop is written with its reason and value. In somebody else's
-    datatrove pipeline `drops` stays None, and drops are counted in datatrove's statistics only.
+    datatrove pipeline `drops` stays None; drops are counted in datatrove's statistics, and written by the
+    `exclusion_writer` where there is one, as those of datatrove's own filters.
     """
 
     drops: DropSink | None = None
+    exclusion_writer: DiskWriter | None = None
+    _rank = 0
+
+    def __init__(self, exclusion_writer: DiskWriter | None = None) -> None:
+        super().__init__()
+        self.exclusion_writer = exclusion_writer
+
+    @contextmanager
+    def excluding(self, rank: int) -> Iterator[None]:
+        """Keeps the exclusion writer open; a block's `run` drops documents inside it."""
+        self._rank = rank
+        with self.exclusion_writer or nullcontext():
+            yield
 
     def drop(self, document: Document, reason: str, value: float | None = None, detail: str | None = None) -> None:
         """Take a document out of the stream. `reason` is snake_case and stable: users filter by it."""
         self.stat_update("dropped", f"dropped_{reason}")
         if self.drops is not None:
             self.drops.add(document, reason, value, detail)
+        if self.exclusion_writer is not None:
+            document.metadata["filter_reason"] = reason
+            if value is not None:
+                document.metadata["filter_value"] = value
+            self.exclusion_writer.write(document, self._rank)
 
 
 def document_row(document: Document) -> dict[str, Any]:

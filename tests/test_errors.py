@@ -51,7 +51,7 @@ _REST = """
 [filter.gopher_quality]
 min_alphabetic_word_fraction = 0.6
 [filter.c4]
-drop_curly_bracket = false
+max_curly_bracket_lines = 1_000_000
 [tokenizer]
 vocab_size = 1024
 [shards]

@@ -10,10 +10,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from manifests.settings import Settings
-from pipeline.filters.c4 import C4Signals, c4_signals
-from pipeline.filters.settings import FilterSettings
-from pipeline.filters.signals import fineweb_signals, quality_signals, repetition_signals, split_text
+from pipeline.filters.settings import FilterSettings, RuleName
+from pipeline.filters.signals import TEXT, Reader, signal_names
+
+__all__ = ["Comparison", "Judge", "Judgement", "Verdict", "comparisons", "judge", "signal_names"]
 
 
 class Verdict(NamedTuple):
@@ -31,14 +31,8 @@ class Comparison(NamedTuple):
     must_be: Literal["at_least", "at_most"]
     setting: str
 
-    def check(self, signals: Any, settings: Settings) -> Verdict | None:
-        """The verdict where the comparison does not hold, else None."""
-        value = getattr(signals, self.signal)
-        if value is None:
-            return None
-        threshold = getattr(settings, self.setting)
-        holds = value >= threshold if self.must_be == "at_least" else value <= threshold
-        return None if holds else Verdict(self.reason, float(value))
+    def holds(self, value: float, threshold: float) -> bool:
+        return value >= threshold if self.must_be == "at_least" else value <= threshold
 
 
 def _at_least(reason: str, signal: str, setting: str | None = None) -> Comparison:
@@ -50,6 +44,7 @@ def _at_most(reason: str, signal: str, setting: str | None = None) -> Comparison
 
 
 # Thresholds are the settings of the signals' names with max_ or min_ before them, where no other is named.
+ANY_TEXT = (_at_least("empty", "num_words", "min_text_words"),)
 GOPHER_REPETITION = (
     _at_most("gopher_duplicate_paragraphs", "duplicate_paragraph_fraction"),
     _at_most("gopher_duplicate_paragraph_characters", "duplicate_paragraph_character_fraction"),
@@ -77,13 +72,25 @@ GOPHER_QUALITY = (
     _at_least("gopher_few_alphabetic_words", "alphabetic_word_fraction"),
     _at_least("gopher_few_stop_words", "num_stop_words"),
 )
-C4 = (_at_least("c4_too_few_sentences", "num_sentences"),)
+C4 = (
+    _at_most("c4_lorem_ipsum", "num_lorem_ipsum_lines"),
+    _at_most("c4_curly_bracket", "num_curly_bracket_lines"),
+    _at_least("c4_no_lines_left", "num_lines"),
+    _at_least("c4_too_few_sentences", "num_sentences"),
+    _at_most("c4_bad_words", "num_bad_words"),
+)
 FINEWEB = (
     _at_least("fineweb_few_punctuated_lines", "punctuated_line_fraction"),
     _at_most("fineweb_short_lines", "short_line_fraction"),
     _at_most("fineweb_duplicate_line_characters", "duplicate_line_character_fraction"),
     _at_most("fineweb_many_new_lines", "new_lines_per_word"),
 )
+RULES: dict[RuleName, tuple[Comparison, ...]] = {
+    "gopher_repetition": GOPHER_REPETITION,
+    "gopher_quality": GOPHER_QUALITY,
+    "c4": C4,
+    "fineweb": FINEWEB,
+}
 
 
 @dataclass(frozen=True)
@@ -91,70 +98,83 @@ class Judgement:
     """What the rules decided about a text.
 
     `text` is the text as it should go on where it is kept (C4 removes lines), and as it came where it is dropped.
-    `edits` counts removed lines by `c4_<reason>` and removed citation marks, for a kept text only.
+    `edits` counts removed lines by `c4_<reason>` and removed citation marks, for a kept text only. `signals` are all
+    signals of the settings' rules, by `<rule>.<signal>`; None where one says nothing about the document.
     """
 
     text: str
     verdict: Verdict | None
     edits: Counter[str] = field(default_factory=Counter)
+    signals: dict[str, float | None] = field(default_factory=dict)
+
+
+def _in_order(settings: FilterSettings) -> list[tuple[str, Comparison, float]]:
+    """The comparisons that decide, in their order, each with its rule and its threshold."""
+    if not settings.rules:
+        return []
+    found = [(TEXT, comparison, float(getattr(settings, comparison.setting))) for comparison in ANY_TEXT]
+    for rule in settings.rules:
+        own = getattr(settings, rule)
+        found += [(rule, comparison, float(getattr(own, comparison.setting))) for comparison in RULES[rule]]
+    return found
+
+
+def comparisons(settings: FilterSettings) -> list[dict[str, Any]]:
+    """The comparisons that decide about a document, in their order: the first that does not hold is why it is dropped.
+
+    Each has `reason`, `signal` (`<rule>.<signal>`), `must_be` (`at_least` or `at_most`; equality holds), `setting` (its
+    path in `[filter]`) and `threshold`. A signal that is null holds.
+    """
+    return [
+        {
+            "reason": comparison.reason,
+            "signal": f"{rule}.{comparison.signal}",
+            "must_be": comparison.must_be,
+            "setting": comparison.setting if rule == TEXT else f"{rule}.{comparison.setting}",
+            "threshold": threshold,
+        }
+        for rule, comparison, threshold in _in_order(settings)
+    ]
+
+
+class Judge:
+    """Judges texts by the rules of some settings; not for two threads at once."""
+
+    def __init__(self, settings: FilterSettings) -> None:
+        self._reader = Reader(settings) if settings.rules else None
+        self._comparisons = [
+            (f"{rule}.{comparison.signal}", comparison.must_be == "at_least", threshold, comparison.reason)
+            for rule, comparison, threshold in _in_order(settings)
+        ]
+
+    def __call__(self, text: str, language: str | None) -> Judgement:
+        """The decision on a text in a language (`judge`)."""
+        if self._reader is None:
+            return Judgement(text, None)
+        read = self._reader.read(text, language)
+        signals = read.signals
+        for signal, is_least, threshold, reason in self._comparisons:
+            value = signals[signal]
+            if value is not None and (value < threshold if is_least else value > threshold):
+                return Judgement(text, Verdict(reason, value), signals=signals)
+        return Judgement(read.text(text), None, read.edits, signals)
+
+
+_JUDGES: dict[int, tuple[FilterSettings, Judge]] = {}
+_MOST_JUDGES = 64
 
 
 def judge(text: str, language: str | None, settings: FilterSettings) -> Judgement:
-    """Apply the rules of `settings` in their order; the first that breaks decides.
+    """Apply the rules of `settings` in their order; the first comparison that does not hold decides.
 
-    `language` is the document's ISO 639-1 code, None where it is not known (then English is taken for granted). A rule
-    after C4's judges the text that C4 left, as in FineWeb. A text without any word is dropped as `empty`.
+    All signals are computed, whatever decides. `language` is the document's ISO 639-1 code, None where it is not known
+    (then English is taken for granted). A rule after C4's judges the text that C4 left, as in FineWeb. A text without
+    any word is dropped as `empty`.
     """
-    if not settings.rules:
-        return Judgement(text, None)
-    # A text of no known language is judged as English is: the published rules know nothing else.
-    spoken = "en" if language in (None, "und") else language
-    stop_words = settings.gopher_quality.stop_words.get(spoken) if spoken else None
-    look_for = stop_words if stop_words and "gopher_quality" in settings.rules else ()
-    split = split_text(text, spoken, look_for)
-    if not len(split.words):
-        return Judgement(text, Verdict("empty", 0.0))
-    current = text
-    num_words = len(split.words)
-    edits: Counter[str] = Counter()
-    for rule in settings.rules:
-        if current is not split.text and rule != "fineweb":
-            split = split_text(current, spoken, look_for)
-        verdict: Verdict | None
-        if rule == "gopher_repetition":
-            verdict = _first_broken(GOPHER_REPETITION, repetition_signals(split), settings.gopher_repetition)
-        elif rule == "gopher_quality":
-            verdict = _first_broken(GOPHER_QUALITY, quality_signals(split, stop_words), settings.gopher_quality)
-        elif rule == "c4":
-            c4 = c4_signals(split, settings.c4)
-            verdict = _check_c4(c4, settings)
-            if c4.text != current:
-                current = c4.text
-                num_words = c4.num_words
-                edits.update({f"c4_{reason}": number for reason, number in c4.removed_lines.items()})
-                if c4.num_citations:
-                    edits["c4_citations"] += c4.num_citations
-        else:
-            signals = fineweb_signals(current, num_words, settings.fineweb.short_line_length)
-            verdict = _first_broken(FINEWEB, signals, settings.fineweb)
-        if verdict is not None:
-            return Judgement(text, verdict)
-    return Judgement(current, None, edits)
-
-
-def _first_broken(rule: tuple[Comparison, ...], signals: Any, settings: Settings) -> Verdict | None:
-    for comparison in rule:
-        verdict = comparison.check(signals, settings)
-        if verdict is not None:
-            return verdict
-    return None
-
-
-def _check_c4(signals: C4Signals, settings: FilterSettings) -> Verdict | None:
-    if signals.num_lorem_ipsum_lines:
-        return Verdict("c4_lorem_ipsum", float(signals.num_lorem_ipsum_lines))
-    if signals.num_curly_bracket_lines and settings.c4.drop_curly_bracket:
-        return Verdict("c4_curly_bracket", float(signals.num_curly_bracket_lines))
-    if not signals.text:
-        return Verdict("c4_no_lines_left", 0.0)
-    return _first_broken(C4, signals, settings.c4)
+    known = _JUDGES.get(id(settings))
+    if known is None or known[0] is not settings:
+        if len(_JUDGES) >= _MOST_JUDGES:
+            _JUDGES.clear()
+        known = settings, Judge(settings)
+        _JUDGES[id(settings)] = known
+    return known[1](text, language)

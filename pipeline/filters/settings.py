@@ -18,8 +18,6 @@ from pipeline.filters.language.settings import LanguageSettings
 RuleName = Literal["gopher_repetition", "gopher_quality", "c4", "fineweb"]
 RULE_NAMES: tuple[RuleName, ...] = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
 
-GOPHER_STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
-
 
 class GopherRepetitionSettings(Settings):
     """Largest share of a text that may be repetition (Rae et al. 2021, arXiv:2112.11446, table A1).
@@ -48,8 +46,8 @@ class GopherQualitySettings(Settings):
     """What prose looks like (Rae et al. 2021, arXiv:2112.11446, section A1.1, "Quality Filtering").
 
     The number of words and their mean length leave out words that are punctuation only; symbols and alphabetic words
-    are shares of all words, punctuation included (datatrove's reading). A document in a language without stop words
-    in `stop_words` is not judged by them, and one in a language without spaces is not judged by word length.
+    are shares of all words, punctuation included (datatrove's reading). A document in a language that has no list of
+    stop words is not judged by them, and one in a language without spaces is not judged by word length.
     """
 
     min_words: int = 50
@@ -63,14 +61,17 @@ class GopherQualitySettings(Settings):
     min_stop_words: int = Field(
         default=2, description="How many different ones of the language's stop words must occur."
     )
-    stop_words: dict[str, list[str]] = Field(default={"en": GOPHER_STOP_WORDS}, description="By language.")
+    stop_words: dict[str, list[str]] = Field(
+        default={}, description="By language, instead of the lists that come with groundup; [] is no list."
+    )
 
 
 class C4Settings(Settings):
     """Lines and pages that are no prose (Raffel et al. 2020, JMLR 21:140, section 2.2, and its published code).
 
     FineWeb uses all of them but terminal punctuation (Penedo et al. 2024, arXiv:2406.17557), so that one is off here.
-    Lines are removed; the text that is kept is without them and without citation marks such as `[1]`.
+    Lines are removed; the text that is kept is without them and without citation marks such as `[1]`. In a language
+    without spaces, characters count as words. Bad words are looked for in the text that is left.
     """
 
     require_terminal_punctuation: bool = False
@@ -80,8 +81,13 @@ class C4Settings(Settings):
     remove_citations: bool = True
     remove_javascript_lines: bool = True
     remove_policy_lines: bool = True
-    drop_lorem_ipsum: bool = True
-    drop_curly_bracket: bool = True
+    max_lorem_ipsum_lines: int = 0
+    max_curly_bracket_lines: int = 0
+    min_lines: int = 1
+    bad_words: dict[str, str] = Field(
+        default={}, description="By language: path of a list, a word or phrase a line; no list comes with groundup."
+    )
+    max_bad_words: int = Field(default=0, description="How many different ones of the list may occur.")
 
 
 class FineWebSettings(Settings):
@@ -103,6 +109,7 @@ class FilterSettings(LanguageSettings):
     """Everything the filter stage decides by."""
 
     rules: list[RuleName] = Field(default=list(RULE_NAMES), description="Applied in this order; [] applies none.")
+    min_text_words: int = Field(default=1, description="Of any text that rules judge, punctuation included.")
     gopher_repetition: GopherRepetitionSettings = GopherRepetitionSettings()
     gopher_quality: GopherQualitySettings = GopherQualitySettings()
     c4: C4Settings = C4Settings()

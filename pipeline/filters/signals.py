@@ -1,178 +1,199 @@
-"""The statistics of a text that the rules compare with their thresholds.
+"""The statistics of a text that the rules compare with their thresholds, by name.
 
-A text is split once (`split_text`); each family of rules then has its signals, named as its settings name them without
-`max_` and `min_`. Signals know no threshold, so a threshold can be changed without reading a text again.
+A name is that of the rule and of the signal, `gopher_quality.num_words`. Signals know no threshold, so a threshold can
+be changed without reading a text again. Each family of rules has its own, and all are computed for every text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.filters.ngrams import duplicate_ngram_characters, repeated_ngrams, top_ngram_characters
-from pipeline.filters.words import TERMINAL_PUNCTUATION, UNSPACED_LANGUAGES, Words, word_table
+from pipeline.filters.bad_words import BadWords, load_bad_words
+from pipeline.filters.boundaries import boundaries_of
+from pipeline.filters.settings import RULE_NAMES, FilterSettings
+from pipeline.filters.stop_words import default_stop_words
+from pipeline.filters.text import lines, measure
+from pipeline.filters.text.measurer import Boundaries, Measurer, Table, Wanted, code_points, text_of
 
+TEXT = "text"
+"""The family of what every text is judged by, whatever the rules."""
+NO_LANGUAGE = "en"
+"""A text of no known language is judged as English is: the published rules know nothing else."""
 
-@dataclass(frozen=True)
-class SplitText:
-    """A text with its lines (stripped, empty ones too) and its words."""
-
-    text: str
-    lines: list[str]
-    words: Words
-
-
-@dataclass(frozen=True)
-class RepetitionSignals:
-    """Gopher's repetition table; all are fractions of the text's lines, paragraphs or characters."""
-
-    duplicate_line_fraction: float
-    duplicate_paragraph_fraction: float
-    duplicate_line_character_fraction: float
-    duplicate_paragraph_character_fraction: float
-    top_2gram_fraction: float
-    top_3gram_fraction: float
-    top_4gram_fraction: float
-    duplicate_5gram_fraction: float
-    duplicate_6gram_fraction: float
-    duplicate_7gram_fraction: float
-    duplicate_8gram_fraction: float
-    duplicate_9gram_fraction: float
-    duplicate_10gram_fraction: float
-
-
-@dataclass(frozen=True)
-class QualitySignals:
-    """Gopher's quality rules. None where a signal says nothing about the document's language."""
-
-    num_words: int  # without words that are punctuation only
-    mean_word_length: float | None  # characters, of the same words
-    hash_fraction: float  # "#" for each word
-    ellipsis_fraction: float  # ellipses for each word
-    bullet_line_fraction: float
-    ellipsis_line_fraction: float
-    alphabetic_word_fraction: float
-    num_stop_words: int | None  # different ones
-
-
-@dataclass(frozen=True)
-class FineWebSignals:
-    """FineWeb's rules, on lines that are not blank."""
-
-    num_lines: int
-    punctuated_line_fraction: float
-    short_line_fraction: float
-    duplicate_line_character_fraction: float
-    new_lines_per_word: float
-
-
-def split_text(text: str, language: str | None = None, look_for: Iterable[str] = ()) -> SplitText:
-    """Split a text into lines and words. `look_for` are stop words whose presence will be asked for."""
-    lines = [line.strip() for line in text.splitlines()]
-    return SplitText(text, lines, word_table(language not in UNSPACED_LANGUAGES).split(lines, look_for))
-
-
-def repetition_signals(split: SplitText) -> RepetitionSignals:
-    """Gopher's repetition signals of a text."""
-    text, words = split.text, split.words
-    num_characters = max(len(text), 1)
-    paragraphs = _paragraphs(text)
-    lines = _lines(text)
-    num_duplicate_paragraphs, paragraph_characters = count_duplicates(paragraphs)
-    num_duplicate_lines, line_characters = count_duplicates(lines)
-    ends = np.zeros(len(words) + 1, np.int64)
-    np.cumsum(words.lengths, out=ends[1:])
-    shares: dict[str, float] = {}
-    for n, positions, classes in repeated_ngrams(words.ids, longest=10):
-        if n <= 4:
-            shares[f"top_{n}gram_fraction"] = top_ngram_characters(n, positions, classes, ends) / num_characters
-        else:
-            characters = duplicate_ngram_characters(n, positions, classes, ends)
-            shares[f"duplicate_{n}gram_fraction"] = characters / num_characters
-    return RepetitionSignals(
-        duplicate_line_fraction=num_duplicate_lines / len(lines),
-        duplicate_paragraph_fraction=num_duplicate_paragraphs / len(paragraphs),
-        duplicate_line_character_fraction=line_characters / num_characters,
-        duplicate_paragraph_character_fraction=paragraph_characters / num_characters,
-        **shares,
-    )
+_C4_WORDS = "num_bad_words"
+_PLACES: dict[str, dict[str, int]] = {
+    TEXT: {"num_words": measure.TEXT_WORDS},  # punctuation included
+    "gopher_repetition": {
+        # Fractions of the text's paragraphs, lines or characters.
+        "duplicate_paragraph_fraction": measure.DUPLICATE_PARAGRAPHS,
+        "duplicate_paragraph_character_fraction": measure.DUPLICATE_PARAGRAPH_CHARACTERS,
+        "duplicate_line_fraction": measure.DUPLICATE_LINES,
+        "duplicate_line_character_fraction": measure.DUPLICATE_LINE_CHARACTERS,
+        "top_2gram_fraction": measure.TOP_2GRAM,
+        "top_3gram_fraction": measure.TOP_3GRAM,
+        "top_4gram_fraction": measure.TOP_4GRAM,
+        "duplicate_5gram_fraction": measure.DUPLICATE_5GRAMS,
+        "duplicate_6gram_fraction": measure.DUPLICATE_6GRAMS,
+        "duplicate_7gram_fraction": measure.DUPLICATE_7GRAMS,
+        "duplicate_8gram_fraction": measure.DUPLICATE_8GRAMS,
+        "duplicate_9gram_fraction": measure.DUPLICATE_9GRAMS,
+        "duplicate_10gram_fraction": measure.DUPLICATE_10GRAMS,
+    },
+    "gopher_quality": {
+        "num_words": measure.PLAIN_WORDS,  # without words that are punctuation only
+        "mean_word_length": measure.MEAN_WORD_LENGTH,  # characters, of the same; None in a language without spaces
+        "hash_fraction": measure.HASHES,  # "#" for each word, punctuation included
+        "ellipsis_fraction": measure.ELLIPSES,
+        "bullet_line_fraction": measure.BULLET_LINES,
+        "ellipsis_line_fraction": measure.ELLIPSIS_LINES,
+        "alphabetic_word_fraction": measure.ALPHABETIC_WORDS,
+        "num_stop_words": measure.STOP_WORDS,  # different ones; None in a language that has no list
+    },
+    "c4": {
+        # Lines that are removed for another reason count neither for nor against the page.
+        "num_lorem_ipsum_lines": measure.C4_COUNTS + lines.NUM_LOREM_IPSUM,
+        "num_curly_bracket_lines": measure.C4_COUNTS + lines.NUM_CURLY_BRACKET,
+        "num_lines": measure.C4_COUNTS + lines.NUM_LINES,
+        "num_sentences": measure.C4_COUNTS + lines.NUM_SENTENCES,
+        _C4_WORDS: -1,  # different ones; None in a language that has no list
+    },
+    "fineweb": {
+        # On lines that are not blank, of the text that C4's rules leave where they apply.
+        "punctuated_line_fraction": measure.PUNCTUATED_LINES,
+        "short_line_fraction": measure.SHORT_LINES,
+        "duplicate_line_character_fraction": measure.FINEWEB_DUPLICATE_CHARACTERS,
+        "new_lines_per_word": measure.NEW_LINES_PER_WORD,
+    },
+}
+_FAMILIES = {
+    "gopher_repetition": measure.REPETITION,
+    "gopher_quality": measure.QUALITY,
+    "c4": measure.C4,
+    "fineweb": measure.FINEWEB,
+}
+_FIRST_REMOVED = measure.C4_COUNTS + lines.FIRST_REMOVED
+_CITATIONS = measure.C4_COUNTS + lines.NUM_CITATIONS
 
 
-def _lines(text: str) -> list[str]:
-    """What stands between runs of new lines, and the empty string before or after one that begins or ends the text."""
-    lines = [line for line in text.split("\n") if line]
-    return [""] * text.startswith("\n") + lines + [""] * text.endswith("\n") or [""]
+class Read(NamedTuple):
+    """A text that was measured."""
+
+    signals: dict[str, float | None]  # in the order of `signal_names`
+    left: npt.NDArray[np.uint32] | None  # code points that C4's rules leave, where these are not all
+    edits: Counter[str]  # lines removed by C4's rules, `c4_<reason>`, and citation marks
+
+    def text(self, text: str) -> str:
+        """The text that is left of the one that was read."""
+        return text if self.left is None else text_of(self.left)
 
 
-def _paragraphs(text: str) -> list[str]:
-    """What stands between runs of at least two new lines."""
-    parts = (part.lstrip("\n") for part in text.strip().split("\n\n"))
-    return [part for part in parts if part] or [""]
+class _Language(NamedTuple):
+    """What depends on a text's language."""
+
+    boundaries: Boundaries
+    stop_words: Table
+    has_stop_words: bool
+    bad_words: BadWords | None
 
 
-def quality_signals(split: SplitText, stop_words: Sequence[str] | None) -> QualitySignals:
-    """Gopher's quality signals; `stop_words` are those that the text was split with, None where there are none."""
-    text, lines, words = split.text, split.lines, split.words
-    num_all = max(len(words), 1)
-    num_lines = max(len(lines), 1)
-    num_symbols = int(np.count_nonzero(words.is_symbol))
-    num_words = len(words) - num_symbols
-    characters = int(words.lengths.sum()) - int(words.lengths[words.is_symbol].sum())
-    has_ellipsis = "..." in text or "…" in text
-    return QualitySignals(
-        num_words=num_words,
-        mean_word_length=characters / max(num_words, 1) if words.is_spaced else None,
-        hash_fraction=text.count("#") / num_all,
-        ellipsis_fraction=(text.count("...") + text.count("…")) / num_all if has_ellipsis else 0.0,
-        bullet_line_fraction=sum(line.startswith(("•", "-")) for line in lines) / num_lines,
-        ellipsis_line_fraction=sum(line.endswith(("...", "…")) for line in lines) / num_lines if has_ellipsis else 0.0,
-        alphabetic_word_fraction=int(np.count_nonzero(words.has_letter)) / num_all,
-        num_stop_words=None if stop_words is None else len(words.present.intersection(stop_words)),
-    )
+def signal_names(settings: FilterSettings) -> list[str]:
+    """The names of the signals that the rules of these settings need, whatever the order of the rules."""
+    families = [TEXT, *(rule for rule in RULE_NAMES if rule in settings.rules)] if settings.rules else []
+    return [f"{family}.{signal}" for family in families for signal in _PLACES[family]]
 
 
-def fineweb_signals(text: str, num_words: int, short_line_length: int) -> FineWebSignals:
-    """FineWeb's signals of a text that has `num_words` words, punctuation included."""
-    lines = [line for line in text.split("\n") if line and not line.isspace()]
-    num_lines = max(len(lines), 1)
-    num_new_lines = text.count("\n")
-    _, duplicate_characters = count_duplicates(lines)
-    return FineWebSignals(
-        num_lines=len(lines),
-        punctuated_line_fraction=sum(line[-1] in TERMINAL_PUNCTUATION for line in lines) / num_lines,
-        short_line_fraction=sum(len(line) <= short_line_length for line in lines) / num_lines,
-        duplicate_line_character_fraction=duplicate_characters / max(len(text) - num_new_lines, 1),
-        new_lines_per_word=num_new_lines / max(num_words, 1),
-    )
+class Reader:
+    """Computes the signals of texts for the rules of some settings; not for two threads at once."""
+
+    def __init__(self, settings: FilterSettings) -> None:
+        self._settings = settings
+        self._measurer = Measurer()
+        self._languages: dict[str, _Language] = {}
+        rules = list(settings.rules)
+        at = rules.index("c4") if "c4" in rules else len(rules)
+        before = sum({_FAMILIES[rule] for rule in rules[:at]})
+        after = sum({_FAMILIES[rule] for rule in rules[at:]})
+        # What is measured on the text as it came, what while lines are removed, what on the text that is left: most
+        # orders of rules need one pass only.
+        first, self._second, self._third = before | after, 0, 0
+        if after:
+            if before & measure.FINEWEB:
+                first, self._second = before, measure.C4
+            else:
+                first = before | measure.C4
+            rest = after & ~measure.C4
+            if rest == measure.FINEWEB and not self._second:
+                first |= rest
+            else:
+                self._third = rest
+        self._first = first
+        c4 = settings.c4
+        rule_values = [
+            c4.max_word_length, c4.require_terminal_punctuation, c4.min_words_per_line, c4.remove_citations,
+            c4.remove_javascript_lines, c4.remove_policy_lines,
+        ]  # fmt: skip
+        self._line_rules = Table(np.array([min(max(int(value), 0), 2**32 - 1) for value in rule_values]))
+        # For each signal: its name, which pass finds it, and where.
+        self._wanted: list[tuple[str, int, int]] = []
+        for name in signal_names(settings):
+            family, _, signal = name.partition(".")
+            bit = _FAMILIES.get(family, 0)
+            which = 2 if bit & self._third else 1 if bit & self._second else 0
+            self._wanted.append((name, which, _PLACES[family][signal]))
+
+    def read(self, text: str, language: str | None) -> Read:
+        """The signals of a text in a language (ISO 639-1; English where it is not known), and what C4 leaves of it."""
+        spoken = NO_LANGUAGE if language in (None, "und") else language
+        known = self._languages.get(spoken) or self._add_language(spoken)
+        codes = code_points(text)
+        passes: list[list[float]] = [[], [], []]
+        passes[0], left = self._measure(codes, known, self._first)
+        edited = passes[0]
+        if self._second:
+            passes[1], left = self._measure(codes, known, self._second)
+            edited = passes[1]
+        if self._third:
+            passes[2], _ = self._measure(codes if left is None else left, known, self._third)
+        signals: dict[str, float | None] = {name: passes[which][place] for name, which, place in self._wanted}
+        edits: Counter[str] = Counter()
+        if "c4" in self._settings.rules:
+            if left is not None:
+                edits = _edits(edited)
+            bad_words = known.bad_words
+            signals[f"c4.{_C4_WORDS}"] = (
+                None if bad_words is None else float(bad_words.count(text if left is None else text_of(left)))
+            )
+        if "gopher_quality" in self._settings.rules:
+            if not known.has_stop_words:
+                signals["gopher_quality.num_stop_words"] = None
+            if not known.boundaries.is_spaced:
+                signals["gopher_quality.mean_word_length"] = None
+        return Read(signals, left, edits)
+
+    def _measure(
+        self, codes: npt.NDArray[np.uint32], known: _Language, families: int
+    ) -> tuple[list[float], npt.NDArray[np.uint32] | None]:
+        wanted = Wanted(families, known.stop_words, self._settings.fineweb.short_line_length, self._line_rules)
+        return self._measurer.measure(codes, known.boundaries, wanted)
+
+    def _add_language(self, language: str) -> _Language:
+        stop_words = self._settings.gopher_quality.stop_words.get(language, default_stop_words().get(language, []))
+        boundaries = boundaries_of(language)
+        path = self._settings.c4.bad_words.get(language)
+        self._languages[language] = _Language(
+            boundaries,
+            Table.of_phrases({word: (word,) for word in stop_words}),
+            bool(stop_words),
+            load_bad_words(path, boundaries.is_spaced) if path else None,
+        )
+        return self._languages[language]
 
 
-def count_duplicates(parts: Sequence[str]) -> tuple[int, int]:
-    """How many parts stood before in the sequence, and their characters."""
-    if len(set(parts)) == len(parts):
-        return 0, 0
-    seen: set[str] = set()
-    num_duplicates = num_characters = 0
-    for part in parts:
-        if part in seen:
-            num_duplicates += 1
-            num_characters += len(part)
-        else:
-            seen.add(part)
-    return num_duplicates, num_characters
-
-
-def sentences_per_line(words: Words) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Sentences in each line: one, and one more wherever a word follows sentence-ending marks (spaCy's rule)."""
-    num_ends = np.zeros(len(words) + 1, np.int64)
-    np.cumsum(words.is_sentence_end, out=num_ends[1:])
-    plain = np.flatnonzero(~(words.is_sentence_end | words.is_punctuation))
-    starts = words.line_start[:-1]
-    # A plain word begins a sentence where a mark stands between it and the plain word, or line start, before it.
-    line_of_plain = np.searchsorted(words.line_start, plain, side="right") - 1
-    before = np.zeros(len(plain), np.int64)
-    before[1:] = plain[:-1]
-    before = np.maximum(before, starts[line_of_plain])
-    begins = num_ends[plain] > num_ends[before]
-    return 1 + np.bincount(line_of_plain[begins], minlength=len(starts))
+def _edits(values: list[float]) -> Counter[str]:
+    found = {f"c4_{reason}": int(values[_FIRST_REMOVED + place]) for place, reason in enumerate(lines.REMOVED)}
+    found["c4_citations"] = int(values[_CITATIONS])
+    return Counter({edit: number for edit, number in found.items() if number})

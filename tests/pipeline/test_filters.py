@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import pickle
-import random
-import re
-from collections import Counter
+from pathlib import Path
 
-import numpy as np
 import pytest
 from datatrove.data import Document
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.writers import JsonlWriter
 
 from manifests.errors import UserError
+from pipeline.filters.bad_words import BadWords
 from pipeline.filters.blocks import C4Filter, FineWebFilter, GopherQualityFilter, GopherRepetitionFilter, RuleFilter
-from pipeline.filters.boundaries import split_piece
-from pipeline.filters.ngrams import duplicate_ngram_characters, repeated_ngrams, top_ngram_characters
-from pipeline.filters.rules import C4, FINEWEB, GOPHER_QUALITY, GOPHER_REPETITION, judge
+from pipeline.filters.boundaries import boundaries_of
+from pipeline.filters.rules import RULES, comparisons, judge, signal_names
 from pipeline.filters.settings import FilterSettings
-from pipeline.filters.signals import (
-    FineWebSignals,
-    QualitySignals,
-    RepetitionSignals,
-    quality_signals,
-    repetition_signals,
-    split_text,
-)
-from pipeline.filters.words import _COUNT_BITS, WordTable, word_table
+from pipeline.filters.stop_words import default_stop_words
+from pipeline.filters.text.measurer import words_of
 
 SENTENCES = [
     "The committee met on Tuesday to discuss the plan, and most of its members agreed with what had been said.",
@@ -61,10 +51,6 @@ def reason_of(text: str, rule: str | None = None, language: str = "en", **overri
     return verdict.reason if verdict else None
 
 
-def words_of(text: str) -> list[str]:
-    return [word for piece in text.split() for word in split_piece(piece)]
-
-
 def test_prose_is_kept_unchanged() -> None:
     judgement = judge(PROSE, "en", FilterSettings())
     assert judgement.verdict is None
@@ -85,7 +71,21 @@ def test_prose_is_kept_unchanged() -> None:
     ],
 )
 def test_word_boundaries(text: str, words: list[str]) -> None:
-    assert words_of(text) == words
+    assert words_of(text, boundaries_of("en")) == words
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("de", "Der CDU-Politiker kam am 3. Mai.", ["Der", "CDU-Politiker", "kam", "am", "3.", "Mai", "."]),
+        ("de", "Ill und dont", ["Ill", "und", "dont"]),
+        ("fr", "l'eau qu’il a", ["l'", "eau", "qu’", "il", "a"]),
+        ("es", "¿Qué es lo ítalo-argentino?", ["¿", "Qué", "es", "lo", "ítalo-argentino", "?"]),
+        ("zh", "老桥100年,ok", ["老", "桥", "100", "年", ",", "ok"]),
+    ],
+)
+def test_word_boundaries_of_languages(language: str, text: str, words: list[str]) -> None:
+    assert words_of(text, boundaries_of(language)) == words
 
 
 @pytest.mark.parametrize(
@@ -126,33 +126,38 @@ def test_each_reason(rule: str, reason: str, text: str) -> None:
 
 def test_threshold_itself_is_kept() -> None:
     """At least and at most include the threshold."""
-    split = split_text(PROSE, "en", ["the", "to"])
-    quality = quality_signals(split, ["the", "to"])
-    exact = {"min_words": quality.num_words, "max_words": quality.num_words}
+    num_words = judge(PROSE, "en", FilterSettings()).signals["gopher_quality.num_words"]
+    exact = {"min_words": num_words, "max_words": num_words}
     assert reason_of(PROSE, "gopher_quality", gopher_quality=exact) is None
-    above = {"min_words": quality.num_words + 1}
-    assert reason_of(PROSE, "gopher_quality", gopher_quality=above) == "gopher_too_few_words"
-    verdict = judge(
-        PROSE, "en", FilterSettings().merged({"rules": ["gopher_quality"], "gopher_quality": above})
-    ).verdict
-    assert verdict is not None
-    assert verdict.value == quality.num_words
+    above = {"rules": ["gopher_quality"], "gopher_quality": {"min_words": int(num_words or 0) + 1}}
+    assert judge(PROSE, "en", FilterSettings().merged(above)).verdict == ("gopher_too_few_words", num_words)
 
 
 def test_tables_name_real_signals_and_settings() -> None:
-    """A comparison that names nothing would fail only when it is reached."""
+    """A comparison that names nothing would fail only when it is reached; a threshold that none names does nothing."""
     settings = FilterSettings()
-    for rule, signals, table in (
-        (GOPHER_REPETITION, RepetitionSignals, settings.gopher_repetition),
-        (GOPHER_QUALITY, QualitySignals, settings.gopher_quality),
-        (FINEWEB, FineWebSignals, settings.fineweb),
-    ):
-        names = {field.name for field in dataclasses.fields(signals)}
-        assert {comparison.signal for comparison in rule} <= names
-        thresholds = {name for name in type(table).model_fields if name.startswith(("min_", "max_"))}
-        assert {comparison.setting for comparison in rule} == thresholds
-    reasons = [comparison.reason for rule in (GOPHER_REPETITION, GOPHER_QUALITY, C4, FINEWEB) for comparison in rule]
-    assert len(set(reasons)) == len(reasons)
+    found = comparisons(settings)
+    assert {comparison["signal"] for comparison in found} == set(signal_names(settings))
+    assert len({comparison["reason"] for comparison in found}) == len(found)
+    for rule, table in RULES.items():
+        thresholds = {name for name in type(getattr(settings, rule)).model_fields if name.startswith(("min_", "max_"))}
+        lines_go_by = {"min_words_per_line", "max_word_length"} if rule == "c4" else set()
+        assert {comparison.setting for comparison in table} == thresholds - lines_go_by
+
+
+def test_signals_are_computed_whatever_decides() -> None:
+    """All signals of all rules, also for an empty text and one that the first comparison drops."""
+    settings = FilterSettings()
+    for text in ("", "\n", "spam " * 400, PROSE):
+        assert list(judge(text, "en", settings).signals) == signal_names(settings)
+    dropped = judge("spam " * 400 + "\n" + PROSE, "en", settings)
+    assert dropped.verdict is not None
+    assert dropped.verdict.reason == "gopher_top_2gram"
+    assert dropped.signals["fineweb.punctuated_line_fraction"] == pytest.approx(7 / 8)
+    assert dropped.signals["c4.num_sentences"] == 8
+    assert dropped.signals["c4.num_bad_words"] is None
+    assert next(iter(judge(PROSE, "en", FilterSettings(rules=["c4"])).signals)) == "text.num_words"
+    assert signal_names(FilterSettings(rules=[])) == []
 
 
 def test_c4_edits_text_and_counts_lines() -> None:
@@ -208,17 +213,57 @@ def test_lines_end_in_punctuation_of_any_script(mark: str) -> None:
     assert reason_of(text, "fineweb") is None
 
 
-def test_languages_without_spaces_or_stop_words() -> None:
+def test_languages_without_spaces() -> None:
     chinese = (
-        "他们在星期二开会讨论了这个计划，大多数成员都同意。老桥已经使用了一百年，现在必须关闭维修，没有人感到意外。" * 2
+        "他们在星期二开会讨论了这个计划，大多数成员都同意。\n老桥已经使用了一百年，现在必须关闭维修，没有人感到意外。\n"
+        * 2
     )
-    assert len(split_text(chinese, "zh").words) > 90
-    assert reason_of(chinese, "gopher_quality", "zh") is None
-    assert reason_of(chinese, "gopher_quality", "en") is not None
+    for rule in ("gopher_quality", "c4"):
+        assert reason_of(chinese, rule, "zh", c4={"min_sentences": 4}) is None
+        assert reason_of(chinese, rule, "en") is not None
+    signals = judge(chinese, "zh", FilterSettings()).signals
+    assert signals["text.num_words"] == sum(not character.isspace() for character in chinese)
+    assert signals["gopher_quality.mean_word_length"] is None
+    assert signals["gopher_quality.num_stop_words"] is None
+
+
+def test_stop_words_by_language() -> None:
+    lists = default_stop_words()
+    assert lists["en"] == ["the", "be", "to", "of", "and", "that", "have", "with"]
+    assert len(lists) > 60
+    assert all(4 <= len(words) == len(set(words)) <= 20 for words in lists.values())
     german = "Gestern haben wir lange darüber gesprochen, wie es mit der alten Brücke weitergehen soll. " * 5
     assert reason_of(german, "gopher_quality", "de") is None
+    assert reason_of(german, "gopher_quality", "pl") == "gopher_few_stop_words"
+    assert reason_of(german, "gopher_quality", "xx") is None
     own = {"stop_words": {"de": ["nicht", "auch"]}}
     assert reason_of(german, "gopher_quality", "de", gopher_quality=own) == "gopher_few_stop_words"
+    assert reason_of(SENTENCES[0] * 3, "gopher_quality", "de", gopher_quality={"stop_words": {"de": []}}) is None
+
+
+def test_bad_words(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("Darn\nheck of a\n@#!\n老桥\n")
+    bad = BadWords(path.read_text().splitlines(), is_spaced=True)
+    for text, number in (
+        ("Oh DARN, they said.", 1), ("darned undarn darn_it", 0), ("what a heck of a bridge: darn!", 2), ("@#!", 1),
+        ("a@#!", 0), ("heck of an", 0), ("", 0), ("the 老桥 is", 1), ("的老桥是", 0),
+    ):  # fmt: skip
+        assert bad.count(text) == number, text
+    assert BadWords(["老桥"], is_spaced=False).count("的老桥是") == 1
+    settings = FilterSettings().merged({"c4": {"bad_words": {"en": str(path)}}})
+    judgement = judge(PROSE + "\nSo we said darn to the plan.", "en", settings)
+    assert judgement.verdict == ("c4_bad_words", 1.0)
+    assert judge(PROSE, "en", settings).signals["c4.num_bad_words"] == 0
+    assert judge(PROSE, "de", settings).signals["c4.num_bad_words"] is None
+    # A line that goes takes its words along.
+    assert judge(PROSE + "\nDarn", "en", settings).text == PROSE
+    for name, content in (("absent", None), ("empty", "\n")):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+        other = FilterSettings().merged({"c4": {"bad_words": {"en": str(tmp_path / name)}}})
+        with pytest.raises(UserError, match=rf"filter\.c4\.bad_words: .*{name}"):
+            judge(PROSE, "en", other)
 
 
 def test_settings_merge_and_refuse() -> None:
@@ -231,106 +276,6 @@ def test_settings_merge_and_refuse() -> None:
         FilterSettings().merged({"gopher_quality": {"min_word": 5}}, where="cc")
     with pytest.raises(UserError, match="rules"):
         FilterSettings().merged({"rules": ["gopher"]})
-
-
-def naive_top(words: list[str], n: int) -> int:
-    ngrams = Counter(" ".join(words[i : i + n]) for i in range(len(words) - n + 1))
-    if not ngrams:
-        return 0
-    ngram, count = ngrams.most_common(1)[0]
-    return len(ngram) * count
-
-
-def naive_duplicate(words: list[str], n: int) -> int:
-    seen: set[tuple[str, ...]] = set()
-    characters = position = 0
-    while position + n <= len(words):
-        ngram = tuple(words[position : position + n])
-        if ngram in seen:
-            characters += sum(map(len, ngram))
-            position += n
-        else:
-            seen.add(ngram)
-            position += 1
-    return characters
-
-
-@given(st.lists(st.sampled_from(["a", "bb", "ccc", "dddd"]), max_size=80))
-@hypothesis_settings(max_examples=150, deadline=None)
-def test_ngrams_equal_a_plain_count(words: list[str]) -> None:
-    ids = np.array([len(word) for word in words], np.int64)
-    ends = np.concatenate([[0], np.cumsum(ids)]).astype(np.int64)
-    for n, positions, classes in repeated_ngrams(ids, longest=10):
-        assert top_ngram_characters(n, positions, classes, ends) == naive_top(words, n)
-        assert duplicate_ngram_characters(n, positions, classes, ends) == naive_duplicate(words, n)
-
-
-@given(st.text(alphabet="ab \n\r\t", max_size=60))
-@hypothesis_settings(max_examples=200, deadline=None)
-def test_lines_and_paragraphs_are_split_at_runs_of_new_lines(text: str) -> None:
-    signals = repetition_signals(split_text(text))
-    for parts, fraction in (
-        (re.split("\n+", text), signals.duplicate_line_fraction),
-        (re.split("\n{2,}", text.strip()), signals.duplicate_paragraph_fraction),
-    ):
-        assert fraction == (len(parts) - len(set(parts))) / len(parts)
-
-
-ANY_TEXT = st.one_of(
-    st.text(st.characters(), max_size=200),
-    st.text(st.characters(categories=("Cs", "Cc", "So", "Mn", "Nd", "Lo", "Po")), max_size=200),
-    st.lists(
-        st.sampled_from([*SENTENCES, "\n", "\0", "😀", "\ud800", "[1]", "...", "don't", "語", "{", "a.b"]), max_size=30
-    ).map(" ".join),
-)
-
-
-@given(ANY_TEXT, st.sampled_from(["en", "zh", "und", None]))
-@hypothesis_settings(max_examples=250, deadline=None)
-def test_any_text_gets_a_judgement(text: str, language: str | None) -> None:
-    lenient = {"gopher_quality": {"min_words": 0, "min_stop_words": 0}, "c4": {"min_sentences": 0}}
-    for settings in (FilterSettings(), FilterSettings().merged(lenient)):
-        judgement = judge(text, language, settings)
-        assert judgement == judge(text, language, settings)
-        if judgement.verdict is None:
-            assert judgement.text
-        else:
-            assert judgement.text == text
-            assert np.isfinite(judgement.verdict.value)
-    for piece in text.split():
-        assert "".join(split_piece(piece)) == piece
-
-
-def test_huge_single_lines_are_linear() -> None:
-    """Texts on which a step a character too many would take hours; they are long enough to hang the suite."""
-    draw = random.Random(0)
-    for text in (
-        "a" * 5_000_000,
-        ")" * 1_000_000,
-        "[1" * 500_000,
-        "a.b@" * 250_000,
-        "".join(draw.choices("().,;:'\"-—", k=300_000)),
-        "spam " * 200_000,
-    ):
-        judge(text, "en", FilterSettings())
-
-
-def test_memory_of_words_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table that forgets all the time gives what a fresh one gives."""
-    monkeypatch.setattr("pipeline.filters.words._CHARACTERS_REMEMBERED", 2_000)
-    small = WordTable()
-    for text in [*SENTENCES, PROSE, "new words " + PROSE, PROSE * 30, *SENTENCES]:
-        lines = text.splitlines()
-        forgetful, fresh, shared = (
-            table.split(lines, ["the", "nowhere"]) for table in (small, WordTable(), word_table())
-        )
-        for words in (forgetful, shared):
-            _, first = np.unique(words.ids, return_inverse=True)
-            _, second = np.unique(fresh.ids, return_inverse=True)
-            assert len(np.unique(np.stack([first, second]), axis=1).T) == len(np.unique(first))
-            for name in ("lengths", "is_symbol", "has_letter", "is_sentence_end", "is_punctuation", "line_start"):
-                assert np.array_equal(getattr(words, name), getattr(fresh, name)), name
-            assert words.present == fresh.present
 
 
 def test_blocks_yield_or_drop_every_document() -> None:
@@ -368,14 +313,35 @@ def test_single_rule_blocks() -> None:
     assert RuleFilter(FilterSettings(rules=[])).check("") is None
 
 
-def test_a_piece_may_have_any_number_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Many(tuple):  # stands for a text of 2**24 + 5 characters without building it
-        def __len__(self) -> int:
-            return (1 << 24) + 5
+def test_blocks_in_a_pipeline_of_datatrove(tmp_path: Path) -> None:
+    """The rules as filters among datatrove's own blocks: what they drop goes to the exclusion writer."""
+    texts = {
+        "kept": PROSE,
+        "short": " ".join(SENTENCES[:2]),
+        "same": "spam " * 400,
+        "code": PROSE + "\nif (there is { a bracket.",
+    }
+    source = tmp_path / "in" / "documents.jsonl"
+    source.parent.mkdir()
+    source.write_text("".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items()))
+    filters = [
+        kind(exclusion_writer=JsonlWriter(str(tmp_path / kind.name), compression=None))
+        for kind in (GopherRepetitionFilter, GopherQualityFilter, C4Filter, FineWebFilter)
+    ]
+    steps = [
+        JsonlReader(str(source.parent)),
+        *filters,
+        JsonlWriter(str(tmp_path / "kept"), compression=None),
+    ]
+    LocalPipelineExecutor(steps, tasks=1, logging_dir=str(tmp_path / "logs")).run()
 
-    monkeypatch.setattr("pipeline.filters.words._split_unspaced", lambda piece: Many("ab"))
-    table = WordTable(spaced=False)
-    table.add_piece("first")
-    packed = table.add_piece("second")
-    assert packed & ((1 << _COUNT_BITS) - 1) == (1 << 24) + 5
-    assert packed >> _COUNT_BITS == 2
+    def written(name: str) -> dict[str, object]:
+        lines = (tmp_path / name / "00000.jsonl").read_text().splitlines() if (tmp_path / name).exists() else []
+        rows = [json.loads(line) for line in lines]
+        return {row["id"]: row["metadata"].get("filter_reason") for row in rows}
+
+    assert written("kept") == {"kept": None}
+    assert written("gopher_repetition") == {"same": "gopher_top_2gram"}
+    assert written("gopher_quality") == {"short": "gopher_too_few_words"}
+    assert written("c4") == {"code": "c4_curly_bracket"}
+    assert written("fineweb") == {}

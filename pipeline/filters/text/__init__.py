@@ -1,0 +1,1 @@
+"""The statistics of a text, by compiled code: words, repetition, lines."""

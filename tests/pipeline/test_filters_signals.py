@@ -1,0 +1,143 @@
+"""The compiled signals against slow, plain Python, on any text at all, and the verdict against the comparisons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pipeline.filters.boundaries import boundaries_of, exceptions
+from pipeline.filters.rules import comparisons, judge, signal_names
+from pipeline.filters.settings import FilterSettings
+from pipeline.filters.text.measurer import words_of
+from tests.pipeline import filter_reference
+from tests.pipeline.filter_pages import load_pages
+
+LANGUAGES = ["en", "de", "fr", "es", "ru", "zh", "und", None]
+SETTINGS = [
+    FilterSettings(),
+    FilterSettings().merged(
+        {
+            "rules": ["fineweb", "c4", "gopher_quality"],
+            "c4": {"require_terminal_punctuation": True, "max_word_length": 9},
+            "fineweb": {"short_line_length": 5},
+        }
+    ),
+    FilterSettings().merged(
+        {"rules": ["c4", "fineweb", "gopher_repetition"], "c4": {"min_words_per_line": 0, "max_word_length": 9}}
+    ),
+    FilterSettings().merged(
+        {
+            "rules": ["gopher_repetition", "c4", "gopher_quality"],
+            "c4": {"min_words_per_line": 1, "remove_citations": False, "remove_policy_lines": False},
+        }
+    ),
+    FilterSettings().merged({"rules": ["gopher_repetition", "c4"], "c4": {"remove_javascript_lines": False}}),
+    # Few comparisons drop, so that the last ones decide, too.
+    FilterSettings().merged(
+        {
+            "gopher_quality": {"min_words": 0, "min_stop_words": 0, "min_mean_word_length": 0},
+            "c4": {"min_sentences": 0},
+            "fineweb": {"min_punctuated_line_fraction": 0.5, "max_short_line_fraction": 1.0},
+        }
+    ),
+]
+_MARKS = list(".,:;!?…-–—~+*^<>=/()[]{}'’\"“#•$€%&@_|°²¿«»")
+_ODD = ["\0", "\x1c", "\x85", "\u200b", "\u200d", "\u2028", "\u0301", "\ud800", "\udfff", "\U0010ffff", "😀", "İ", "K"]
+# fmt: off
+_PARTS = [
+    "...", "..", "--", "---", "——", "……", "[1]", "[12]", "[edit]", "[citation needed]", "don't", "Don’t", "cannot",
+    "gonna", "U.S.", "l'eau", "z.B.", "3.", "5km", "10%", "US$", "C$5", "http://", "www.a-b.de", "a@b.com", "1.2.3.4",
+    ":8080", "/x?y", "javascript", "JavaScript", "lorem ipsum", "Lorem Ipsum", "use cookies", "uses coo\u212aies",
+    "terms of use", "Privacy policy", "👩‍👩‍👧", "the", "be", "of", "and", "Hello", "World", "end.Next", "a,b", "語",
+    "か", "ไ", "है", "א", "ж", "{", "12.5", "x2", ":)", "<3",
+]
+# fmt: on
+_SPACES = [" ", " ", " ", " ", "\n", "\n", "\n\n", "\n\n\n", "\r\n", "\t", "\u3000", ""]
+
+ANY_TEXT = st.one_of(
+    st.text(st.characters(), max_size=200),
+    st.text(st.characters(categories=("Cs", "Cc", "So", "Mn", "Nd", "Lo", "Po")), max_size=200),
+    st.text(st.sampled_from([*_MARKS, *_ODD, *"aB1 \n"]), max_size=120),
+    st.lists(st.sampled_from([*_PARTS, *_MARKS, *_ODD, *_SPACES]), max_size=120).map("".join),
+    st.lists(st.sampled_from([*_PARTS, *_SPACES]), max_size=60).map(" ".join),
+    # Repetition of everything: few different words and lines.
+    st.lists(st.sampled_from(["a", "bb", "ccc", "a bb", ".", "\n", "\n\n"]), max_size=150).map(" ".join),
+    st.lists(st.sampled_from(["a b c\n", "d e\n", "\n", " f\n"]), max_size=60).map("".join),
+)
+
+
+def check(text: str, language: str | None, settings: FilterSettings) -> None:
+    expected, left, edits = filter_reference.read(text, language, settings)
+    judgement = judge(text, language, settings)
+    assert judgement.signals == expected
+    assert list(judgement.signals) == signal_names(settings)
+    if judgement.verdict is None:
+        assert (judgement.text, judgement.edits) == (left, edits)
+    else:
+        assert judgement.text == text
+        assert not judgement.edits
+
+
+@given(ANY_TEXT, st.sampled_from(LANGUAGES), st.sampled_from(SETTINGS))
+@hypothesis_settings(max_examples=500, deadline=None)
+def test_signals_equal_plain_python(text: str, language: str | None, settings: FilterSettings) -> None:
+    check(text, language, settings)
+
+
+@given(ANY_TEXT, st.sampled_from(LANGUAGES), st.sampled_from(SETTINGS))
+@hypothesis_settings(max_examples=300, deadline=None)
+def test_comparisons_give_the_verdict(text: str, language: str | None, settings: FilterSettings) -> None:
+    """Whoever has the signals and the comparisons can redo every decision."""
+    judgement = judge(text, language, settings)
+    broken = None
+    for comparison in comparisons(settings):
+        value = judgement.signals[comparison["signal"]]
+        if value is None:
+            continue
+        threshold = comparison["threshold"]
+        if value < threshold if comparison["must_be"] == "at_least" else value > threshold:
+            broken = comparison["reason"], value
+            break
+    assert judgement.verdict == broken
+
+
+@given(
+    st.text(st.sampled_from([*_MARKS, *_ODD, *"aBsSkmU19"]), min_size=1, max_size=40), st.sampled_from(LANGUAGES[:6])
+)
+@hypothesis_settings(max_examples=500, deadline=None)
+def test_words_equal_regular_expressions(piece: str, language: str) -> None:
+    words = words_of(piece, boundaries_of(language))
+    assert words == filter_reference.split_words(piece, language)
+    assert "".join(words) == "".join(piece.split())
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es", "pl"])
+def test_every_exception_is_found(language: str) -> None:
+    for piece, words in exceptions(language).items():
+        assert "".join(words) == piece
+        assert words_of(f"({piece}, {piece}", boundaries_of(language))[-len(words) :] == list(words)
+
+
+def test_real_pages_equal_plain_python(shared_data: Path) -> None:
+    pages = load_pages(shared_data / "web" / "waddle-daniel", {"en", "zh", "ru", "el"}, 60)
+    pages += load_pages(shared_data / "web" / "trafilatura", {None}, 60)
+    for number, page in enumerate(pages):
+        check(page.text, page.language or "de", SETTINGS[number % len(SETTINGS)])
+
+
+def test_large_texts_equal_plain_python() -> None:
+    """Longer than the memory that is kept, with more words, lines and n-grams than tables begin with."""
+    different = " ".join(f"word{number:x}s" for number in range(9_000))
+    lines = "\n".join(f"Line {number % 1500} is here, {number}." for number in range(3_000))
+    for text in (different + "\n" + lines, "a-b " * 17_000, "語" * 66_000):
+        check(text, "zh" if text[0] == "語" else "en", SETTINGS[0])
+
+
+def test_a_huge_line_takes_bounded_time_and_memory() -> None:
+    """On these a step too many a character would take hours; they are long enough to hang the suite."""
+    for text in ("a" * 4_000_000, "[1" * 500_000, "a.b@" * 250_000, "'s" * 500_000, "\n" * 4_000_000, "+" * 1_000_000):
+        judge(text, "en", FilterSettings())
