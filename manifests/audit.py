@@ -16,6 +16,7 @@ from manifests.errors import UserError
 from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files, read_manifest
 from manifests.provenance import check_documents, check_tokens
 from manifests.recount import recount_shards
+from manifests.recount_signals import recount_signals
 from manifests.report import REPORT, digest_line
 from manifests.secrets import scrub
 from manifests.settings import canonical_json
@@ -62,6 +63,8 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
             _recount(build, manifest, report)
         if not damaged and stage == "acquire":
             _recount_files(manifest, report)
+        if not damaged and stage == "filter":
+            recount_signals(build, report.problems)
         if not damaged and stage == "shards":
             recount_shards(build, report.problems)
     _check_flow(manifests, report)

@@ -23,9 +23,10 @@ from manifests.manifest import (
     write_manifest,
 )
 from manifests.storage import Folder, write_error
+from pipeline.drop_guard import check_dropped
 from pipeline.executors import ExecutorSettings
 from pipeline.recipe import Recipe
-from pipeline.runner import PhaseRunner, Watcher
+from pipeline.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.stages.all import STAGE_CLASSES
 from pipeline.stages.base import Stage
 from pipeline.tasks import TASKS, WORK
@@ -155,6 +156,7 @@ def run_build(
             if on_stage:
                 on_stage(stage.name, word, manifest)
             stage.check(manifest)
+            check_dropped(manifest, recipe.max_dropped_fraction, recipe.output, watcher or Unwatched())
     return report
 
 

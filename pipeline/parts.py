@@ -26,7 +26,7 @@ _ROW_GROUP_DOCUMENTS = 2048
 _ROW_GROUP_CHARACTERS = 32_000_000  # bounds memory where documents are huge
 
 
-class _RowWriter:
+class RowWriter:
     """Rows to one Parquet file, with row groups cut by counts alone so that the bytes are the same every time."""
 
     def __init__(self, file: HashingWriter, schema: pa.Schema) -> None:
@@ -39,7 +39,7 @@ class _RowWriter:
     def write(self, row: dict[str, Any]) -> None:
         for column, name in zip(self._columns, self._schema.names, strict=True):
             column.append(row.get(name))
-        self._characters += len(row["text"] or "")
+        self._characters += len(row.get("text") or "")
         self.num_rows += 1
         if len(self._columns[0]) >= _ROW_GROUP_DOCUMENTS or self._characters >= _ROW_GROUP_CHARACTERS:
             self._flush()
@@ -76,8 +76,8 @@ class PartWriter(PipelineStep):
     def __enter__(self) -> PartWriter:
         self._paths = (f"{self._part}.parquet", f"{DROPPED}/{self._part}.parquet")
         self._files = [self._stack.enter_context(self._output.folder.publish(path)) for path in self._paths]
-        self._kept = _RowWriter(self._files[0], DOCUMENT_SCHEMA)
-        self._dropped = _RowWriter(self._files[1], DROP_SCHEMA)
+        self._kept = RowWriter(self._files[0], DOCUMENT_SCHEMA)
+        self._dropped = RowWriter(self._files[1], DROP_SCHEMA)
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -89,6 +89,16 @@ class PartWriter(PipelineStep):
             self._dropped.close()
         for path, file, rows in zip(self._paths, self._files, (self._kept, self._dropped), strict=True):
             self._output.add(FileEntry(path=path, bytes=file.bytes, sha256=file.sha256, documents=rows.num_rows))
+
+    @property
+    def num_kept(self) -> int:
+        """Rows of the kept part so far."""
+        return self._kept.num_rows
+
+    @property
+    def num_dropped(self) -> int:
+        """Rows of the dropped part so far."""
+        return self._dropped.num_rows
 
     def write(self, document: Document) -> None:
         row = encodable(document_row(document))

@@ -13,7 +13,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from manifests.settings import Settings, validate
+from pipeline.filters.classifier.settings import ClassifierSettings
 from pipeline.filters.language.settings import LanguageSettings
+from pipeline.filters.pii.settings import PiiSettings
+from pipeline.filters.urls.settings import UrlSettings
 
 RuleName = Literal["gopher_repetition", "gopher_quality", "c4", "fineweb"]
 RULE_NAMES: tuple[RuleName, ...] = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
@@ -114,6 +117,9 @@ class FilterSettings(LanguageSettings):
     gopher_quality: GopherQualitySettings = GopherQualitySettings()
     c4: C4Settings = C4Settings()
     fineweb: FineWebSettings = FineWebSettings()
+    urls: UrlSettings = UrlSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    pii: PiiSettings = PiiSettings()
 
     def merged(self, overrides: dict[str, Any], where: str = "source") -> FilterSettings:
         """These settings with a source's own over them, table by table; a list replaces a list.

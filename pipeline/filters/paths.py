@@ -1,0 +1,50 @@
+"""The files that filter settings name: where they can be opened, and the digests that stand for them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from manifests.errors import UserError
+from pipeline.filters.classifier.signals import digests as classifier_digests
+from pipeline.filters.language import language_model_digest
+from pipeline.filters.settings import FilterSettings
+from pipeline.filters.urls import digests as url_digests
+
+
+def resolved(settings: FilterSettings, resolve: Callable[[str], str]) -> FilterSettings:
+    """The settings with paths as they can be opened; `resolve` makes one of a path as the recipe states it."""
+
+    def opened(path: str | None) -> str | None:
+        return None if path is None else resolve(path)
+
+    urls, c4 = settings.urls, settings.c4
+    changes = {
+        "language_model": opened(settings.language_model),
+        "urls": urls.model_copy(
+            update={
+                "block_lists": [resolve(path) for path in urls.block_lists],
+                "opt_out": opened(urls.opt_out),
+                "word_lists": opened(urls.word_lists),
+            }
+        ),
+        "c4": c4.model_copy(update={"bad_words": {code: resolve(path) for code, path in c4.bad_words.items()}}),
+        "classifier": settings.classifier.model_copy(update={"model": opened(settings.classifier.model)}),
+    }
+    return settings.model_copy(update=changes)
+
+
+def digests(settings: FilterSettings) -> dict[str, str]:
+    """The digest of each file that `resolved` settings name. Raises `UserError` for one that cannot be read."""
+    found = {"language_model": language_model_digest(settings.language_model)}
+    found |= url_digests(settings.urls)
+    found |= classifier_digests(settings.classifier)
+    for code, path in sorted(settings.c4.bad_words.items()):
+        try:
+            found[f"bad_words/{code}"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise UserError(
+                f"filter.c4.bad_words.{code}: {path}: {error.strerror}. Give a file, a word or phrase a line."
+            ) from None
+    return found

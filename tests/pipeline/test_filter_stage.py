@@ -1,0 +1,187 @@
+"""The filter stage on real pages: signals of every document, decisions that can be made again, the guard on drops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from manifests.builds import Build
+from manifests.drops.funnel import funnel_lines
+from manifests.errors import UserError
+from manifests.recount_signals import recount_signals
+from pipeline.build import run_build
+from pipeline.recipe import Recipe, load_recipe
+from pipeline.runner import Unwatched
+from tests.packing import pack_web_pages
+
+_RECIPE = """
+name = "filtered"
+output = "{output}"
+
+[[sources]]
+name = "pages"
+kind = "files"
+paths = ["pages.warc.gz"]
+format = "warc"
+
+[[sources]]
+name = "loose"
+kind = "files"
+paths = ["pages.warc.gz"]
+format = "warc"
+rules = ["gopher_quality"]
+[sources.filter]
+languages = []
+[sources.filter.pii]
+enabled = true
+
+[filter]
+languages = ["en", "de"]
+[filter.language_thresholds]
+de = 0.8
+[filter.urls]
+opt_out = "opt_out.txt"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("filtered")
+    pack_web_pages(shared_data / "web" / "trafilatura", folder / "pages.warc.gz", 200)
+    (folder / "recipe.toml").write_text(_RECIPE.format(output=folder / "out"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recipe(folder: Path) -> Recipe:
+    (folder / "opt_out.txt").write_text("# nobody yet\n")
+    return load_recipe(folder / "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def build(recipe: Recipe) -> Path:
+    run_build(recipe, until="filter")
+    return Path(recipe.output)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [row for part in sorted(path.glob("part-*.parquet")) for row in pq.read_table(part).to_pylist()]
+
+
+@pytest.mark.parametrize("source", ["pages", "loose"])
+def test_every_document_has_signals_and_a_place(build: Path, source: str) -> None:
+    name = f"part-{source}-00000.parquet"
+    came = pq.read_table(build / "extract" / name).to_pylist()
+    kept = pq.read_table(build / "filter" / name).to_pylist()
+    dropped = pq.read_table(build / "filter" / "dropped" / name).to_pylist()
+    signals = pq.read_table(build / "filter" / "signals" / name).to_pylist()
+    assert len(kept) > 10
+    assert len(dropped) > 10
+    assert [row["id"] for row in signals] == [row["id"] for row in came]
+    for row, document in zip(signals, came, strict=True):
+        place = (kept if row["reason"] is None else dropped)[row["row"]]
+        assert place["id"] == row["id"]
+        assert place.get("reason") == row["reason"]
+        assert place["language"] == row["language"] == row["top_languages"][0]["code"]
+        assert row["num_characters"] == len(document["text"])
+        assert row["num_bytes"] == len(document["text"].encode())
+        assert row["gopher_quality.num_words"] is not None
+
+
+@pytest.mark.parametrize("source", ["pages", "loose"])
+def test_comparisons_in_the_manifest_make_the_same_decisions(build: Path, source: str) -> None:
+    comparisons = Build(str(build)).manifest("filter").facts["comparisons"][source]
+    reasons = set()
+    for row in pq.read_table(build / "filter" / "signals" / f"part-{source}-00000.parquet").to_pylist():
+        decided = None
+        for comparison in comparisons:
+            value = row[comparison["signal"]]
+            threshold = comparison.get("by_language", {}).get(row["language"], comparison["threshold"])
+            if value is None or (value >= threshold if comparison["must_be"] == "at_least" else value <= threshold):
+                continue
+            decided = comparison["reason"]
+            break
+        assert decided == row["reason"], row["id"]
+        reasons.add(decided)
+    assert len(reasons) > 3
+
+
+def test_an_opt_out_and_a_changed_list_rebuild_the_filter_alone(folder: Path, recipe: Recipe, build: Path) -> None:
+    urls = [row["url"] for row in rows(build / "filter") if row["source"] == "pages"]
+    (folder / "opt_out.txt").write_text(f"{urls[0]}\n")
+    report = run_build(recipe, until="filter")
+    assert report.reused == ["acquire", "extract"]
+    dropped = [row for row in rows(build / "filter" / "dropped") if row["reason"] == "url_opt_out"]
+    assert {row["url"] for row in dropped} == {urls[0]}
+    assert {row["source"] for row in dropped} == {"pages", "loose"}
+    (folder / "opt_out.txt").write_text("# nobody yet\n")
+    run_build(recipe, until="filter")
+
+
+def test_personal_data_is_counted_as_edits(build: Path) -> None:
+    counts = Build(str(build)).manifest("filter").counts.sources
+    assert counts["loose"].edited["pii_email"] > 0
+    assert not any(name.startswith("pii_") for name in counts["pages"].edited)
+    assert any("email@example.com" in row["text"] for row in rows(build / "filter") if row["source"] == "loose")
+
+
+def _rewritten(build: Path, name: str, column: str, change: Any) -> list[str]:
+    """What the audit says when one value of a column of the signals is another; the file is put back."""
+    path = build / "filter" / "signals" / name
+    before = path.read_bytes()
+    table = pq.read_table(path)
+    values = table[column].to_pylist()
+    number = next(number for number, reason in enumerate(table["reason"].to_pylist()) if reason)
+    values[number] = change(values[number])
+    place = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(place, table.schema.field(place), [values]), path)
+    problems: list[str] = []
+    recount_signals(Build(str(build)), problems)
+    path.write_bytes(before)
+    return problems
+
+
+def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
+    name = "part-loose-00000.parquet"
+    problems: list[str] = []
+    recount_signals(Build(str(build)), problems)
+    assert problems == []
+    assert "not in the place" in _rewritten(build, name, "row", lambda row: row + 1)[0]
+    assert "the dropped part" in _rewritten(build, name, "reason", lambda _: "other")[0]
+    assert "is not in the place" in _rewritten(build, name, "reason", lambda _: None)[0]
+    dropped = pq.read_table(build / "filter" / "signals" / name).to_pylist()
+    reason = next(row["reason"] for row in dropped if row["reason"])
+    comparison = next(
+        row for row in Build(str(build)).manifest("filter").facts["comparisons"]["loose"] if row["reason"] == reason
+    )
+    assert "comparisons give" in _rewritten(build, name, comparison["signal"], lambda _: comparison["threshold"])[0]
+
+
+class Watcher(Unwatched):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_source_that_loses_too_much_stops_the_build(folder: Path, build: Path, tmp_path: Path) -> None:
+    overrides = [f"output={tmp_path / 'out'}", "filter.gopher_quality.min_words=1000000"]
+    watcher = Watcher()
+    with pytest.raises(UserError, match=r"filter: .* gopher_too_few_words.*max_dropped_fraction") as error:
+        run_build(load_recipe(folder / "recipe.toml", overrides), watcher=watcher)
+    assert "\n" not in str(error.value)
+    manifest = Build(str(tmp_path / "out")).manifest("filter")
+    assert watcher.lines == funnel_lines(manifest)
+    assert any("gopher_too_few_words" in line for line in watcher.lines)
+    accepted = load_recipe(folder / "recipe.toml", [*overrides, "max_dropped_fraction=1"])
+    assert run_build(accepted, until="filter").rebuilt == []
+
+
+def test_one_source_of_two_that_loses_all(folder: Path, tmp_path: Path) -> None:
+    overrides = [f"output={tmp_path / 'out'}", "filter.languages=['ja']"]
+    with pytest.raises(UserError, match=r"of source 'pages' were dropped .*for language\)"):
+        run_build(load_recipe(folder / "recipe.toml", overrides), until="filter")
