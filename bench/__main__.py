@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from bench import acquire, charsets, classifier, drops, extraction, guard, pipeline, wikitext
+from bench import acquire, charsets, classifier, drops, extraction, guard, language, pipeline, urls, wikitext
 from bench.data import OUTPUT
 from bench.results import Bench
 
@@ -19,6 +19,8 @@ MODULES = (
     charsets,
     guard,
     wikitext,
+    language,
+    urls,
     classifier,
     drops,
 )

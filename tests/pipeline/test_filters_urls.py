@@ -270,7 +270,7 @@ def test_tables_hold_what_was_put_in(put: list[bytes], asked: list[str]) -> None
     table = HashTable.of(put, 7)
     assert len(table) == len(set(put))
     for text in asked + [raw.decode("latin-1") for raw in put]:
-        assert table.find(text) == (7 if text.encode() in put else -1)
+        assert table.find(text.encode()) == (7 if text.encode() in put else -1)
 
 
 def test_the_first_list_of_a_name_counts() -> None:

@@ -16,8 +16,8 @@ from pipeline.filters.urls.lists import Entries
 from pipeline.filters.urls.settings import ListFile
 from pipeline.filters.urls.table import HashTable
 
-_TABLES = ("domains", "hosts", "pages", "sites")
-_NUMBERS = ("min_labels", "max_labels", "max_segments", "num_ignored")
+_TABLES = ("names", "pages")
+_NUMBERS = ("kinds", "min_labels", "max_labels", "max_segments", "num_entries", "num_ignored")
 
 
 def load_or_make(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import filterfalse
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.filters.urls.address import ascii_host, bare_host, is_ip_address, read_address
+from pipeline.filters.urls.address import Address, ascii_host, bare_host, is_ip_address, read_address
 from pipeline.filters.urls.settings import ListFile
 from pipeline.filters.urls.table import HashTable, hashes_of
 
@@ -50,27 +50,75 @@ def page_key(site: str, path: str, query: str = "") -> str:
     return f"{site}{path}?{query}" if query else f"{site}{path}"
 
 
+class Found(NamedTuple):
+    """What of some entries covers an address: the number of a list and its entry, by kind; the broadest if several."""
+
+    domain: tuple[int, str] | None
+    host: tuple[int, str] | None
+    page: tuple[int, str] | None
+
+
+NOTHING = Found(None, None, None)
+
+
 @dataclass
 class Entries:
     """The entries of some lists as tables, and how deep the names in them go (which bounds what must be looked up).
 
-    sites: the hosts that have pages. num_ignored: lines that mean nothing, by the file's name.
+    names: hosts that are a domain, a host or one with pages; `kinds` tells by the number of a name which list has it as
+    a domain, which as a host (-1: none), and whether it has pages. num_ignored: lines that mean nothing, by file.
     """
 
-    domains: HashTable
-    hosts: HashTable
+    names: HashTable
+    kinds: list[tuple[int, int, bool]]
     pages: HashTable
-    sites: HashTable
     min_labels: int
     max_labels: int
     max_segments: int
-    num_ignored: dict[str, int] = field(default_factory=dict)
+    num_entries: dict[str, int]
+    num_ignored: dict[str, int]
 
-    def __post_init__(self) -> None:
-        self.has_hosts, self.has_pages = len(self.hosts) > 0, len(self.pages) > 0
+    def find(self, address: Address) -> Found:
+        """What covers an address."""
+        host, path, query = address
+        name, find = host.encode(), self.names.find
+        start_of_site = len(host) - len(bare_host(host))
+        domain = at_site = None
+        has_pages = False
+        end, labels = len(name), 0
+        whole = "." not in host or is_ip_address(host)  # which has no domains above it
+        while end > 0 and labels < self.max_labels:
+            labels += 1
+            start = 0 if whole else name.rfind(b".", 0, end) + 1
+            end = start - 1
+            if labels < self.min_labels and not whole:
+                continue
+            number = find(name[start:])
+            if number >= 0:
+                as_domain, as_host, with_pages = self.kinds[number]
+                if as_domain >= 0 and domain is None:
+                    domain = as_domain, host[start:]
+                if start == start_of_site:
+                    has_pages = with_pages
+                    if as_host >= 0:
+                        at_site = as_host, host[start:]
+        if domain is at_site is None and not has_pages:
+            return NOTHING
+        return Found(domain, at_site, self._find_page(host[start_of_site:], path, query) if has_pages else None)
 
-    def __bool__(self) -> bool:
-        return self.has_hosts or self.has_pages or len(self.domains) > 0
+    def _find_page(self, site: str, path: str, query: str) -> tuple[int, str] | None:
+        keys: list[str] = []
+        end = 0
+        while end >= 0 and len(keys) < self.max_segments:
+            end = path.find("/", end + 1)
+            keys.append(page_key(site, path if end < 0 else path[:end]))
+        if query:
+            keys.append(page_key(site, path, query))
+        for key in keys:
+            number = self.pages.find(key.encode())
+            if number >= 0:
+                return number, key
+        return None
 
 
 class EntryCollector:
@@ -108,12 +156,15 @@ class EntryCollector:
                 continue
             kind, key = entry
             keys[kind].append(key)
-            if kind == "domains":
-                self._count_labels(key.count(".") + 1)
-            elif kind == "pages":
+            name = key
+            if kind == "pages":
                 page, _, _ = key.partition("?")
                 self._max_segments = max(self._max_segments, page.count("/"))
-                self._sites.add(page.partition("/")[0])
+                name, _, _ = page.partition("/")
+                self._sites.add(name)
+            labels = name.count(".") + 1
+            if labels > 1 or kind == "domains":  # hosts without a dot are looked up by themselves
+                self._count_labels(labels)
         for kind, found in keys.items():
             self._add(kind, [key.encode() for key in found], number)
 
@@ -125,61 +176,30 @@ class EntryCollector:
             self._hashes[kind].append(hashes_of(keys))
             self._numbers[kind].append(np.full(len(keys), number, np.uint16))
 
+    def entries(self) -> Entries:
+        """Everything that was added."""
+        domains, hosts, pages = (self._table(kind) for kind in ENTRY_KINDS)
+        sites = HashTable.of([site.encode() for site in sorted(self._sites)])
+        hashes = np.unique(np.concatenate([domains.hashes, hosts.hashes, sites.hashes]))
+        # Which lists have a name, as one number of three parts: list of domains, list of hosts, whether it has pages.
+        packed = np.zeros(len(hashes), np.int64)
+        for shift, table in ((32, domains), (1, hosts)):
+            packed[np.searchsorted(hashes, table.hashes)] |= (table.numbers.astype(np.int64) + 1) << shift
+        packed[np.searchsorted(hashes, sites.hashes)] |= 1
+        kinds, numbers = np.unique(packed, return_inverse=True)
+        return Entries(
+            names=HashTable(hashes, numbers.astype(np.uint16)),
+            kinds=[((kind >> 32) - 1, (kind >> 1 & 0x7FFFFFFF) - 1, bool(kind & 1)) for kind in kinds.tolist()],
+            pages=pages,
+            min_labels=self._labels[0],
+            max_labels=self._labels[1],
+            max_segments=self._max_segments,
+            num_entries={"domains": len(domains), "hosts": len(hosts), "pages": len(pages)},
+            num_ignored=dict(sorted(self._num_ignored.items())),
+        )
+
     def _table(self, kind: EntryKind) -> HashTable:
         return HashTable(
             np.concatenate([*self._hashes[kind], np.empty(0, np.uint64)]),
             np.concatenate([*self._numbers[kind], np.empty(0, np.uint16)]),
         )
-
-    def entries(self) -> Entries:
-        """Everything that was added."""
-        return Entries(
-            domains=self._table("domains"),
-            hosts=self._table("hosts"),
-            pages=self._table("pages"),
-            sites=HashTable.of([site.encode() for site in sorted(self._sites)]),
-            min_labels=self._labels[0],
-            max_labels=self._labels[1],
-            max_segments=self._max_segments,
-            num_ignored=dict(sorted(self._num_ignored.items())),
-        )
-
-
-def find_domain(entries: Entries, host: str) -> tuple[int, str] | None:
-    """The listed domain that covers a host, the broadest if there are more, and its number."""
-    find = entries.domains.find
-    if is_ip_address(host):
-        number = find(host)
-        return None if number < 0 else (number, host)
-    dot = len(host)
-    for labels in range(1, entries.max_labels + 1):
-        dot = host.rfind(".", 0, dot)
-        if labels >= entries.min_labels:
-            name = host[dot + 1 :]
-            number = find(name)
-            if number >= 0:
-                return number, name
-        if dot < 0:
-            break
-    return None
-
-
-def find_page(entries: Entries, site: str, path: str, query: str) -> tuple[int, str] | None:
-    """The listed page that covers an address, the broadest if there are more, and its number."""
-    if entries.sites.find(site) < 0:
-        return None
-    end = 0
-    for _ in range(entries.max_segments):
-        end = path.find("/", end + 1)
-        key = page_key(site, path if end < 0 else path[:end])
-        number = entries.pages.find(key)
-        if number >= 0:
-            return number, key
-        if end < 0:
-            break
-    if query:
-        key = page_key(site, path, query)
-        number = entries.pages.find(key)
-        if number >= 0:
-            return number, key
-    return None

@@ -11,9 +11,9 @@ import regex
 
 from manifests.errors import UserError
 from manifests.settings import canonical_json
-from pipeline.filters.urls.address import Address, bare_host, read_address
+from pipeline.filters.urls.address import Address, read_address
 from pipeline.filters.urls.cache import load_or_make
-from pipeline.filters.urls.lists import Entries, EntryCollector, find_domain, find_page
+from pipeline.filters.urls.lists import NOTHING, Entries, EntryCollector
 from pipeline.filters.urls.settings import ListFile, UrlSettings, list_files
 from pipeline.filters.urls.words import HARD_WORDS, SOFT_WORDS, STRICT_WORDS, WordRule
 
@@ -62,11 +62,8 @@ class UrlRule:
         }
         self._reasons = [reason for reason in REASONS if asked[reason]]
         self._asks_soft_words = settings.adult_words == "soft"
-        self._lists: list[tuple[str, str, str, Entries]] = []
-        if opted_out:
-            self._lists.append(("url_opt_out", "url_opt_out", "url_opt_out", opted_out))
-        if blocked:
-            self._lists.append(("url_domain", "url_host", "url_exact", blocked))
+        lists = ((("url_opt_out",) * 3, opted_out), (("url_domain", "url_host", "url_exact"), blocked))
+        self._lists = [(reasons, entries) for reasons, entries in lists if any(entries.num_entries.values())]
         self._none: dict[str, float | None] = dict.fromkeys(SIGNALS)
         self._quiet = self._none | {f"urls.{reason}": 0.0 for reason in self._reasons}
         if self._asks_soft_words:
@@ -125,31 +122,29 @@ class UrlRule:
 
     def facts(self) -> dict[str, Any]:
         """How many entries there are by kind, lines of the lists that mean nothing by file, bytes of memory."""
-        tables = {"domains": self._blocked.domains, "hosts": self._blocked.hosts, "pages": self._blocked.pages}
-        opted_out = (self._opted_out.domains, self._opted_out.hosts, self._opted_out.pages)
+        lists = (self._blocked, self._opted_out)
         return {
             "num_entries": {
-                **{kind: len(table) for kind, table in tables.items()},
+                **self._blocked.num_entries,
                 "expressions": len(self._expressions),
-                "opt_out": sum(map(len, opted_out)),
+                "opt_out": sum(self._opted_out.num_entries.values()),
             },
-            "num_ignored_lines": {**self._blocked.num_ignored, **self._opted_out.num_ignored},
-            "num_bytes": sum(table.num_bytes for table in (*tables.values(), *opted_out)),
+            "num_ignored_lines": {name: number for entries in lists for name, number in entries.num_ignored.items()},
+            "num_bytes": sum(table.num_bytes for entries in lists for table in (entries.names, entries.pages)),
         }
 
     def _matches(self, address: Address) -> list[tuple[str, str]]:
         """What of the lists covers an address: reason and detail, in the order in which they are asked."""
-        host, path, query = address
-        site = bare_host(host)
-        found = []
-        for domain_reason, host_reason, page_reason, entries in self._lists:
-            if (domain := find_domain(entries, host)) is not None:
-                found.append((domain_reason, self._detail(*domain)))
-            if entries.has_hosts and (number := max(entries.hosts.find(site), entries.hosts.find(host))) >= 0:
-                found.append((host_reason, self._detail(number, site)))
-            if entries.has_pages and (page := find_page(entries, site, path, query)) is not None:
-                found.append((page_reason, self._detail(*page)))
-        return found
+        matches = []
+        for reasons, entries in self._lists:
+            found = entries.find(address)
+            if found is not NOTHING:
+                matches += [
+                    (reason, f"{self._categories[where[0]]}:{where[1]}"[:_LONGEST_DETAIL])
+                    for reason, where in zip(reasons, found, strict=True)
+                    if where is not None
+                ]
+        return matches
 
     def _look_for_words(self, address: Address) -> tuple[str | None, list[str]]:
         """The word or expression that refuses an address, if any, and the soft words that it has."""
@@ -161,9 +156,6 @@ class UrlRule:
                 if expression.search(text):
                     return f"{category}:{expression.pattern}"[:_LONGEST_DETAIL], soft_words
         return word, soft_words
-
-    def _detail(self, number: int, entry: str) -> str:
-        return f"{self._categories[number]}:{entry}"[:_LONGEST_DETAIL]
 
 
 def compile_url_rule(settings: UrlSettings, folder: Path = Path(), cache: Path | None = None) -> UrlRule:

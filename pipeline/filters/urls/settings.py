@@ -18,7 +18,7 @@ FileKind = Literal["domains", "hosts", "urls", "expressions", "strict", "hard", 
 LIST_KINDS: tuple[FileKind, ...] = ("domains", "hosts", "urls", "expressions")
 WORD_KINDS: tuple[FileKind, ...] = ("strict", "hard", "soft")
 
-_BLOCK_BYTES = 1 << 23
+_BLOCK_BYTES = 1 << 20
 
 
 class UrlSettings(Settings):

@@ -31,9 +31,13 @@ class WordRule:
         self._strict = re.compile(_alternatives(words)) if words else None
         self._hard = frozenset(word.lower() for word in hard if word)
         self._soft = frozenset(word.lower() for word in soft if word)
+        any_word = sorted({*words, *self._hard, *self._soft})
+        self._any = re.compile(_alternatives(any_word)) if any_word else None
 
     def look(self, text: str) -> tuple[str | None, list[str]]:
         """The strict or hard word that a text has, None where it has none, and its different soft words, sorted."""
+        if self._any is None or self._any.search(text) is None:  # most URLs
+            return None, []
         found = self._strict.search(text) if self._strict is not None else None
         word = f"strict:{found.group()}" if found is not None else None
         if not self._hard and not self._soft:
