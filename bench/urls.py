@@ -2,8 +2,9 @@
 
 A million of its domains, drawn at random with a seed, and its URLs; the URLs asked for are those of real pages, and
 every fifth is made of a listed domain. Sides: groundup; datatrove's `URLFilter` where its extras are installed; else
-what it does, in plain Python, as a set of strings: the host, and each domain above it, asked for by `in`. In turns, in
-processes of their own; seconds are those of the processor, memory is what the process holds more after compiling.
+what it does, in plain Python, as a set of strings: the host, and each domain above it, asked for by `in`, with none of
+the spellings of a URL made equal. In turns, in processes of their own; seconds are those of the processor, of the best
+of five passes; memory is what the process holds more after compiling.
 """
 
 from __future__ import annotations
@@ -106,10 +107,13 @@ else:
             host = host.partition(".")[2]
         return url in pages
 compiled, held = time.process_time() - started, memory() - before
-started = time.process_time()
-refused = sum(map(refuses, urls))
+passes = []
+for _ in range(5):
+    started = time.process_time()
+    refused = sum(map(refuses, urls))
+    passes.append(time.process_time() - started)
 print(json.dumps({"compile_seconds": compiled, "memory_bytes": held, "num_refused": refused,
-                  "urls_per_second": len(urls) / (time.process_time() - started)}))
+                  "urls_per_second": len(urls) / min(passes)}))
 """
 
 
