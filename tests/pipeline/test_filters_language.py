@@ -231,6 +231,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         ("DE", "'de'"),
         ("mandarin", "'zh'"),
         ("cebu", "'ceb'"),
+        ("nb", "'no'"),
         ("zzzzzz", "ISO 639-1"),
     ],
 )
