@@ -41,7 +41,7 @@ def _missing() -> str | None:
 
 def _inputs() -> Path:
     """The folder with the lists (`lists/mixed`) and the URLs (`urls.txt`), made once."""
-    folder = OUTPUT / "data" / f"urls-{_NUM_DOMAINS}-{_NUM_URLS}"
+    folder = OUTPUT / "data" / f"urls-2-{_NUM_DOMAINS}-{_NUM_URLS}"
     if (folder / "urls.txt").exists():
         return folder
     lists = folder / "lists" / "mixed"
@@ -63,7 +63,7 @@ def _inputs() -> Path:
     urls = [
         f"http://www.{chance.choice(listed)}/page{number}.html"
         if number % 5 == 0
-        else f"{chance.choice(pages)}/{number}"
+        else f"{chance.choice(pages).rstrip('/')}/{number}"
         for number in range(_NUM_URLS)
     ]
     (folder / "urls.txt").write_text("\n".join(urls) + "\n")
@@ -74,7 +74,7 @@ _PROGRAM = """
 import json, resource, sys, time
 from pathlib import Path
 side, folder = sys.argv[1], Path(sys.argv[2])
-urls = (folder / "urls.txt").read_text().split()
+urls = (folder / "urls.txt").read_text().splitlines()
 def memory():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 if side.startswith("groundup"):

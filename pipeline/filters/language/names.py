@@ -17,11 +17,11 @@ is Icelandic, it Italian, ja Japanese, jv Javanese, ka Georgian, kk Kazakh, km K
 ku Kurdish, kv Komi, kw Cornish, ky Kyrgyz, la Latin, lb Luxembourgish, li Limburgish, lmo Lombard, lo Lao,
 lt Lithuanian, lv Latvian, mai Maithili, mg Malagasy, mk Macedonian, ml Malayalam, mn Mongolian, mr Marathi, ms Malay,
 mt Maltese, my Burmese, nap Neapolitan, nds Low German, ne Nepali, nl Dutch, nl Flemish, nn Nynorsk, no Norwegian,
-no Bokmål, no nb, oc Occitan, or Odia, os Ossetian, pa Punjabi, pl Polish, ps Pashto, pt Portuguese, qu Quechua, rm Romansh,
-ro Romanian, ro Moldovan, ru Russian, sa Sanskrit, sah Yakut, sc Sardinian, scn Sicilian, sco Scots, sd Sindhi,
-sh Serbo-Croatian, si Sinhala, sk Slovak, sl Slovenian, so Somali, sq Albanian, sr Serbian, su Sundanese, sv Swedish,
-sw Swahili, ta Tamil, te Telugu, tg Tajik, th Thai, tk Turkmen, tl Tagalog, tl Filipino, tr Turkish, tt Tatar,
-tyv Tuvan, ug Uyghur, uk Ukrainian, ur Urdu, uz Uzbek, vec Venetian, vi Vietnamese, vo Volapük, wa Walloon,
+no Bokmål, no nb, oc Occitan, or Odia, os Ossetian, pa Punjabi, pl Polish, ps Pashto, pt Portuguese, qu Quechua,
+rm Romansh, ro Romanian, ro Moldovan, ru Russian, sa Sanskrit, sah Yakut, sc Sardinian, scn Sicilian, sco Scots,
+sd Sindhi, sh Serbo-Croatian, si Sinhala, sk Slovak, sl Slovenian, so Somali, sq Albanian, sr Serbian, su Sundanese,
+sv Swedish, sw Swahili, ta Tamil, te Telugu, tg Tajik, th Thai, tk Turkmen, tl Tagalog, tl Filipino, tr Turkish,
+tt Tatar, tyv Tuvan, ug Uyghur, uk Ukrainian, ur Urdu, uz Uzbek, vec Venetian, vi Vietnamese, vo Volapük, wa Walloon,
 war Waray, wuu Wu, xal Kalmyk, yi Yiddish, yo Yoruba, yue Cantonese, zh Chinese, zh Mandarin
 """
 _CODES = {name.lower(): code for code, _, name in (entry.strip().partition(" ") for entry in _NAMES.split(",")) if name}

@@ -80,31 +80,35 @@ class Entries:
 
     def find(self, address: Address) -> Found:
         """What covers an address."""
-        host, path, query = address
+        host = address[0]
         name, find = host.encode(), self.names.find
-        start_of_site = len(host) - len(bare_host(host))
+        start_of_site = len(host) - len(bare_host(host)) if host.startswith("www") else 0
         domain = at_site = None
         has_pages = False
-        end, labels = len(name), 0
-        whole = "." not in host or is_ip_address(host)  # which has no domains above it
-        while end > 0 and labels < self.max_labels:
+        labels = 0
+        # A name without a dot and an address of numbers have no domains above them.
+        is_whole = "." not in host or (host[-1] in "0123456789]" and is_ip_address(host))
+        start = end = len(name)
+        while start > 0 and labels < self.max_labels:
             labels += 1
-            start = 0 if whole else name.rfind(b".", 0, end) + 1
+            start = 0 if is_whole else name.rfind(b".", 0, end) + 1
             end = start - 1
-            if labels < self.min_labels and not whole:
+            if labels < self.min_labels and not is_whole:
                 continue
             number = find(name[start:])
-            if number >= 0:
-                as_domain, as_host, with_pages = self.kinds[number]
-                if as_domain >= 0 and domain is None:
-                    domain = as_domain, host[start:]
-                if start == start_of_site:
-                    has_pages = with_pages
-                    if as_host >= 0:
-                        at_site = as_host, host[start:]
+            if number < 0:
+                continue
+            as_domain, as_host, with_pages = self.kinds[number]
+            if as_domain >= 0 and domain is None:
+                domain = as_domain, host[start:]
+            if start == start_of_site:
+                has_pages = with_pages
+                if as_host >= 0:
+                    at_site = as_host, host[start:]
         if domain is at_site is None and not has_pages:
             return NOTHING
-        return Found(domain, at_site, self._find_page(host[start_of_site:], path, query) if has_pages else None)
+        page = self._find_page(host[start_of_site:], address.path, address.query) if has_pages else None
+        return Found(domain, at_site, page)
 
     def _find_page(self, site: str, path: str, query: str) -> tuple[int, str] | None:
         keys: list[str] = []
