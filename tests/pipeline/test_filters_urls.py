@@ -135,6 +135,24 @@ def test_a_long_url_takes_no_longer(tmp_path: Path) -> None:
     assert rule.match("http://x.com" + "/a" * 10_000) is not None
 
 
+@pytest.mark.parametrize(
+    ("host", "site"),
+    [
+        ("www.example.com", "example.com"),
+        ("www12.example.com", "example.com"),
+        ("www.com", "www.com"),
+        ("www2.com", "www2.com"),
+        ("wwwx.example.com", "wwwx.example.com"),
+        ("www.a.b", "a.b"),
+        ("example.com", "example.com"),
+    ],
+)
+def test_sites_have_no_www(host: str, site: str) -> None:
+    address = read_address(f"http://{host}/")
+    assert address is not None
+    assert address.site == site
+
+
 # Lists
 
 

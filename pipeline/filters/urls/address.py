@@ -26,7 +26,7 @@ _NO_HOST = re.compile(r"[\s\"<>^`{|}%\x00-\x20\x7f]")
 _REMOVED = str.maketrans("", "", "\t\n\r")  # as browsers do (URL standard, "basic URL parser")
 _CONTROLS_AND_SPACE = "".join(map(chr, range(0x21)))
 _SLASHES = re.compile(r"[/\\]+")
-_WWW = re.compile(r"www\d*\.(?=[^.]+\.)")
+_WWW = re.compile(r"www\d+\.(?=[^.]+\.)")
 
 
 class Address(NamedTuple):
@@ -93,6 +93,8 @@ def ascii_host(host: str) -> str:
 
 def bare_host(host: str) -> str:
     """A host without `www.`, `www2.` and the like, where a name with a dot is left."""
+    if host.startswith("www."):
+        return host[4:] if host.find(".", 5) > 0 else host
     if host.startswith("www"):
         found = _WWW.match(host)
         if found is not None:
