@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from bench import acquire, charsets, classifier, drops, extraction, guard, language, pipeline, urls, wikitext
+from bench import acquire, charsets, classifier, drops, extraction, guard, language, pii, pipeline, urls, wikitext
 from bench.data import OUTPUT
 from bench.results import Bench
 
@@ -22,6 +22,7 @@ MODULES = (
     language,
     urls,
     classifier,
+    pii,
     drops,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]

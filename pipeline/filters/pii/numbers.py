@@ -27,6 +27,7 @@ _PLUS = re.compile(r"[+\uff0b][ (\uff08]{0,2}\Z|[(\uff08]\Z")
 _BREAK = re.compile(rf"[{_GAP}]*[ \u00a0\u2009\u202f][{_GAP}]*")
 _NOT_WRITTEN = re.compile(f"[{ZERO_WIDTH}]")
 _LONGEST = 40  # characters of a number with its gaps
+_FEWEST_DIGITS = 6
 _MOST_DIGITS = 17  # 15 of a number (ITU-T E.164), and two of `00` or `(0)`
 _MOST_ENDS = 3
 
@@ -84,6 +85,10 @@ def _find_between(
                 listed = previous_phone is not None and is_listed(text, outer, previous_phone)
                 labelled = listed or is_labelled(text, outer, wall)
                 span = _phone(text, outer, start, end, is_international, labelled, wall, regions)
+                prefix = _BREAK.search(text, start, end) if span is None and labelled else None
+                # A few digits to dial before a number, as those for text relay.
+                if prefix and sum(map(str.isdigit, text[start : prefix.start()])) < _FEWEST_DIGITS:
+                    span = _phone(text, prefix.end(), prefix.end(), end, False, False, wall, regions)
         if span is None:
             at = end
             continue
@@ -172,7 +177,7 @@ def _ends(text: str, start: int, end: int) -> list[int]:
     fit = [
         place
         for place in [end, *reversed(found)]
-        if place - start <= _LONGEST and 6 <= sum(map(str.isdigit, text[start:place])) <= _MOST_DIGITS
+        if place - start <= _LONGEST and _FEWEST_DIGITS <= sum(map(str.isdigit, text[start:place])) <= _MOST_DIGITS
     ]
     return fit[:_MOST_ENDS]
 
