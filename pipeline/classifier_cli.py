@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
             list[str] | None, typer.Option(help="Only documents in this language (ISO 639-1).", show_default=False)
         ] = None,
         seed: Annotated[int, typer.Option(help="Of the sample and the split.")] = 0,
-        max_documents: Annotated[int, typer.Option(min=1, help="Documents of a side, at most.")] = 50_000,
+        max_documents: Annotated[
+            int, typer.Option(min=1, help="Documents of a side, at most; about 60 kB of memory each.")
+        ] = 20_000,
         bucket_bits: Annotated[int, typer.Option(min=10, max=24, help="2 to this many buckets of words.")] = 18,
     ) -> None:
         """Train a linear model that tells positive from negative documents; writes it with a report and a plot."""

@@ -40,7 +40,7 @@ def calibration_svg(scores: _Array, labels: _Array, title: str) -> str:
     how the scores of both sides are spread."""
     counts = np.bincount(labels, minlength=2)
     bins = calibration_bins(scores, labels, 1.0 / (2 * counts[labels]))
-    width, height = _SIZE + 2 * _MARGIN, _SIZE + 2 * _MARGIN + 90
+    width, height = _SIZE + 2 * _MARGIN, _SIZE + 2 * _MARGIN + 84
 
     def x(value: float) -> str:
         return f"{_MARGIN + value * _SIZE:.1f}"
@@ -68,10 +68,10 @@ def calibration_svg(scores: _Array, labels: _Array, title: str) -> str:
             f" {bin_.share:.3f} of them positive</title></circle>"
         )
     parts.append(_spread(scores, labels))
-    parts.append(
-        f'<text x="{x(0.5)}" y="{height - 8}" text-anchor="middle">mean score; share of positives upwards. Below: '
-        "scores of positives (blue), negatives (red)</text>"
-    )
+    for line, note in enumerate(
+        ("across: mean score; up: share of positives", "below: scores of positives (blue), negatives")
+    ):
+        parts.append(f'<text x="{x(0.5)}" y="{height - 24 + 16 * line}" text-anchor="middle">{note}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -23,7 +23,7 @@ from pipeline.filters.classifier.model import model_bytes
 from pipeline.filters.classifier.words import name_buckets
 
 _FOLDS = 5
-_STRENGTHS = (1.0, 10.0, 100.0)  # C of the regression
+_STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # C of the regression
 _SCALE = 100.0  # of the features, which are small
 _LEAST_TRAINING, _LEAST_HELD_OUT = 40, 5  # documents of a side
 _NAMED_FEATURES = 40
@@ -37,7 +37,7 @@ class TrainingSettings(NamedTuple):
     languages: tuple[str, ...] = ()
     seed: int = 0
     held_out_fraction: float = 0.2
-    most_documents: int = 50_000  # of a side
+    most_documents: int = 20_000  # of a side; some 60 kB of memory each
     bucket_bits: int = 18
 
 
@@ -71,7 +71,7 @@ def train(positive: list[Part], negative: list[Part], settings: TrainingSettings
 
     both = {part.sha256: part for part in positive}.keys() & {part.sha256 for part in negative}
     if both:
-        names = ", ".join(sorted(part.path for part in [*positive, *negative] if part.sha256 in both)[:2])
+        names = ", ".join(sorted({part.path for part in [*positive, *negative] if part.sha256 in both})[:2])
         raise UserError(f"classifier train: the same part is on both sides ({names}). Give each side its own parts.")
     read = [
         read_examples(parts, list(settings.languages), settings.most_documents, settings.seed)
