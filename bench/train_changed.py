@@ -47,7 +47,8 @@ _COMMENTS = ("Great article, thank you for that!", "I do not agree at all. Who w
 
 def _boxes(rng: random.Random) -> tuple[str, str]:
     """What is put at the start and at the end of a page's body."""
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     if rng.random() < 0.7:
         name = rng.choice(_CONSENT_NAMES)
         attribute = rng.choice((f'id="{name}"', f'class="{name}"', f'class="{name}" role="dialog"', ""))

@@ -38,10 +38,11 @@ def _page(body: str, *, before: tuple[str, ...] = _BEFORE, after: tuple[str, ...
         + "".join(f"<p>{text}</p>" for text in after)
         + '</div><div class="share-buttons"><a href="#f">Share on Facebook</a> <a href="#t">Tweet</a></div></article>'
         '<section class="related"><h3>Related posts</h3><ul><li><a href="/1">Ten kinds of flour you should know</a>'
-        '</li><li><a href="/2">Why your sourdough is flat</a></li></ul></section><section id="comments"><h3>2 comments</h3>'
-        '<div class="comment"><b>Sam</b><p>Great recipe, I made it twice last week and it was lovely!</p></div>'
-        '</section></main><aside class="sidebar"><h3>Newsletter</h3><p>Subscribe to our newsletter and never miss a recipe.</p>'
-        '</aside><footer class="footer"><p>&copy; 2024 Kitchen Notes. All rights reserved. <a href="/privacy">Privacy'
+        '</li><li><a href="/2">Why your sourdough is flat</a></li></ul></section>'
+        '<section id="comments"><h3>2 comments</h3><div class="comment"><b>Sam</b>'
+        "<p>Great recipe, I made it twice last week and it was lovely!</p></div></section></main>"
+        '<aside class="sidebar"><h3>Newsletter</h3><p>Subscribe to our newsletter and never miss a recipe.</p></aside>'
+        '<footer class="footer"><p>&copy; 2024 Kitchen Notes. All rights reserved. <a href="/privacy">Privacy'
         "</a></p></footer></body></html>"
     )
 

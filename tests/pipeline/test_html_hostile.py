@@ -97,7 +97,8 @@ def test_text_beyond_the_greatest_numbers_is_there() -> None:
 @pytest.mark.parametrize(
     "html",
     ["", " ", "<", "</", "<!", "<!--", "<p", "<p class", "<p class=", '<p class="', "<p class='x", "<script>",
-     "<title>", "&", "&#", "&#x", "&#99999999999999999999;", "&#0;", "&#xD800;", "\x00<p>\x00</p>", "\ud800<p>\udfff</p>",
+     "<title>", "&", "&#", "&#x", "&#99999999999999999999;", "&#0;", "&#xD800;", "\x00<p>\x00</p>",
+     "\ud800<p>\udfff</p>",
      "\U0010ffff", "<svg>" * 3, "\ufeff", "<pre>\n", "<ol><li", "<a href=#", "<a href='#'>", "<a href=#>#",
      "<a href=#>&para"],
 )  # fmt: skip

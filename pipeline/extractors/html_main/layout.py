@@ -10,8 +10,8 @@ from pipeline.extractors.html_main import tables
 from pipeline.extractors.html_main.tables import TAG
 
 # Columns of `nodes`. N_NUMBER is the number of an item of an ordered list, and the last number of such a list. N_STYLE
-# of such a list is the byte of its `type` (0: none); LIST_REVERSED is added where it counts down, LIST_FROM_END where it
-# counts down to 1: its numbers are -1, -2, ... then.
+# of such a list is the byte of its `type` (0: none); LIST_REVERSED is added where it counts down, LIST_FROM_END where
+# it counts down to 1: its numbers are -1, -2, ... then.
 N_TAG, N_PARENT, N_FLAGS, N_SHAPE, N_ROW, N_ITEM, N_LISTS, N_DEPTH, N_NUMBER, N_STYLE = range(10)
 NODE_COLUMNS = 10
 LIST_REVERSED, LIST_FROM_END = 256, 512

@@ -119,7 +119,7 @@ def read_attributes(
             elif key in (_START, _VALUE):
                 number = read_number(data, value_start, value_end, number)
             elif key == _TYPE and value_end == value_start + 1:
-                style |= np.int64(data[value_start])
+                style |= np.int64(data[value_start])  # type: ignore[assignment]
             elif key == _REVERSED:
                 style |= LIST_REVERSED
     return i, link, closes_itself, own_flags, shape, num_pairs, number, style
