@@ -17,15 +17,12 @@ points. The same data gives the same files on the same versions of the libraries
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import random
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +31,9 @@ import numpy as np
 from bench.data import missing_data, missing_modules
 from bench.extraction_data import SETS, GoldPage, read_pages, score, words_of
 from bench.extractors import HELD_OUT_WEIGHTS, saved_run
-from bench.train_changed import changed_html, cut_down
 from bench.train_labels import VOTES, labels_by_gold, labels_by_votes
 from pipeline.extractors.html_main import context, features, model, page
-from pipeline.extractors.html_main.layout import B_END, B_LINKS, B_NODE, B_START, N_PARENT, Scanned, Tables, make_tables
+from pipeline.extractors.html_main.layout import B_END, B_NODE, B_START, N_PARENT, Scanned, Tables, make_tables
 from pipeline.extractors.html_main.scan import scan_page
 
 _MIN_HOSTS = 25
@@ -49,8 +45,6 @@ _SHORT_WORDS = frozenset({"ad", "fb"})
 _NUM_PARTS = 3  # for what must not have seen the host
 FIRST_ROUNDS, SECOND_ROUNDS = 200, 120
 THRESHOLD = 0.45
-_CHANGED = 0.5  # of the pages have a changed copy, ...
-_CHANGED_WEIGHT = 0.7  # ... which weighs this
 _PARAMETERS = {
     "objective": "cross_entropy", "learning_rate": 0.08, "num_leaves": 24, "min_data_in_leaf": 60,
     "feature_fraction": 0.5, "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "max_bin": 127,
@@ -70,7 +64,6 @@ class Sample:
     sure: np.ndarray
     title: np.ndarray
     words: list[frozenset[int]]
-    is_changed: bool = False
     table: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     first: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     both: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -82,19 +75,17 @@ class Sample:
 
 
 def class_vocabulary(pages: list[GoldPage]) -> list[str]:
-    """Words of class names and the like that stand on enough hosts, and those of groups, in alphabetical order."""
+    """Words of class names and the like that stand on enough hosts, in alphabetical order."""
     hosts: dict[str, set[str]] = defaultdict(set)
     for gold_page in pages:
         found = {word.lower() for value in _ATTRIBUTE.findall(gold_page.html) for word in _WORD.findall(value)}
         for word in found:
             hosts[word].add(gold_page.host)
-    often = {
+    return sorted(
         word
         for word, seen in hosts.items()
         if len(seen) >= _MIN_HOSTS and (3 <= len(word) <= 24 or word in _SHORT_WORDS)
-    }
-    groups = json.loads((model.FOLDER / "class_groups.json").read_text(encoding="utf-8"))
-    return sorted(often.union(*groups.values()))
+    )
 
 
 def _words_around(scanned: Scanned) -> list[frozenset[int]]:
@@ -113,51 +104,18 @@ def make_samples(set_name: str, pages: list[GoldPage], tables: Tables) -> list[S
     votes = {} if pages[0].gold is not None else {name: saved_run(name, set_name, pages) for name in VOTES}
     samples = []
     for place, gold_page in enumerate(pages):
-        of_page = {name: outs[place] for name, outs in votes.items()}
-        samples.append(_make_sample(gold_page, of_page, tables))
-        rng = random.Random(f"{set_name} {gold_page.file}")
-        changed = changed_html(gold_page.html, gold_page.gold or of_page.get("trafilatura", ""), _code_lines(), rng)
-        if rng.random() < _CHANGED and changed is not None:
-            html, put_in = changed
-            sample = _make_sample(dataclasses.replace(gold_page, html=html), of_page, tables)
-            sample.is_changed = True
-            sample.sure *= _CHANGED_WEIGHT
-            for number, text in enumerate(sample.texts):
-                if not sample.scanned.blocks[number, B_LINKS] and " ".join(text.split()) in put_in:
-                    sample.labels[number], sample.sure[number] = 1, _CHANGED_WEIGHT
-            if rng.random() < 0.5:
-                _keep_blocks(sample, cut_down(sample.labels, rng))
-            samples.append(sample)
+        data = gold_page.html.encode("utf-8", "replace")
+        scanned = scan_page(data, tables)
+        text = scanned.text.tobytes()
+        texts = [text[start:end].decode("utf-8") for start, end in scanned.blocks[:, [B_START, B_END]].tolist()]
+        if gold_page.gold is not None:
+            labels, sure = labels_by_gold(texts, gold_page.gold)
+        else:
+            labels, sure = labels_by_votes(gold_page, texts, {name: outs[place] for name, outs in votes.items()})
+        title = np.frombuffer(page.title_of(data, scanned).encode("utf-8", "replace"), np.uint8)
+        num_words = np.array([len(words_of(block)) for block in texts], np.int32)
+        samples.append(Sample(gold_page, scanned, texts, num_words, labels, sure, title, _words_around(scanned)))
     return samples
-
-
-@lru_cache(maxsize=1)
-def _code_lines() -> list[str]:
-    """Lines of a program, to be put into pages: those of this one."""
-    return Path(__file__).read_text(encoding="utf-8").split("\n")
-
-
-def _make_sample(gold_page: GoldPage, votes: dict[str, str], tables: Tables) -> Sample:
-    data = gold_page.html.encode("utf-8", "replace")
-    scanned = scan_page(data, tables)
-    text = scanned.text.tobytes()
-    texts = [text[start:end].decode("utf-8") for start, end in scanned.blocks[:, [B_START, B_END]].tolist()]
-    if gold_page.gold is not None:
-        labels, sure = labels_by_gold(texts, gold_page.gold)
-    else:
-        labels, sure = labels_by_votes(gold_page, texts, votes)
-    title = np.frombuffer(page.title_of(data, scanned).encode("utf-8", "replace"), np.uint8)
-    num_words = np.array([len(words_of(block)) for block in texts], np.int32)
-    return Sample(gold_page, scanned, texts, num_words, labels, sure, title, _words_around(scanned))
-
-
-def _keep_blocks(sample: Sample, stay: np.ndarray) -> None:
-    """Take blocks out of a sample, as if the page did not have them."""
-    sample.scanned = sample.scanned._replace(blocks=sample.scanned.blocks[stay])
-    places = np.flatnonzero(stay).tolist()
-    sample.texts = [sample.texts[place] for place in places]
-    sample.words = [sample.words[place] for place in places]
-    sample.num_words, sample.labels, sample.sure = sample.num_words[stay], sample.labels[stay], sample.sure[stay]
 
 
 def fit_words(samples: list[Sample], num_words: int) -> np.ndarray:
@@ -327,7 +285,7 @@ def main() -> int:
     tables = make_tables({word: number for number, word in enumerate(vocabulary)}, bits)
     samples = [sample for name in SETS for sample in make_samples(name, pages[name], tables)]
     learned = [sample for sample in samples if not sample.page.is_held_out]
-    held_out = [sample for sample in samples if sample.page.is_held_out and not sample.is_changed]
+    held_out = [sample for sample in samples if sample.page.is_held_out]
     if options.folds:
         for part in range(_NUM_PARTS):
             inside = [sample for sample in learned if sample.page.fold // 3 % _NUM_PARTS != part]

@@ -76,9 +76,9 @@ _FORMS = {
         "1. Mix the flour and the water.\n2. Add the salt and knead.\n3. Bake for 40 minutes.",
     ),
     "nested list": (
-        "<ul><li>Dry things<ul><li>flour from the mill</li><li>salt</li></ul></li>"
+        "<ul><li>Dry things<ul><li>flour from the mill</li><li>10 g of salt</li></ul></li>"
         "<li>Wet things<ol><li>water</li><li>oil</li></ol></li></ul>",
-        "- Dry things\n  - flour from the mill\n  - salt\n- Wet things\n  1. water\n  2. oil",
+        "- Dry things\n  - flour from the mill\n  - 10 g of salt\n- Wet things\n  1. water\n  2. oil",
     ),
     "items of paragraphs": (
         "<ul><li><p>The first point has a paragraph of its own.</p><p>And a second one below it.</p></li>"
