@@ -119,6 +119,7 @@ def test_credit_cards(text: str, expected: bool) -> None:
     assert bool(_found(text, "credit_card")) == expected
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[0-9]{1,18}", fullmatch=True))
 def test_luhn_has_one_check_digit_and_sees_every_wrong_digit(digits: str) -> None:
     checked = [digits + check for check in "0123456789" if luhn(digits + check)]
@@ -151,6 +152,7 @@ def test_a_second_run_changes_nothing(text: str, language: str | None, hashed: b
     assert (once.text != text) == bool(once.counts)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(_PIECES[:18]), min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_of_lines_decides_nothing(lines: list[str], random: object) -> None:
     def placed(order: list[str]) -> Counter[str]:
