@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from bench import acquire, charsets, classifier, drops, extraction, guard, language, pii, pipeline, urls, wikitext
+from bench import acquire, charsets, classifier, drops, extraction, filters, guard, language, pii, pipeline, urls, wikitext
 from bench.data import OUTPUT
 from bench.results import Bench
 
@@ -19,6 +19,7 @@ MODULES = (
     charsets,
     guard,
     wikitext,
+    filters,
     language,
     urls,
     classifier,

@@ -6,6 +6,7 @@ be changed without reading a text again. Each family of rules has its own, and a
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import NamedTuple
 
@@ -106,12 +107,18 @@ def signal_names(settings: FilterSettings) -> list[str]:
     return [f"{family}.{signal}" for family in families for signal in _PLACES[family]]
 
 
+@functools.cache
+def _measurer() -> Measurer:
+    """This process's: its memory is shared by all settings."""
+    return Measurer()
+
+
 class Reader:
     """Computes the signals of texts for the rules of some settings; not for two threads at once."""
 
     def __init__(self, settings: FilterSettings) -> None:
         self._settings = settings
-        self._measurer = Measurer()
+        self._measurer = _measurer()
         self._languages: dict[str, _Language] = {}
         rules = list(settings.rules)
         at = rules.index("c4") if "c4" in rules else len(rules)

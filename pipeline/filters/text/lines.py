@@ -230,7 +230,7 @@ def remove_lines(
             continue
         sentences = 2
         if num_citations:
-            num_words = split_span(left, classes, at, stop, exceptions, units, style, is_spaced, words, stack)
+            num_words = split_span(left, classes, at, stop, exceptions, units, style, is_spaced, words, 0, stack)
             for word in range(num_words):
                 first, length = u32(words, WORD_NUMBERS * word), u32(words, WORD_NUMBERS * word + 1)
                 sentences = _next_sentence(sentences, flags_of(left, classes, first, length))

@@ -90,10 +90,9 @@ def split_lines(
             put32(lines, LINE_NUMBERS * num_filled + LINE_BLANKS, num_lines - last_line - 1)
             last_line = num_lines
             num_pieces = longest = kinds = 0
-        hashed = before_last = SEED
-        common = stem = ALPHABETIC
+        hashed = SEED
+        common = ALPHABETIC
         while True:
-            before_last, stem = hashed, common
             hashed = step(hashed, u32(codes, index))
             common &= kind
             kinds |= kind
@@ -106,13 +105,13 @@ def split_lines(
         put32(lines, LINE_NUMBERS * num_filled + LINE_END, index)
         num_pieces += 1
         longest = max(longest, index - start)
-        if is_spaced:
-            num_words = _split_spaced(
-                codes, classes, start, index, hashed, common, before_last, stem, exceptions, units, style, words,
-                num_words, stack,
-            )  # fmt: skip
+        is_plain = is_spaced and common & ALPHABETIC and not find_phrase(exceptions, codes, start, index, hashed)
+        if is_plain:
+            num_words = add_word(words, num_words, start, index, hashed)
         else:
-            num_words = _split_unspaced(codes, classes, start, index, exceptions, units, style, words, num_words, stack)
+            num_words = split_span(
+                codes, classes, start, index, exceptions, units, style, is_spaced, words, num_words, stack
+            )
     if in_line:
         _close(lines, num_filled, num_pieces, longest, kinds)
         num_filled += 1
@@ -128,26 +127,56 @@ def _close(lines: int, line: int, num_pieces: int, longest: int, kinds: int) -> 
 
 
 @kernel
-def _split_spaced(
-    codes: int, classes: int, start: int, end: int, hashed: int, common: int, before_last: int, stem: int,
-    exceptions: int, units: int, style: int, words: int, num_words: int, stack: int,
+def split_span(
+    codes: int, classes: int, start: int, end: int, exceptions: int, units: int, style: int, is_spaced: bool,
+    words: int, num_words: int, stack: int,
 ) -> int:  # fmt: skip
-    """Add the words of a piece, of which hash and common classes are known, with and without its last character."""
-    entry = find_phrase(exceptions, codes, start, end, hashed)
-    if entry:
-        return add_parts(words, num_words, codes, start, exceptions, entry)
-    if common & ALPHABETIC:
-        return add_word(words, num_words, start, end, hashed)
-    last = u32(codes, end - 1)
-    if stem & ALPHABETIC and end - start > 1 and _ends_clause(codes, classes, end):
-        # A word and a mark, as most words at the end of a clause are.
-        entry = find_phrase(exceptions, codes, start, end - 1, before_last)
+    """Add the words of a span; the new number of words.
+
+    In a language without spaces each character of a script without them is a word, and what stands between these is
+    split as elsewhere.
+    """
+    index = start
+    while index < end:
+        kind = u32(classes, u32(codes, index))
+        if kind & SPACE:
+            index += 1
+            continue
+        first = index
+        is_alone = not is_spaced and kind & UNSPACED_SCRIPT != 0
+        ends_piece = SPACE if is_spaced else SPACE | UNSPACED_SCRIPT
+        hashed = before_last = SEED
+        common = stem = ALPHABETIC
+        while True:
+            before_last, stem = hashed, common
+            hashed = step(hashed, u32(codes, index))
+            common &= kind
+            index += 1
+            if index == end or is_alone:
+                break
+            kind = u32(classes, u32(codes, index))
+            if kind & ends_piece:
+                break
+        if not is_spaced and index - first == 1:
+            num_words = add_word(words, num_words, first, index, hashed)
+            continue
+        # Most pieces are a word, perhaps with a mark behind it, as at the end of a clause.
+        mark = 0
+        entry = find_phrase(exceptions, codes, first, index, hashed)
+        if not entry and not common & ALPHABETIC:
+            if not (stem & ALPHABETIC and index - first > 1 and _ends_clause(codes, classes, index)):
+                num_words = split_piece(codes, classes, first, index, exceptions, units, style, words, num_words, stack)
+                continue
+            mark = 1
+            hashed = before_last
+            entry = find_phrase(exceptions, codes, first, index - 1, hashed)
         if entry:
-            num_words = add_parts(words, num_words, codes, start, exceptions, entry)
+            num_words = add_parts(words, num_words, codes, first, exceptions, entry)
         else:
-            num_words = add_word(words, num_words, start, end - 1, before_last)
-        return add_word(words, num_words, end - 1, end, step(SEED, last))
-    return split_piece(codes, classes, start, end, exceptions, units, style, words, num_words, stack)
+            num_words = add_word(words, num_words, first, index - mark, hashed)
+        if mark:
+            num_words = add_word(words, num_words, index - 1, index, step(SEED, u32(codes, index - 1)))
+    return num_words
 
 
 @kernel
@@ -160,66 +189,6 @@ def _ends_clause(codes: int, classes: int, end: int) -> bool:
         last == _COMMA or last == _SEMICOLON or last == _COLON or last == _EXCLAMATION or last == _QUESTION
         or last == _CLOSING
     )  # fmt: skip
-
-
-@kernel
-def split_any_piece(
-    codes: int, classes: int, start: int, end: int, exceptions: int, units: int, style: int, words: int,
-    num_words: int, stack: int,
-) -> int:  # fmt: skip
-    """Add the words of a piece of a language with spaces."""
-    hashed = before_last = SEED
-    common = stem = ALPHABETIC
-    for index in range(start, end):
-        before_last, stem = hashed, common
-        code = u32(codes, index)
-        hashed = step(hashed, code)
-        common &= u32(classes, code)
-    return _split_spaced(
-        codes, classes, start, end, hashed, common, before_last, stem, exceptions, units, style, words, num_words, stack
-    )
-
-
-@kernel
-def _split_unspaced(
-    codes: int, classes: int, start: int, end: int, exceptions: int, units: int, style: int, words: int,
-    num_words: int, stack: int,
-) -> int:  # fmt: skip
-    """Each character of a script without spaces is a word; what stands between them is split as elsewhere."""
-    index = start
-    while index < end:
-        first = index
-        index += 1
-        if not u32(classes, u32(codes, first)) & UNSPACED_SCRIPT:
-            while index < end and not u32(classes, u32(codes, index)) & UNSPACED_SCRIPT:
-                index += 1
-        if index - first == 1:
-            num_words = add_word(words, num_words, first, index, step(SEED, u32(codes, first)))
-        else:
-            num_words = split_any_piece(codes, classes, first, index, exceptions, units, style, words, num_words, stack)
-    return num_words
-
-
-@kernel
-def split_span(
-    codes: int, classes: int, start: int, end: int, exceptions: int, units: int, style: int, is_spaced: bool,
-    words: int, stack: int,
-) -> int:  # fmt: skip
-    """Fill in the records of the words of a span; their number."""
-    num_words = 0
-    index = start
-    while index < end:
-        if u32(classes, u32(codes, index)) & SPACE:
-            index += 1
-            continue
-        first = index
-        while index < end and not u32(classes, u32(codes, index)) & SPACE:
-            index += 1
-        if is_spaced:
-            num_words = split_any_piece(codes, classes, first, index, exceptions, units, style, words, num_words, stack)
-        else:
-            num_words = _split_unspaced(codes, classes, first, index, exceptions, units, style, words, num_words, stack)
-    return num_words
 
 
 @kernel
