@@ -129,8 +129,9 @@ def test_real_pages_equal_plain_python(shared_data: Path) -> None:
         check(page.text, page.language or "de", SETTINGS[number % len(SETTINGS)])
 
 
-def test_large_texts_equal_plain_python() -> None:
+def test_large_texts_equal_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer than the memory that is kept, with more words, lines and n-grams than tables begin with."""
+    monkeypatch.setattr("pipeline.filters.text.measurer._REUSED", 1 << 12)
     different = " ".join(f"word{number:x}s" for number in range(9_000))
     lines = "\n".join(f"Line {number % 1500} is here, {number}." for number in range(3_000))
     for text in (different + "\n" + lines, "a-b " * 17_000, "語" * 66_000):

@@ -71,7 +71,7 @@ def _measure_repetition(
     num_classes = num_different
     for n in range(2, LONGEST + 1):
         characters, num_places, num_classes = ngram_characters(
-            n, ids, num_words, num_different, entries, places, num_places, num_classes, grams, slots
+            n, ids, num_words, num_different, entries, places, num_places, num_classes, grams, slots, parts
         )
         values[TOP_2GRAM + n - 2] = _part(characters, length)
 

@@ -21,7 +21,7 @@ from pipeline.filters.text.phrases import lay_out
 from pipeline.filters.text.pieces import LONGEST_PIECE, WORD_NUMBERS
 from pipeline.filters.text.words import ENTRY_NUMBERS, LINE_NUMBERS, split_lines
 
-_REUSED = 1 << 16
+_REUSED = 1 << 20
 """Code points. The memory for texts up to this length is kept for the next one."""
 
 
