@@ -42,13 +42,15 @@ class StagePlan:
 
 
 def make_stages(recipe: Recipe, build: Folder, until: str | None = None) -> list[Stage]:
-    """The stages of a recipe in order, up to and with `until`."""
+    """The stages of a recipe in order, up to and with `until`. Raises `UserError` for what they could not use."""
     if until is not None and until not in STAGES:
         raise UsageError(f"--until {until}: no such stage; there are: {', '.join(STAGES)}.")
     stages = [stage(recipe, build) for stage in STAGE_CLASSES]
-    if until is None:
-        return stages
-    return stages[: [stage.name for stage in stages].index(until) + 1]
+    if until is not None:
+        stages = stages[: [stage.name for stage in stages].index(until) + 1]
+    for stage in stages:
+        stage.check_recipe()
+    return stages
 
 
 def plan_build(recipe: Recipe, until: str | None = None) -> list[StagePlan]:

@@ -12,7 +12,7 @@ def groundup(html: bytes, note: str = "") -> tuple[str, str]:
     """Our own extractor: see `pipeline.extractors.html_main`."""
     from pipeline.extractors.html_main import extract_page
 
-    page = extract_page(html.decode("utf-8"))
+    page = extract_page(html)
     return page.title, page.text
 
 

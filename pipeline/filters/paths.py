@@ -8,7 +8,8 @@ from pathlib import Path
 
 from manifests.errors import UserError
 from pipeline.filters.classifier.signals import digests as classifier_digests
-from pipeline.filters.language import language_model_digest
+from pipeline.filters.language import check_languages, language_model_digest
+from pipeline.filters.pii.redact import check_placeholders
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.urls import digests as url_digests
 
@@ -33,6 +34,15 @@ def resolved(settings: FilterSettings, resolve: Callable[[str], str]) -> FilterS
         "classifier": settings.classifier.model_copy(update={"model": opened(settings.classifier.model)}),
     }
     return settings.model_copy(update=changes)
+
+
+def check(settings: FilterSettings) -> None:
+    """Raise `UserError` for what `resolved` settings name and cannot be used."""
+    check_languages(settings, settings.language_model)
+    digests(settings)
+    if settings.pii.enabled:
+        pii = settings.pii
+        check_placeholders(pii.email, pii.ip, pii.ipv6, pii.phone, pii.credit_card)
 
 
 def digests(settings: FilterSettings) -> dict[str, str]:

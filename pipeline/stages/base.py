@@ -52,6 +52,9 @@ class Stage(ABC):
     def run(self, runner: PhaseRunner) -> StageResult:
         """Run the stage's phases."""
 
+    def check_recipe(self) -> None:  # noqa: B027 - most stages have nothing to check
+        """Look at what the recipe names before any stage runs; raises `UserError` for what this one could not use."""
+
     def code(self) -> str:
         return code_of(type(self).__module__)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from manifests.manifest import FileEntry
 from pipeline.filters.chain import Chain
-from pipeline.filters.paths import digests, resolved
+from pipeline.filters.paths import check, digests, resolved
 from pipeline.filters.settings import FilterSettings
-from pipeline.filters.signal_table import SignalWriter
 from pipeline.parts import PartReader, PartWriter
 from pipeline.runner import PhaseRunner
+from pipeline.signal_table import SignalWriter
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_source, part_tasks
 from pipeline.tasks import Phase, Task, TaskOutput
 
@@ -75,6 +75,11 @@ class FilterStage(Stage):
             "filter": own,
             "sources": {name: settings for name, settings in by_source.items() if settings != own},
         }
+
+    def check_recipe(self) -> None:
+        """Files that are not there, and settings that they refuse, are said now and not after hours of extraction."""
+        for settings in (self.recipe.filter, *map(self.recipe.filter_settings, self.recipe.sources)):
+            check(self._resolved(settings))
 
     def inputs(self) -> list[FileEntry]:
         return kept_parts(self.upstream("extract"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,26 @@ def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
         row for row in Build(str(build)).manifest("filter").facts["comparisons"]["loose"] if row["reason"] == reason
     )
     assert "comparisons give" in _rewritten(build, name, comparison["signal"], lambda _: comparison["threshold"])[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("filter.urls.block_lists=['nowhere']", "nowhere"),
+        ("filter.classifier.model=none.safetensors", "none.safetensors"),
+        ("filter.language_model=none.bin", "none.bin"),
+        ("filter.c4.bad_words.en=none.txt", "none.txt"),
+        ("filter.languages=['english']", "'en'"),
+        ("filter.pii={enabled=true,email='jane@doe.org'}", "jane@doe.org"),
+    ],
+)
+def test_what_the_filter_cannot_use_is_said_before_anything_runs(
+    override: str, said: str, folder: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=re.escape(said)) as error:
+        run_build(load_recipe(folder / "recipe.toml", [f"output={tmp_path / 'out'}", override]))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out" / "acquire").exists()
 
 
 class Watcher(Unwatched):

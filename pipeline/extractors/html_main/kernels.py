@@ -1,45 +1,9 @@
-"""`kernel`: compiles a function when it is first called, and keeps the machine code for the processes that follow.
-
-numba looks only at the file of a function to tell whether kept code is stale, not at the files of the functions that
-were compiled into it. So the code is kept in a folder that is named by a digest of all sources of this package.
-"""
+"""`kernel`: the decorator of this package's compiled functions (`pipeline.kernels`)."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numba
+from pipeline.kernels import compiled_in
 
-_CONFIG: Any = numba.config
-
-
-def _folder() -> Path:
-    """Where compiled code is kept: below `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for source in sorted(here.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    name = f"kernels-{digest.hexdigest()[:16]}"
-    if _CONFIG.CACHE_DIR:
-        return Path(_CONFIG.CACHE_DIR) / name
-    beside = here / "__pycache__"
-    if os.access(beside if beside.is_dir() else here, os.W_OK):
-        return beside / name
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groundup" / name
-
-
-_FOLDER = str(_folder())
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """The function, compiled without Python objects."""
-    usual = _CONFIG.CACHE_DIR
-    _CONFIG.CACHE_DIR = _FOLDER
-    try:
-        return numba.njit(cache=True)(function)
-    finally:
-        _CONFIG.CACHE_DIR = usual
+kernel = compiled_in(Path(__file__).parent)

@@ -58,9 +58,12 @@ def extract_main_text(html: str) -> str:
     return text_with(html, model.load())
 
 
-def extract_page(html: str) -> Page:
-    """Title and main content of a page. The title is its headline where that stands in `<title>`, else `<title>`."""
-    data = _encoded(html)
+def extract_page(html: str | bytes) -> Page:
+    """Title and main content of a page, as text or in UTF-8.
+
+    The title is its headline where that stands in `<title>`, else `<title>`.
+    """
+    data = _encoded(html) if isinstance(html, str) else html
     model_ = model.load()
     scanned = scan_page(data, model_.tables)
     title = title_of(data, scanned)
