@@ -93,7 +93,7 @@ def _print_trace(trace: Trace, with_record: bool) -> None:
         typer.echo(f"  tokens    {tokens['start']} to {tokens['start'] + tokens['length'] - 1} of {tokens['shard']}")
     typer.echo(f"  document  {trace.id}")
     typer.echo(f"  text      {trace.part}, row {trace.row}: {excerpt(trace.text)}")
-    for name in ("source", "url", "date", "language", "digest"):
+    for name in ("source", "title", "url", "date", "language", "digest"):
         if trace.provenance[name] is not None:
             typer.echo(f"  {name:<9} {trace.provenance[name]}")
     where = f"{trace.provenance['file']}"

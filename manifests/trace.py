@@ -19,7 +19,7 @@ from manifests.records import read_record
 from manifests.sightings import Journey, Sighting, find_journeys, near_urls
 from manifests.tables import Tables
 
-_PROVENANCE = ("url", "source", "language", "date", "file", "offset", "length", "digest")
+_PROVENANCE = ("url", "title", "source", "language", "date", "file", "offset", "length", "digest")
 
 
 @dataclass(frozen=True)
