@@ -138,7 +138,7 @@ def comparisons(settings: FilterSettings) -> list[dict[str, Any]]:
 
 
 class Judge:
-    """Judges texts by the rules of some settings; not for two threads at once."""
+    """Judges texts by the rules of some settings."""
 
     def __init__(self, settings: FilterSettings) -> None:
         self._reader = Reader(settings) if settings.rules else None

@@ -114,7 +114,7 @@ def _measurer() -> Measurer:
 
 
 class Reader:
-    """Computes the signals of texts for the rules of some settings; not for two threads at once."""
+    """Computes the signals of texts for the rules of some settings."""
 
     def __init__(self, settings: FilterSettings) -> None:
         self._settings = settings

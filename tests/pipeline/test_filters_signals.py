@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,11 @@ def test_a_huge_line_takes_bounded_time_and_memory() -> None:
     """On these a step too many a character would take hours; they are long enough to hang the suite."""
     for text in ("a" * 4_000_000, "[1" * 500_000, "a.b@" * 250_000, "'s" * 500_000, "\n" * 4_000_000, "+" * 1_000_000):
         judge(text, "en", FilterSettings())
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    """The memory of the compiled code is one for the process."""
+    texts = [f"Number {number}. " * number for number in range(1, 300)]
+    expected = [judge(text, "en", SETTINGS[0]) for text in texts]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda text: judge(text, "en", SETTINGS[0]), texts)) == expected

@@ -5,6 +5,7 @@ The first splits the text into lines and words. Then it is known how much memory
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from pipeline.filters.text.words import ENTRY_NUMBERS, LINE_NUMBERS, split_lines
 
 _REUSED = 1 << 20
 """Code points. The memory for texts up to this length is kept for the next one."""
+_TOO_LONG = 1 << 31
 
 
 class Table:
@@ -83,9 +85,10 @@ class _Memory:
 
 
 class Measurer:
-    """Measures texts, one after the other; not for two threads at once."""
+    """Measures texts, one after the other: a second thread waits, since the memory is shared."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._classes = Table(classes())
         self._sought = Table(sought_phrases())
         self._values = np.zeros(NUM_VALUES)
@@ -98,7 +101,16 @@ class Measurer:
         """The values (`measure`), and the code points that C4's rules leave where these are not all.
 
         Time and memory are linear in the length of the text. Values of families that are not wanted mean nothing.
+        Raises `ValueError` for a text of 2**31 code points or more.
         """
+        if len(codes) >= _TOO_LONG:
+            raise ValueError(f"a text of {len(codes):,} characters is too long to be measured")
+        with self._lock:
+            return self._measure(codes, boundaries, wanted)
+
+    def _measure(
+        self, codes: npt.NDArray[np.uint32], boundaries: Boundaries, wanted: Wanted
+    ) -> tuple[list[float], npt.NDArray[np.uint32] | None]:
         length = len(codes)
         memory = self._memory if length <= _REUSED else _Memory(length)
         at, classes_ = codes.ctypes.data, self._classes.address

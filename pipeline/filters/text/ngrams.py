@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-any-return,return-value,call-arg"
+# mypy: disable-error-code="no-any-return,return-value,call-arg,assignment"
 
 """How much of a text is repeated n-grams, exactly, from the numbers of its words.
 
