@@ -8,7 +8,20 @@ import os
 import sys
 import time
 
-from bench import acquire, charsets, classifier, drops, extraction, filters, guard, language, pii, pipeline, urls, wikitext
+from bench import (
+    acquire,
+    charsets,
+    classifier,
+    drops,
+    extraction,
+    filters,
+    guard,
+    language,
+    pii,
+    pipeline,
+    urls,
+    wikitext,
+)
 from bench.data import OUTPUT
 from bench.results import Bench
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
-import random
 import shutil
 import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 from typer.testing import CliRunner
 
 import manifests.cli
-from manifests.builds import Build, write_seal
-from manifests.manifest import FileEntry, write_manifest
+from manifests.builds import Build
+from manifests.manifest import write_manifest
 from pipeline.build import run_build
 from pipeline.recipe import load_recipe
 
@@ -52,39 +49,6 @@ _MODULES = """
 argparse ast asyncio/tasks codecs collections/__init__ configparser csv datetime difflib doctest email/message enum
 fractions functools heapq http/client inspect ipaddress logging/__init__ mailbox pathlib random
 """
-# reason, signal, must_be, setting: in the order in which the recipe's rule compares
-_QUALITY = [
-    ("gopher_too_few_words", "num_words", "at_least", "min_words", 40.0),
-    ("gopher_too_many_words", "num_words", "at_most", "max_words", 100_000.0),
-    ("gopher_short_words", "mean_word_length", "at_least", "min_mean_word_length", 3.0),
-    ("gopher_long_words", "mean_word_length", "at_most", "max_mean_word_length", 10.0),
-    ("gopher_hashes", "hash_fraction", "at_most", "max_symbol_fraction", 0.1),
-    ("gopher_ellipses", "ellipsis_fraction", "at_most", "max_symbol_fraction", 0.1),
-    ("gopher_bullet_lines", "bullet_line_fraction", "at_most", "max_bullet_line_fraction", 0.9),
-    ("gopher_ellipsis_lines", "ellipsis_line_fraction", "at_most", "max_ellipsis_line_fraction", 0.3),
-    ("gopher_few_alphabetic_words", "alphabetic_word_fraction", "at_least", "min_alphabetic_word_fraction", 0.8),
-    ("gopher_few_stop_words", "num_stop_words", "at_least", "min_stop_words", 2.0),
-]
-
-
-def comparisons_of(source: str) -> list[dict[str, Any]]:
-    """What decided about a source of the build, in the order of its rules."""
-    rows = [
-        {
-            "reason": reason,
-            "signal": f"gopher_quality.{signal}",
-            "must_be": must_be,
-            "setting": f"gopher_quality.{setting}",
-            "threshold": 20.0 if (source, setting) == ("short", "min_words") else threshold,
-        }
-        for reason, signal, must_be, setting, threshold in _QUALITY
-    ]
-    empty = {"reason": "empty", "signal": "empty.num_words", "must_be": "at_least", "setting": "", "threshold": 1.0}
-    languages = [
-        {"reason": "language", "signal": "language.is_wanted", "setting": "languages", "threshold": 1.0},
-        {"reason": "language", "signal": "language.score", "setting": "language_threshold", "threshold": 0.0},
-    ]
-    return [*({**row, "must_be": "at_least"} for row in languages), empty, *rows]
 
 
 def make_docstrings_build(folder: Path, output: str | None = None) -> str:
@@ -99,7 +63,6 @@ def make_docstrings_build(folder: Path, output: str | None = None) -> str:
     url = output or str(folder / "out")
     recipe.write_text(_RECIPE.format(output=url), encoding="utf-8")
     run_build(load_recipe(recipe))
-    add_signals(url)
     return url
 
 
@@ -123,80 +86,6 @@ def _docstrings() -> Any:
                 if len(text) > 600:
                     copy = f"copy/{place}"
                     yield {"id": copy, "text": text, "url": f"https://mirror.example/{copy}"}
-
-
-def add_signals(url: str) -> None:
-    """Give the filter stage of a build signals that agree with what it decided, as the stage writes them.
-
-    A dropped document's value is the signal of its reason, those before it hold, and those after it are anything. A
-    kept document's all hold, and some are null.
-    """
-    build = Build(url)
-    manifest = build.manifest("filter")
-    if "comparisons" in manifest.facts:
-        return
-    outputs = list(manifest.outputs)
-    for part in build.parts("extract"):
-        name = part.rpartition("/")[2]
-        rows = list(_signal_rows(build, part, name))
-        columns = sorted({name for row in rows for name in row if "." in name})
-        fixed = [
-            ("id", pa.string()), ("url", pa.string()), ("source", pa.string()), ("reason", pa.string()),
-            ("value", pa.float64()), ("detail", pa.string()), ("row", pa.int64()), ("num_characters", pa.int64()),
-            ("num_bytes", pa.int64()), ("language", pa.string()), ("language_score", pa.float64()),
-            ("top_languages", pa.list_(pa.struct([("code", pa.string()), ("score", pa.float64())]))),
-        ]  # fmt: skip
-        schema = pa.schema([*fixed, *((column, pa.float64()) for column in columns)])
-        with build.folder.folder("filter").publish(f"signals/{name}") as file:
-            pq.write_table(pa.Table.from_pylist(rows, schema), file, row_group_size=64)
-        outputs.append(FileEntry(path=f"signals/{name}", bytes=file.bytes, sha256=file.sha256, documents=len(rows)))
-    facts = manifest.facts | {"comparisons": {source: comparisons_of(source) for source in manifest.counts.sources}}
-    changed = manifest.model_copy(update={"outputs": sorted(outputs, key=lambda e: e.path), "facts": facts})
-    write_manifest(build.folder.folder("filter"), changed)
-    write_seal(build.folder, manifest.recipe, ["filter"])
-
-
-def _signal_rows(build: Build, part: str, name: str) -> Any:
-    went: dict[str, tuple[int, dict[str, Any]]] = {}
-    for folder in ("filter", "filter/dropped"):
-        table = pa.concat_tables(
-            list(build.tables(f"{folder}/{name}")) or [pa.table({"id": pa.array([], pa.string())})]
-        )
-        went |= {row["id"]: (number, row) for number, row in enumerate(table.to_pylist())}
-    for table in build.tables(part):
-        for document in table.to_pylist():
-            row, after = went[document["id"]]
-            reason = after.get("reason")
-            language, score = after["language"], after["language_score"]
-            yield {
-                **{key: document[key] for key in ("id", "url", "source")},
-                "reason": reason,
-                **{key: after.get(key) for key in ("value", "detail")},
-                "row": row,
-                "num_characters": len(document["text"]),
-                "num_bytes": len(document["text"].encode()),
-                "language": language,
-                "language_score": score,
-                "top_languages": [{"code": language, "score": score}],
-                **_signals(document, reason, after.get("value")),
-            }
-
-
-def _signals(document: dict[str, Any], reason: str | None, value: float | None) -> dict[str, float | None]:
-    chance = random.Random(document["id"])
-    signals: dict[str, float | None] = {"language.is_wanted": None, "language.score": chance.random()}
-    decided = False
-    for row in comparisons_of(document["source"]):
-        holds = row["threshold"] * (1 + (1 if row["must_be"] == "at_least" else -1) * chance.random())
-        if row["reason"] == reason:
-            signals[row["signal"]] = value
-            decided = True
-        elif decided:
-            anything = row["threshold"] * chance.uniform(0.5, 1.5)
-            signals.setdefault(row["signal"], holds if chance.random() < 0.8 else anything)
-        else:
-            signals.setdefault(row["signal"], None if chance.random() < 0.05 else holds)
-    return signals
 
 
 def rows_of(build: Build, stage: str, dropped: bool) -> list[dict[str, Any]]:

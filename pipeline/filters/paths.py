@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
-from manifests.errors import UserError
+from pipeline.filters.bad_words import bad_words_digests
 from pipeline.filters.classifier.signals import digests as classifier_digests
 from pipeline.filters.language import check_languages, language_model_digest
 from pipeline.filters.pii.redact import check_placeholders
 from pipeline.filters.settings import FilterSettings
+from pipeline.filters.stop_words import stop_words_digest
 from pipeline.filters.urls import digests as url_digests
 
 
@@ -50,11 +49,6 @@ def digests(settings: FilterSettings) -> dict[str, str]:
     found = {"language_model": language_model_digest(settings.language_model)}
     found |= url_digests(settings.urls)
     found |= classifier_digests(settings.classifier)
-    for code, path in sorted(settings.c4.bad_words.items()):
-        try:
-            found[f"bad_words/{code}"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        except OSError as error:
-            raise UserError(
-                f"filter.c4.bad_words.{code}: {path}: {error.strerror}. Give a file, a word or phrase a line."
-            ) from None
+    found |= bad_words_digests(settings.c4.bad_words)
+    found["stop_words"] = stop_words_digest()
     return found

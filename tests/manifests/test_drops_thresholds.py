@@ -63,12 +63,13 @@ def test_near_needs_a_threshold(build: Build) -> None:
 
 
 def test_near_to_a_reason_that_dropped_nothing(build: Build) -> None:
-    assert "language" not in build.manifest("filter").counts.dropped
-    found = near_drops(build, "language", 4)
+    reason = "gopher_too_many_words"
+    assert reason not in build.manifest("filter").counts.dropped
+    found = near_drops(build, reason, 4)
     assert [near.failed for near in found] == [False] * 4
-    lowest = sorted(row["language.score"] for row in signals_of(build))
-    assert [near.value for near in found] == lowest[:4]
-    assert run_command("drops", build.url, "--reason", "language", "--near").output.startswith("no document failed it")
+    highest = sorted((row["gopher_quality.num_words"] for row in signals_of(build)), reverse=True)
+    assert [near.value for near in found] == highest[:4]
+    assert run_command("drops", build.url, "--reason", reason, "--near").output.startswith("no document failed it")
 
 
 def test_a_reason_of_several_comparisons_is_near_to_each(build: Build, tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def signals(build: Build) -> list[dict[str, Any]]:
     words=st.one_of(st.none(), st.integers(0, 90)),
     alphabetic=st.one_of(st.none(), st.floats(0, 1.5)),
     symbols=st.one_of(st.none(), st.floats(0, 0.2)),
-    language=st.one_of(st.none(), st.floats(0, 1)),
+    length=st.one_of(st.none(), st.floats(2, 8)),
 )
 def test_decisions_again_are_those_of_python(
     build: Build,
@@ -148,13 +149,13 @@ def test_decisions_again_are_those_of_python(
     words: int | None,
     alphabetic: float | None,
     symbols: float | None,
-    language: float | None,
+    length: float | None,
 ) -> None:
     asked = {
         "sources.library.filter.gopher_quality.min_words": words,
         "gopher_quality.min_alphabetic_word_fraction": alphabetic,
         "filter.gopher_quality.max_symbol_fraction": symbols,
-        "language_threshold": language,
+        "gopher_quality.min_mean_word_length": length,
     }
     answer = what_if(build, [f"{key}={value!r}" for key, value in asked.items() if value is not None])
     facts = build.manifest("filter").facts["comparisons"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from datatrove.data import DocumentsPipeline
+from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.typeshelper import StatHints
 
 from pipeline.documents import Block
@@ -26,8 +27,13 @@ class LanguageFilter(Block):
     type = "filter"
     name = "language"
 
-    def __init__(self, settings: LanguageSettings | None = None, model: str | Path | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        settings: LanguageSettings | None = None,
+        model: str | Path | None = None,
+        exclusion_writer: DiskWriter | None = None,
+    ) -> None:
+        super().__init__(exclusion_writer)
         self.settings = settings or LanguageSettings()
         self._path = model or self.settings.language_model
         check_languages(self.settings, self._path)
@@ -39,15 +45,16 @@ class LanguageFilter(Block):
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         model = load_language_model(self._path)  # not kept in the block, which travels to other processes
-        for document in data or ():
-            self.stat_update(StatHints.total)
-            with self.track_time():
-                language = identify_language(document.text, model)
-            document.metadata["language"] = language.code
-            document.metadata["language_score"] = language.score
-            if not self.keeps(language):
-                self.drop(document, REASON, language.score, language.code)
-                continue
-            self.stat_update(StatHints.forwarded)
-            self.update_doc_stats(document)
-            yield document
+        with self.excluding(rank):
+            for document in data or ():
+                self.stat_update(StatHints.total)
+                with self.track_time():
+                    language = identify_language(document.text, model)
+                document.metadata["language"] = language.code
+                document.metadata["language_score"] = language.score
+                if not self.keeps(language):
+                    self.drop(document, REASON, language.score, language.code)
+                    continue
+                self.stat_update(StatHints.forwarded)
+                self.update_doc_stats(document)
+                yield document

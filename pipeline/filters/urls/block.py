@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from datatrove.data import DocumentsPipeline
+from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.typeshelper import StatHints
 
 from pipeline.documents import Block
@@ -26,9 +27,13 @@ class UrlFilter(Block):
     name = "urls"
 
     def __init__(
-        self, settings: UrlSettings | None = None, folder: str | Path = "", cache: str | Path | None = None
+        self,
+        settings: UrlSettings | None = None,
+        folder: str | Path = "",
+        cache: str | Path | None = None,
+        exclusion_writer: DiskWriter | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(exclusion_writer)
         self.settings = settings or UrlSettings()
         self.folder, self.cache = Path(folder), None if cache is None else Path(cache)
         self._rule()
@@ -43,18 +48,19 @@ class UrlFilter(Block):
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         rule = self._rule()
-        for document in data or ():
-            self.stat_update(StatHints.total)
-            url = document.metadata.get("url")
-            with self.track_time():
-                match = rule.match(url)
-            if match is not None:
-                self.drop(document, *match)
-                continue
-            if not url:
-                self.stat_update("no_url")
-            elif read_address(url) is None:
-                self.stat_update("unreadable_url")
-            self.stat_update(StatHints.forwarded)
-            self.update_doc_stats(document)
-            yield document
+        with self.excluding(rank):
+            for document in data or ():
+                self.stat_update(StatHints.total)
+                url = document.metadata.get("url")
+                with self.track_time():
+                    match = rule.match(url)
+                if match is not None:
+                    self.drop(document, *match)
+                    continue
+                if not url:
+                    self.stat_update("no_url")
+                elif read_address(url) is None:
+                    self.stat_update("unreadable_url")
+                self.stat_update(StatHints.forwarded)
+                self.update_doc_stats(document)
+                yield document
