@@ -13,13 +13,16 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 
 from manifests.errors import UserError
+from pipeline.documents import Block
 from pipeline.filters.bad_words import BadWords
 from pipeline.filters.blocks import C4Filter, FineWebFilter, GopherQualityFilter, GopherRepetitionFilter, RuleFilter
 from pipeline.filters.boundaries import boundaries_of
+from pipeline.filters.language import LanguageFilter, LanguageSettings
 from pipeline.filters.rules import RULES, comparisons, judge, signal_names
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import default_stop_words
 from pipeline.filters.text.measurer import words_of
+from pipeline.filters.urls import UrlFilter, UrlSettings
 
 SENTENCES = [
     "The committee met on Tuesday to discuss the plan, and most of its members agreed with what had been said.",
@@ -320,12 +323,30 @@ def test_blocks_in_a_pipeline_of_datatrove(tmp_path: Path) -> None:
         "short": " ".join(SENTENCES[:2]),
         "same": "spam " * 400,
         "code": PROSE + "\nif (there is { a bracket.",
+        "french": "Les enfants jouent dans le jardin pendant que leurs parents préparent le repas du soir. " * 9,
+        "refused": PROSE,
     }
+    (tmp_path / "opt_out.txt").write_text("refused.example\n")
     source = tmp_path / "in" / "documents.jsonl"
     source.parent.mkdir()
-    source.write_text("".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items()))
-    filters = [
-        kind(exclusion_writer=JsonlWriter(str(tmp_path / kind.name), compression=None))
+    source.write_text(
+        "".join(
+            json.dumps({"id": name, "text": text, "url": f"https://{name}.example/"}) + "\n"
+            for name, text in texts.items()
+        )
+    )
+
+    def excluded(name: str) -> JsonlWriter:
+        return JsonlWriter(str(tmp_path / name), compression=None)
+
+    filters: list[Block] = [
+        UrlFilter(UrlSettings(opt_out="opt_out.txt"), tmp_path, exclusion_writer=excluded("urls")),
+        LanguageFilter(
+            LanguageSettings(languages=["en"], language_threshold=0.2), exclusion_writer=excluded("language")
+        ),
+    ]
+    filters += [
+        kind(exclusion_writer=excluded(kind.name))
         for kind in (GopherRepetitionFilter, GopherQualityFilter, C4Filter, FineWebFilter)
     ]
     steps = [
@@ -341,6 +362,8 @@ def test_blocks_in_a_pipeline_of_datatrove(tmp_path: Path) -> None:
         return {row["id"]: row["metadata"].get("filter_reason") for row in rows}
 
     assert written("kept") == {"kept": None}
+    assert written("urls") == {"refused": "url_opt_out"}
+    assert written("language") == {"french": "language"}
     assert written("gopher_repetition") == {"same": "gopher_top_2gram"}
     assert written("gopher_quality") == {"short": "gopher_too_few_words"}
     assert written("c4") == {"code": "c4_curly_bracket"}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.filters.boundaries import boundaries_of, exceptions
 from pipeline.filters.rules import comparisons, judge, signal_names
 from pipeline.filters.settings import FilterSettings
+from pipeline.filters.text.measure import MOST_NGRAM_WORDS
 from pipeline.filters.text.measurer import words_of
 from tests.pipeline import filter_reference
 from tests.pipeline.filter_pages import load_pages
@@ -151,3 +152,17 @@ def test_threads_do_not_disturb_each_other() -> None:
     expected = [judge(text, "en", SETTINGS[0]) for text in texts]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda text: judge(text, "en", SETTINGS[0]), texts)) == expected
+
+
+def test_ngrams_of_a_huge_text_are_those_of_its_first_words() -> None:
+    head = ("one two three four five six seven " * (MOST_NGRAM_WORDS // 7 + 1)).split()[:MOST_NGRAM_WORDS]
+    tail = [f"{number:05}" for number in range(MOST_NGRAM_WORDS // 16)]
+    settings = FilterSettings(rules=["gopher_repetition"])
+    whole, part = (judge(" ".join(words), "en", settings).signals for words in (head + tail, head))
+    assert whole["text.num_words"] == len(head) + len(tail)
+    size, all_words = len(" ".join(head + tail)), len(head) + len(tail)
+    for n in range(2, 11):
+        name = f"gopher_repetition.{'top' if n < 5 else 'duplicate'}_{n}gram_fraction"
+        characters = round((part[name] or 0.0) * len(" ".join(head)))
+        assert characters > 100_000
+        assert whole[name] == characters / int(size * (MOST_NGRAM_WORDS / all_words))

@@ -33,6 +33,10 @@ from pipeline.filters.text.words import (
 REPETITION, QUALITY, C4, FINEWEB = 1, 2, 4, 8
 """Which families of statistics are wanted, as bits. FineWeb's are those of the text that C4 left, where both are."""
 
+MOST_NGRAM_WORDS = 1 << 20
+"""Words that n-grams are looked for in. The memory for them would be the largest part of that for a huge text, and
+touching it most of the time; by default a text of more than 100,000 words is dropped for its length."""
+
 _HASH, _BULLET, _DASH, _ELLIPSIS, _STOP = map(ord, "#•-….")
 
 # Where each statistic stands among the values.
@@ -67,6 +71,9 @@ def _measure_repetition(
     num_duplicates, characters = count_duplicates(codes, parts, number, slots)
     values[DUPLICATE_LINES] = num_duplicates / number
     values[DUPLICATE_LINE_CHARACTERS] = _part(characters, length)
+    if num_words > MOST_NGRAM_WORDS:
+        length = int(length * (MOST_NGRAM_WORDS / num_words))
+        num_words = MOST_NGRAM_WORDS
     num_places = repeated_words(ids, num_words, entries, places)
     num_classes = num_different
     for n in range(2, LONGEST + 1):
