@@ -23,7 +23,7 @@ from itertools import islice
 from pathlib import Path
 
 from bench.data import REPOSITORY, data_folder
-from pipeline.extractors import RawFile, reader_for
+from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.wiki_names import WIKI_NAMES_KEY
 from pipeline.extractors.wikitext import wikitext_to_text
 from pipeline.filters.boundaries import UNSPACED_LANGUAGES, boundaries_of

@@ -101,7 +101,7 @@ def _check_seal(build: Build, report: AuditReport) -> None:
         for what, name in (("manifest", f"{stage}/{MANIFEST}"), ("records", f"{stage}/{TASKS}/")):
             report.checked["seals"] += 1
             if sealed.get(what) != digests[what]:
-                report.problems.append(f"{name}: changed since it was published")
+                report.problems.append(f"{name}: changed since it was published (or {SEAL} was)")
     published = {stage: sealed for stage, sealed in seal["run"].items() if stage in expected["run"] or stage != RUN}
     if published != expected["run"] and not report.problems:  # a run under way again has no manifest to be sealed
         report.problems.append(f"{SEAL}: changed since it was published")

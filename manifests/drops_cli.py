@@ -11,7 +11,7 @@ from manifests.builds import Build
 from manifests.drops.funnel import counted_table, funnel, funnel_lines
 from manifests.drops.near import NearDrop, near_drops
 from manifests.drops.samples import find_drops
-from manifests.drops.what_if import SourceEffect, WhatIf, what_if
+from manifests.drops.what_if import SourceEffect, WhatIf, what_if, written
 from manifests.errors import UsageError, UserError
 from manifests.journeys import excerpt, journey_data, journey_lines, limits_of, nowhere_line, value_of
 from manifests.sightings import Sighting, find_journeys, near_urls
@@ -149,7 +149,7 @@ def _answer_what_if(answer: WhatIf, as_json: bool) -> list[str]:
     if as_json:
         return [_as_json(_what_if_data(answer))]
     width = max(12, *(len(effect.source) for effect in answer.effects))
-    lines = [f"with {', '.join(f'{change.key} = {change.value:g}' for change in answer.changes)}:"]
+    lines = [f"with {', '.join(f'{change.key} = {written(change.value)}' for change in answer.changes)}:"]
     lines.append(f"{'source':<{width}} {'kept now':>13} {'kept then':>13} {'come back':>12} {'go':>12} {'tokens':>15}")
     for effect in answer.effects:
         lines.append(

@@ -20,7 +20,7 @@ from manifests.secrets import scrub
 class Settings(BaseModel):
     """Base of every settings table: immutable, and no key that is not declared."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

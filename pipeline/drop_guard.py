@@ -28,6 +28,6 @@ def check_dropped(manifest: Manifest, most: float, output: str, watcher: Watcher
         reason, number = max(counts.dropped.items(), key=lambda item: (item[1], item[0]))
         raise UserError(
             f"{manifest.stage}: {lost:,} of {counts.documents_in:,} documents of {name} were dropped "
-            f"({number:,} for {reason}), more than the {most:.0%} that max_dropped_fraction accepts. Look at them with "
-            f"`groundup drops {output} --reason {reason}`, or accept it with --set max_dropped_fraction=1."
+            f"({number:,} for {reason}), more than the {100 * most:g} % that max_dropped_fraction accepts. Look at "
+            f"them with `groundup drops {output} --reason {reason}`, or accept it with --set max_dropped_fraction=1."
         )

@@ -15,6 +15,11 @@ from manifests.tables import Parameters, Tables
 _BYTES_PER_TOKEN = 4.0  # English text under a vocabulary of GPT-2's size, where the build has no shards to measure
 
 
+def written(value: float) -> str:
+    """A number as a recipe has it, without losing a digit."""
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
 @dataclass(frozen=True)
 class Change:
     """A threshold that is asked about: `key` below the filter table, `source` where it is of one source only."""
@@ -27,7 +32,7 @@ class Change:
     def assignment(self) -> str:
         """As `groundup run --set` takes it."""
         place = "filter" if self.source is None else f"sources.{self.source}.filter"
-        return f"{place}.{self.key}={self.value:g}"
+        return f"{place}.{self.key}={written(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -204,7 +209,7 @@ def _changed(source: str, changes: list[Change], decisions: Decisions) -> tuple[
         if change.source is None and own is not None and own != shared:
             notes.append(
                 f"unchanged by {change.key}: it has its own, {own}; "
-                f"ask with sources.{source}.filter.{change.key}={change.value:g}"
+                f"ask with sources.{source}.filter.{change.key}={written(change.value)}"
             )
             continue
         languages = sorted({name for row in comparisons if row.setting == change.key for name in row.by_language or {}})

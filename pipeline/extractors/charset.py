@@ -52,7 +52,10 @@ _LABELS = {
     "utf8mb4": "utf-8", "utf-8mb4": "utf-8",
 }  # fmt: skip
 # Python's codecs that are no charset of any page.
-_NO_CHARSETS = frozenset({"undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"})
+_NO_CHARSETS = frozenset(
+    {"undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "charmap", "palmos"}
+)
+_NO_PAGE = re.compile(r"(?:cp|ibm)(?:037|1026|1140|273|424|500|875)")  # EBCDIC: any bytes would be a text
 _ESCAPE = re.compile(rb"\x1b[$(][@BIJ(]")
 
 
@@ -71,7 +74,11 @@ def codec_of(label: str | None) -> str | None:
         if known is None:
             return None
         info = codecs.lookup(_LABELS.get(known, known))
-    if info.name in _NO_CHARSETS or not getattr(info, "_is_text_encoding", True):
+    if (
+        info.name.replace("-", "_") in _NO_CHARSETS
+        or _NO_PAGE.fullmatch(info.name)
+        or not getattr(info, "_is_text_encoding", True)
+    ):
         return None
     return _LABELS.get(info.name, info.name)
 

@@ -21,7 +21,10 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
+from manifests.errors import UserError
+from pipeline.extractors import guard_process
 from pipeline.extractors import guard_protocol as protocol
 from pipeline.extractors.guard_protocol import Answer, Page
 
@@ -53,12 +56,14 @@ class _Gone(Exception):
 
 
 class _Area:
-    """Shared memory that both processes see: a file without a name, mapped."""
+    """Shared memory that both processes see: a file without a name, mapped. Raises `UserError` where there is no room.
+
+    It is in memory where that has room, else among temporary files. Room is taken before it is written to: a page of a
+    mapped file that turns out to have none would end this process.
+    """
 
     def __init__(self, size: int) -> None:
-        folder = str(_SHARED) if os.access(_SHARED, os.W_OK) else None
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the guard
-        self._file.truncate(size)
+        self._file = _new_file(size)
         self.size = size
         self.map = mmap.mmap(self.fileno, size)
 
@@ -66,16 +71,40 @@ class _Area:
     def fileno(self) -> int:
         return self._file.fileno()
 
-    def resize(self, size: int) -> None:
-        """The other process maps it anew when it is told of another size."""
-        self._file.truncate(size)
+    def resize(self, size: int) -> bool:
+        """Returns whether it is another file now; else the other process maps it anew when told of another size."""
         self.map.close()
+        moved = False
+        try:
+            self._file.truncate(size)
+            os.posix_fallocate(self.fileno, 0, size)
+        except OSError:
+            self._file.close()
+            self._file = _new_file(size)
+            moved = True
         self.map = mmap.mmap(self.fileno, size)
         self.size = size
+        return moved
 
     def close(self) -> None:
         self.map.close()
         self._file.close()
+
+
+def _new_file(size: int) -> IO[bytes]:
+    for folder in ([str(_SHARED)] if os.access(_SHARED, os.W_OK) else []) + [tempfile.gettempdir()]:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the area
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            file.close()
+            failure = error
+        else:
+            return file
+    raise UserError(
+        f"extract: no room for {size >> 20} MB of pages in {_SHARED} and {tempfile.gettempdir()}: {failure.strerror}. "
+        "Free some, or set TMPDIR to a folder with room."
+    )
 
 
 @dataclass
@@ -109,7 +138,7 @@ class Guard:
 
     extractor: `module:function`, which takes a page's bytes and note and returns its title and text.
     `submit` gives batches and `answers` takes their answers, in the same order; with two batches under way the process
-    never waits for this one. Raises `RuntimeError` where the process does not start.
+    never waits for this one. Raises `UserError` where the process does not start or there is no room for pages.
     """
 
     def __init__(self, extractor: str, budget: Budget | None = None) -> None:
@@ -177,7 +206,7 @@ class Guard:
         start = {"path": sys.path, "areas": areas, "answers": answer_to, "memory": self.budget.memory_bytes}
         start |= {"extractor": self.extractor, "parent": os.getpid()}
         code = "import json,sys; s=json.loads(sys.argv[1]); sys.path[:]=s['path']; "
-        code += "from pipeline.extractors.guard_process import serve; serve(s)"
+        code += f"from {guard_process.__name__} import serve; serve(s)"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, json.dumps(start)],
             stdin=subprocess.PIPE,
@@ -193,7 +222,10 @@ class Guard:
                 raise _Gone(protocol.CRASHED, "no sign of life")
         except _Gone as gone:
             self._stop()
-            raise RuntimeError(f"the process that extracts pages did not start: {gone.detail}") from None
+            raise UserError(
+                f"extract: the process that extracts pages ({self.extractor}) did not start: {gone.detail}. What it "
+                "printed says why; extract.page_memory_megabytes may be too small for it."
+            ) from None
         with contextlib.suppress(BrokenPipeError):  # `_receive` will see its end
             for batch in self._waiting:
                 self._send(batch)
@@ -202,10 +234,13 @@ class Guard:
         """Copy a batch's pages into its area."""
         area = self._areas[batch.area]
         size = sum(len(page.data) for page in batch.pages) + len(batch.contents())
+        moved = False
         if size > area.size:
-            area.resize(size + (size >> 2))
+            moved = area.resize(size + (size >> 2))
         elif area.size > _LEAST_AREA >= size:
-            area.resize(_LEAST_AREA)
+            moved = area.resize(_LEAST_AREA)
+        if moved:
+            self._stop()  # it knows the old file; `answers` starts it again
         position = 0
         for page in batch.pages:
             area.map[position : position + len(page.data)] = page.data
@@ -236,8 +271,10 @@ class Guard:
         assert self._process is not None
         chunks = bytearray()
         watch = _Clock(self._process.pid)
+        poll = select.poll()
+        poll.register(self._answers, select.POLLIN)
         while len(chunks) < size:
-            ready, _, _ = select.select([self._answers], [], [], self.budget.seconds / _LOOKS)
+            ready = poll.poll(1000 * self.budget.seconds / _LOOKS)
             if ready:
                 chunk = self._answers.read(size - len(chunks))
                 if not chunk:

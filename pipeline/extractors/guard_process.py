@@ -31,9 +31,11 @@ def serve(start: dict[str, Any]) -> None:
     progress, *areas = (_Shared(number) for number in start["areas"])
     requests = sys.stdin.buffer
     with open(start["answers"], "wb", buffering=0) as answers:
-        module, _, name = start["extractor"].partition(":")
-        extract: Extract = getattr(importlib.import_module(module), name)
-        extract(b"", "")  # loads, and on a new machine compiles, what it needs
+        name, _, function = start["extractor"].partition(":")
+        module = importlib.import_module(name)
+        extract: Extract = getattr(module, function)
+        # Loads, and on a new machine compiles, all that it needs: no page pays for that out of its budget.
+        extract(getattr(module, "WARM_UP", b""), "")
         _limit_memory(start["memory"])
         _write(answers, protocol.READY)
         while len(request := requests.read(protocol.REQUEST.size)) == protocol.REQUEST.size:

@@ -7,6 +7,18 @@ from __future__ import annotations
 
 NAMES = ("groundup", "resiliparse", "trafilatura")
 
+# A page that takes every way through the extractors, so that everything is compiled before the first real one.
+WARM_UP = b"""<!doctype html><html><head><title>Rivers of the north | Atlas</title></head><body>
+<nav><ul><li><a href="/">Home</a></li><li><a href="/maps">Maps</a></li></ul></nav>
+<div class="cookie-consent"><p>We use cookies.</p></div><main><article><h1>Rivers of the north</h1>
+<p>The longest river of the country rises in the <a href="/hills">hills</a> and reaches the sea after many days.</p>
+<ol start="3"><li>First it is narrow and cold.</li><li>Then it is wide and slow.</li></ol>
+<table><tr><th>River</th><th>Length</th></tr><tr><td>Long river</td><td>900 km</td></tr></table>
+<pre>  flow = depth * width</pre><blockquote><p>Nobody steps into the same river twice, it is said.</p></blockquote>
+<p style="display:none">Hidden text of this page.</p><p>Its water turns mills, carries boats and freezes in winter.</p>
+</article><section class="comments"><p>I have been there and it was lovely to see.</p></section></main>
+<footer><p>All rights reserved.</p></footer></body></html>"""
+
 
 def groundup(html: bytes, note: str = "") -> tuple[str, str]:
     """Our own extractor: see `pipeline.extractors.html_main`."""

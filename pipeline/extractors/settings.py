@@ -25,6 +25,6 @@ class ExtractSettings(Settings):
     wrapped_lines: Literal["join", "keep"] = "join"
     tables: Literal["keep", "drop"] = "keep"
     damaged: Literal["fail", "drop"] = "fail"
-    page_seconds: float = Field(default=10.0, gt=0.0)
-    page_memory_megabytes: int = Field(default=4096, ge=1024)
-    max_page_characters: int = Field(default=16 << 20, ge=1)
+    page_seconds: float = Field(default=10.0, gt=0.0, le=86_400.0)
+    page_memory_megabytes: int = Field(default=4096, ge=1024, le=1 << 24)
+    max_page_characters: int = Field(default=16 << 20, ge=1, le=1 << 30)

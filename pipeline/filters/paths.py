@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.filters.bad_words import bad_words_digests
+from pipeline.filters.bad_words import bad_words_digests, load_bad_words
+from pipeline.filters.boundaries import UNSPACED_LANGUAGES
 from pipeline.filters.classifier.signals import digests as classifier_digests
 from pipeline.filters.language import check_languages, language_model_digest
 from pipeline.filters.pii.redact import check_placeholders
@@ -39,6 +40,8 @@ def check(settings: FilterSettings) -> None:
     """Raise `UserError` for what `resolved` settings name and cannot be used."""
     check_languages(settings, settings.language_model)
     digests(settings)
+    for language, path in settings.c4.bad_words.items():
+        load_bad_words(path, language not in UNSPACED_LANGUAGES)
     if settings.pii.enabled:
         pii = settings.pii
         check_placeholders(pii.email, pii.ip, pii.ipv6, pii.phone, pii.credit_card)

@@ -39,12 +39,13 @@ class Extract(Phase):
 
     name = "extract"
 
-    def __init__(self, settings: ExtractSettings, locations: dict[str, str]) -> None:
+    def __init__(self, settings: ExtractSettings, locations: dict[str, str], weights: str | None) -> None:
         self._settings = settings
+        self._weights = weights  # digest of what the extractor of HTML has learned, where it is our own
         self._locations = locations  # key of a raw file -> where it can be opened; may differ between hosts
 
     def settings(self) -> dict[str, Any]:
-        return self._settings.model_dump(exclude=OPERATIONAL)
+        return {**self._settings.model_dump(exclude=OPERATIONAL), "weights": self._weights}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         extractors: dict[str, TextExtractor] = {}
@@ -72,14 +73,14 @@ class ExtractStage(Stage):
 
     def __init__(self, recipe: Recipe, build: Folder) -> None:
         super().__init__(recipe, build)
-        html = {"groundup": "numba", "trafilatura": "trafilatura"}.get(recipe.extract.html)
-        self.libraries = (*type(self).libraries, *([html] if html else []))
+        html = {"groundup": ("numba", "numpy"), "trafilatura": ("lxml", "trafilatura")}.get(recipe.extract.html, ())
+        self.libraries = (*type(self).libraries, *html)
 
     def settings(self) -> dict[str, Any]:
         """The table of the recipe, and how each raw file is read."""
         return {
             "extract": self.recipe.extract.model_dump(exclude=OPERATIONAL),
-            "weights": weights_digest() if self._finds_main_content else None,
+            "weights": self._weights(),
             "files": [{name: file.get(name) for name in ("source", "key", *_READ_AS)} for file in self._raw_files()],
         }
 
@@ -98,6 +99,9 @@ class ExtractStage(Stage):
         assert isinstance(extractor, GuardedExtractor)
         return extractor.guard()
 
+    def _weights(self) -> str | None:
+        return weights_digest() if self._finds_main_content else None
+
     def _raw_files(self) -> list[dict[str, Any]]:
         """Raw files that hold documents; an index of a dump holds none."""
         return [file for file in self.upstream("acquire").facts["files"] if file["format"] != INDEX_FORMAT]
@@ -107,7 +111,7 @@ class ExtractStage(Stage):
         locations = {file["key"]: raw_location(self.recipe.resolve, self.build.url, file) for file in files}
         if self._finds_main_content:
             self._html_guard().start()  # compiles, where that was not done yet, once for all workers
-        records = runner.run(Extract(self.recipe.extract, locations), extract_tasks(files))
+        records = runner.run(Extract(self.recipe.extract, locations, self._weights()), extract_tasks(files))
         close_guards()
         damaged = [line for record in records for line in record.damaged]
         return StageResult(records=records, facts={"damaged": damaged})

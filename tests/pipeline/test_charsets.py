@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from resiliparse.parse.encoding import detect_encoding
 
 from bench.charsets import CONDITIONS, ENCODINGS, is_right, samples
-from pipeline.extractors import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.charset import codec_of, declared_in_document, decode
 from pipeline.extractors.charset_detection import detect_legacy, is_dense
+from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +134,11 @@ def test_records_of_wet_files_stay_as_they_are(shared_data: Path) -> None:
         reader = reader_for(RawFile(path.name, str(path), "cc", "wet"))
         (document,) = extractor_for("wet", ExtractSettings()).run(reader.run())
         assert document.text.encode() == body[:length].strip()
+
+
+@pytest.mark.parametrize(
+    "label", ["unicode-escape", "raw_unicode_escape", "charmap", "cp037", "ibm500", "palmos", "hex"]
+)
+def test_codecs_that_no_page_is_in(label: str) -> None:
+    assert codec_of(label) is None
+    assert decode(b"caf\\u0041 \xc3\xa9t\xc3\xa9", label).text == "caf\\u0041 \u00e9t\u00e9"

@@ -227,6 +227,15 @@ def test_a_model_file_that_is_none_is_refused(model: str, tmp_path: Path) -> Non
         (bytes(flipped), "the weights are damaged"),
         (newer, "a model of format 2"),
     ]
+    facts = {"bias": 0.0, "languages": []}
+    for wrong in (
+        np.zeros(0, np.float16), np.zeros((4, 4), np.float16), np.zeros(16, np.int64), np.zeros(24, np.float16),
+        np.full(16, np.nan, np.float16),
+    ):  # fmt: skip
+        cases.append((model_bytes(wrong, facts), "not a classifier's model, or damaged"))
+    cases += [
+        (model_bytes(weights, {"bias": 0.0, "languages": "en"}), "not a classifier's model, or damaged"),
+    ]
     for number, (content, message) in enumerate(cases):
         path = tmp_path / f"{number}.safetensors"
         path.write_bytes(content)

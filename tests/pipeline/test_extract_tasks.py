@@ -7,7 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.stages.extract import extract_tasks
+from manifests.code import modules_used
+from pipeline.extractors.settings import ExtractSettings
+from pipeline.plumbing import PLUMBING
+from pipeline.stages.extract import Extract, extract_tasks
+from tests.conftest import REPOSITORY
 
 _MB = 1 << 20
 
@@ -83,3 +87,16 @@ def test_every_file_is_in_one_task_in_order_and_tasks_stay_small(rows: list[tupl
     for task in tasks:
         assert len({piece["source"] for piece in task.settings["files"]}) == 1
         assert len(task.inputs) == 1 or sum(entry.bytes for entry in task.inputs) <= 64 * _MB
+
+
+def test_what_was_learned_decides_which_tasks_are_reused() -> None:
+    assert Extract(ExtractSettings(), {}, "a").settings() != Extract(ExtractSettings(), {}, "b").settings()
+
+
+def test_every_module_of_the_extractors_is_in_the_digest_of_the_code() -> None:
+    """Also those that another process loads by their name."""
+    used = set(modules_used(("pipeline.stages.extract",), PLUMBING))
+    folder = REPOSITORY / "pipeline" / "extractors"
+    modules = {path.relative_to(REPOSITORY).with_suffix("").as_posix() for path in folder.rglob("*.py")}
+    unused = {"pipeline.extractors.digests"}  # acquire's, for records that are verified
+    assert {name.removesuffix("/__init__").replace("/", ".") for name in modules} - used == unused

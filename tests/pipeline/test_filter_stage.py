@@ -59,6 +59,7 @@ def folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recipe(folder: Path) -> Recipe:
     (folder / "opt_out.txt").write_text("# nobody yet\n")
+    (folder / "empty.txt").touch()
     return load_recipe(folder / "recipe.toml")
 
 
@@ -168,6 +169,9 @@ def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
         ("filter.classifier.model=none.safetensors", "none.safetensors"),
         ("filter.language_model=none.bin", "none.bin"),
         ("filter.c4.bad_words.en=none.txt", "none.txt"),
+        ("filter.c4.bad_words.en=empty.txt", "no word in it"),
+        ("filter.gopher_quality.min_mean_word_length=nan", "min_mean_word_length"),
+        ("extract.page_seconds=inf", "page_seconds"),
         ("filter.languages=['english']", "'en'"),
         ("filter.pii={enabled=true,email='jane@doe.org'}", "jane@doe.org"),
     ],

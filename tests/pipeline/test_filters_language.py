@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import validate
-from pipeline.extractors import RawFile, reader_for
+from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.wikitext import wikitext_to_text
 from pipeline.filters.language import (
     Language,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import subprocess
@@ -13,9 +15,11 @@ from pathlib import Path
 import pytest
 from datatrove.data import Document
 
+from manifests.errors import UserError
 from pipeline.extractors.guard import Budget, Guard
 from pipeline.extractors.guard_protocol import Answer, Page, pack_answer, parse_answers
 from pipeline.extractors.html import HtmlExtractor
+from tests.packing import read_web_pages
 from tests.pipeline import hostile_extractor
 
 EXTRACTOR = f"{hostile_extractor.__name__}:{hostile_extractor.extract.__name__}"
@@ -97,9 +101,9 @@ def test_answers_survive_the_pipe() -> None:
     assert list(parse_answers(b"".join(map(pack_answer, answers)))) == answers
 
 
-def test_an_extractor_that_cannot_be_loaded_is_a_defect() -> None:
+def test_an_extractor_that_cannot_be_loaded_is_said() -> None:
     guard = Guard("pipeline.extractors.no_such:function")
-    with pytest.raises(RuntimeError, match="did not start: exit code 1"):
+    with pytest.raises(UserError, match="did not start: exit code 1"):
         ask(guard, "a")
     guard.close()
 
@@ -191,3 +195,52 @@ def test_hostile_pages_of_html(backend: str) -> None:
     assert ("large", "page_too_large", 104_000_000.0) in sink.drops
     if backend == "resiliparse":  # its time grows with the square of the depth
         assert ("deep", "page_timeout", 2.0) in sink.drops
+
+
+def test_nothing_is_left_to_compile_when_the_first_page_comes(shared_data: Path) -> None:
+    """Else the first pages of a machine would pay for it out of their budget, and be dropped."""
+    script = (
+        "import sys, json, numba, pipeline.extractors.html_backends as h\n"
+        "h.groundup(h.WARM_UP)\n"
+        "known = lambda: {f'{m}.{n}': len(f.signatures) for m, v in sorted(sys.modules.items())\n"
+        "    if m.startswith('pipeline.extractors.html_main') for n, f in vars(v).items()\n"
+        "    if hasattr(f, 'signatures')}\n"
+        "before = known()\n"
+        "for page in json.load(sys.stdin): h.groundup(page.encode())\n"
+        "after = known(); print([name for name in after if after[name] != before.get(name)], sum(after.values()))\n"
+    )
+    pages = [page.html.decode("utf-8", "replace") for page in read_web_pages(shared_data / "web" / "trafilatura", 60)]
+    hostile = ["", "<p>", "<table><td>", "<pre>", "<ol><li>a<li>b", "text", "<div>" * 2000]
+    run = [sys.executable, "-c", script]
+    result = subprocess.run(run, input=json.dumps([*pages, *hostile]), capture_output=True, text=True, check=True)
+    names, number = result.stdout.rsplit(" ", 1)
+    assert names == "[]"
+    assert int(number) >= 4
+
+
+def test_no_room_in_shared_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(number: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(UserError, match=r"no room for 8 MB of pages in /dev/shm and .*TMPDIR"):
+        Guard(EXTRACTOR)
+
+
+def test_pages_move_to_temporary_files_where_shared_memory_is_full(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(guard, "a") == [("", "A")]
+    fallocate = os.posix_fallocate
+    calls = []
+
+    def once_full(number: int, start: int, size: int) -> None:
+        calls.append(size)
+        if len(calls) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fallocate(number, start, size)
+
+    monkeypatch.setattr("os.posix_fallocate", once_full)
+    assert ask(guard, "b" * (9 << 20), "c") == [("", "B" * (9 << 20)), ("", "C")]
+    assert ask(guard, "d") == [("", "D")]
+    assert len(calls) >= 2

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.documents import document_row
-from pipeline.extractors import RawFile, reader_for
+from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.mediawiki import MediaWikiReader
 from tests.pipeline.test_wikipedia import Drops, real_pages
 

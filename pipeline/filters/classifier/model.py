@@ -73,6 +73,15 @@ def load_model(path: str) -> Model:
     return _load(path, status.st_size, status.st_mtime_ns)
 
 
+def _check(weights: Any, bias: float, languages: Any) -> None:
+    """Raise `ValueError` for what compiled code must not be given."""
+    is_table = weights.ndim == 1 and weights.dtype == np.float16 and weights.size >= 2
+    if not is_table or weights.size & (weights.size - 1) or not np.isfinite(weights).all():
+        raise ValueError("weights")
+    if not np.isfinite(bias) or not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
+        raise ValueError("facts")
+
+
 @functools.lru_cache(maxsize=4)
 def _load(path: str, num_bytes: int, modified: int) -> Model:
     try:
@@ -82,6 +91,7 @@ def _load(path: str, num_bytes: int, modified: int) -> Model:
         facts = json.loads(header["__metadata__"][_KEY])
         kind, digest = facts["format"], facts["weights_sha256"]
         bias, languages = float(facts["bias"]), frozenset(facts["languages"])
+        _check(weights, bias, facts["languages"])
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}). Give the model file of a classifier.") from None
     except (SafetensorError, ValueError, KeyError, TypeError):
@@ -92,7 +102,7 @@ def _load(path: str, num_bytes: int, modified: int) -> Model:
         raise UserError(
             f"{path}: a model of format {kind}, and this version of groundup reads format {FORMAT}. Train it again."
         )
-    if hashlib.sha256(weights.tobytes()).hexdigest() != digest or weights.size & (weights.size - 1):
+    if hashlib.sha256(weights.tobytes()).hexdigest() != digest:
         raise UserError(
             f"{path}: the weights are damaged: their digest is another. Restore the file or train it again."
         )

@@ -99,10 +99,16 @@ def language_model_digest(path: str | Path | None = None) -> str:
     """The sha256 of a model's file, in hexadecimal: it takes part in a build's fingerprint."""
     file = Path(path or language_model_path())
     try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        status = file.stat()
+        return _digest(file, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise UserError(_unreadable(file, str(error.strerror))) from None
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(file: Path, num_bytes: int, modified: int) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @functools.cache
