@@ -89,7 +89,7 @@ def value_of(drop: dict[str, Any], limits: Limits) -> str:
     if drop["value"] is not None:
         said.append(f"{drop['value']:.6g}")
     limit = limits.get((drop["source"], drop["reason"])) if drop["stage"] == "filter" else None
-    if limit is not None:
+    if limit is not None and not limit.signal.startswith("urls.url_"):  # these are yes or no
         threshold = limit.limit(drop["language"])
         said.append(f"{limit.setting or limit.must_be.replace('_', ' ')} is {threshold:.6g}")
     value = f" ({'; '.join(said)})" if said else ""

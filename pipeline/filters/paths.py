@@ -11,7 +11,7 @@ from pipeline.filters.language import check_languages, language_model_digest
 from pipeline.filters.pii.redact import check_placeholders
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import stop_words_digest
-from pipeline.filters.urls import digests as url_digests
+from pipeline.filters.urls.settings import list_digests as url_digests
 
 
 def resolved(settings: FilterSettings, resolve: Callable[[str], str]) -> FilterSettings:
@@ -50,7 +50,9 @@ def check(settings: FilterSettings) -> None:
 def digests(settings: FilterSettings) -> dict[str, str]:
     """The digest of each file that `resolved` settings name. Raises `UserError` for one that cannot be read."""
     found = {"language_model": language_model_digest(settings.language_model)}
-    found |= url_digests(settings.urls)
+    # By their place and not by their path, which is another on another machine.
+    for number, (file, digest) in enumerate(url_digests(settings.urls)):
+        found[f"urls/{number}/{file.category}/{file.path.name}"] = digest
     found |= classifier_digests(settings.classifier)
     found |= bad_words_digests(settings.c4.bad_words)
     found["stop_words"] = stop_words_digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from manifests.recount_signals import recount_signals
 from pipeline.build import run_build
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.runner import Unwatched
+from tests.builds import differing
 from tests.packing import pack_web_pages
 
 _RECIPE = """
@@ -121,6 +123,24 @@ def test_an_opt_out_and_a_changed_list_rebuild_the_filter_alone(folder: Path, re
     assert {row["source"] for row in dropped} == {"pages", "loose"}
     (folder / "opt_out.txt").write_text("# nobody yet\n")
     run_build(recipe, until="filter")
+
+
+def test_paths_are_no_part_of_the_fingerprint(folder: Path, build: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "moved"
+    copy.mkdir()
+    for name in ("pages.warc.gz", "opt_out.txt", "recipe.toml"):
+        shutil.copy(folder / name, copy / name)
+    moved = load_recipe(copy / "recipe.toml", [f"output={tmp_path / 'out'}"])
+    run_build(moved, until="filter")
+    assert str(folder) not in (build / "filter" / "manifest.json").read_text()
+    assert differing(build / "filter", tmp_path / "out" / "filter") == []
+
+
+def test_a_source_switches_the_classifier_off(folder: Path) -> None:
+    recipe = load_recipe(
+        folder / "recipe.toml", ["filter.classifier.model=m.safetensors", "sources.loose.filter.classifier.model=''"]
+    )
+    assert [recipe.filter_settings(source).classifier.model for source in recipe.sources] == ["m.safetensors", None]
 
 
 def test_personal_data_is_counted_as_edits(build: Path) -> None:

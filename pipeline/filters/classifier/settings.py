@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from manifests.settings import Settings
 
@@ -21,7 +21,8 @@ class ClassifierSettings(Settings):
     """
 
     model: str | None = Field(
-        default=None, description="File that `groundup classifier train` wrote, relative to the recipe. None: off."
+        default=None,
+        description="File that `groundup classifier train` wrote, relative to the recipe; off where empty.",
     )
     rule: RuleOfClassifier = Field(default="threshold", description="threshold or pareto.")
     min_score: float = Field(default=0.5, ge=0.0, le=1.0, description="Smallest score to keep (rule threshold).")
@@ -30,3 +31,9 @@ class ClassifierSettings(Settings):
         default=0.0, description="Smallest draw - (1 - score) to keep (rule pareto); 0 is GPT-3's rule."
     )
     seed: int = Field(default=0, description="Of the draws.")
+
+    @field_validator("model")
+    @classmethod
+    def _empty_is_off(cls, model: str | None) -> str | None:
+        """TOML has no null: so a source switches off what the recipe's own table names."""
+        return model or None

@@ -100,10 +100,15 @@ def list_files(settings: UrlSettings, folder: Path = Path()) -> list[ListFile]:
 
 def digests(settings: UrlSettings, folder: Path = Path()) -> dict[str, str]:
     """The sha256 of each file that settings name, by its path from `folder`: they take part in a fingerprint."""
-    found = {}
+    return {file.name: digest for file, digest in list_digests(settings, folder)}
+
+
+def list_digests(settings: UrlSettings, folder: Path = Path()) -> list[tuple[ListFile, str]]:
+    """Each file that settings name, with its sha256."""
+    found = []
     for file in list_files(settings, folder):
         with file.path.open("rb") as opened:
-            found[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
+            found.append((file, hashlib.file_digest(opened, "sha256").hexdigest()))
     return found
 
 
