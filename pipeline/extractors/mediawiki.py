@@ -175,9 +175,9 @@ class MediaWikiReader(Reader):
         waiting: deque[_Page] = deque()
         waiting_bytes = 0
         no_address = -1  # offset of a stream that is too large to be one
-        has_addresses = not (
-            stream.compression.is_one_member if stream.compression else isinstance(stream, TranscodedStream)
-        )
+        # What is looked for at an address is UTF-8.
+        has_addresses = not isinstance(stream, TranscodedStream)
+        has_addresses = has_addresses and not (stream.compression is not None and stream.compression.is_one_member)
         number, last_offset = 0, -1
         self._inside_page = False
         while (start := self._find(stream, _PAGE_START)) is not None:

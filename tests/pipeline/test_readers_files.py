@@ -142,6 +142,9 @@ def test_real_dumps(shared_data: Path, path: str, num_documents: int, drops: dic
     assert (len(documents), dict(reader.num_dropped)) == (num_documents, drops)
     for document in documents[:: max(1, len(documents) // 3)]:
         address = document.metadata["offset"], document.metadata["length"]
+        if address == (-1, -1):
+            assert "bgwiki" in path
+            continue
         assert read_page(str(shared_data / path), *address, document.id).startswith(b"<page>")
 
 
