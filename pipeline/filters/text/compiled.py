@@ -1,8 +1,5 @@
 # mypy: disable-error-code="call-arg"
-"""Compiled functions (numba): where their machine code is kept, and memory that they read and write by its address.
-
-numba looks only at the file of a function to tell whether kept code is stale, not at the files of the functions that
-were compiled into it. So the code is kept in a folder that is named by a digest of all sources of this package.
+"""Compiled functions of this package (`pipeline.kernels`), and memory that they read and write by its address.
 
 An array in a compiled function is seven numbers and a count of references that all cores must agree on: too dear to
 hand to a function that is called for every word, and slow to compile. `u32` and its like take the address of the first
@@ -11,8 +8,6 @@ element instead. Nothing checks it: who passes an address keeps the array alive,
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,27 +17,10 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-_CONFIG: Any = numba.config
+from pipeline.kernels import compiled_in
+
 _INT = types.int64
 _WIDE = ir.IntType(64)
-
-
-def _folder() -> Path:
-    """Where compiled code is kept: below `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for source in sorted(here.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    name = f"kernels-{digest.hexdigest()[:16]}"
-    if _CONFIG.CACHE_DIR:
-        return Path(_CONFIG.CACHE_DIR) / name
-    beside = here / "__pycache__"
-    if os.access(beside if beside.is_dir() else here, os.W_OK):
-        return beside / name
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groundup" / name
-
-
-_FOLDER = str(_folder())
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -50,14 +28,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
-def entry(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls, when it is first called; the machine code is kept for other processes."""
-    usual = _CONFIG.CACHE_DIR
-    _CONFIG.CACHE_DIR = _FOLDER
-    try:
-        return numba.njit(cache=True, no_cfunc_wrapper=True)(function)
-    finally:
-        _CONFIG.CACHE_DIR = usual
+# Compiles a function that Python calls, when it is first called.
+entry = compiled_in(Path(__file__).parent, no_cfunc_wrapper=True)
 
 
 def _element(builder: Any, address: Any, index: Any, bits: int) -> Any:
