@@ -17,3 +17,8 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real test data is not at {folder} (set GROUNDUP_TEST_DATA)")
     return folder
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name packed bytes after their argument: gzip writes the time into them, and the workers must name tests alike."""
+    return argname if isinstance(val, bytes) and val.startswith(b"\x1f\x8b") else None
