@@ -80,11 +80,9 @@ def main() -> None:
     only_quick = arguments[:1] == [_QUICK]
     try:
         if not only_quick:
-            import pyarrow
+            from pipeline.libraries import settle_arrow
 
-            # More of Arrow's threads may still hold a Python file when the process ends, which then aborts or hangs
-            # (apache/arrow#50482). Tasks have processes of their own.
-            pyarrow.set_cpu_count(1)
+            settle_arrow()
         code = make_app(only_quick)(args=arguments, prog_name="groundup", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough

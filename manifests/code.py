@@ -6,12 +6,16 @@ Comments, docstrings and layout do not count; a change of them rebuilds nothing.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
+import json
+import os
 import platform
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("manifests", "model", "pipeline", "tokenizer", "train")
@@ -26,13 +30,61 @@ def _module_file(module: str) -> Path | None:
     return None
 
 
-@functools.cache
-def _parse(module: str) -> tuple[str, tuple[str, ...]]:
-    """A module's source without comments and docstrings, and the modules of ours that it imports."""
-    file = _module_file(module)
-    if file is None:
-        raise ValueError(f"{module} is no module of groundup")
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+class _Read(NamedTuple):
+    """What counts of a module's source."""
+
+    digest: str  # of the source without comments and docstrings
+    imports: tuple[str, ...]  # every name that may be a module
+
+
+class _Kept:
+    """What was read of sources, by a digest of their bytes, kept from run to run: parsing takes a second for all."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, _Read] | None = None
+        self._num_kept = 0
+
+    def read(self, source: bytes) -> _Read:
+        key = hashlib.sha256(source).hexdigest()
+        if self._read is None:
+            self._read = self._load()
+            self._num_kept = len(self._read)
+        if key not in self._read:
+            self._read[key] = _parse(source)
+        return self._read[key]
+
+    def save(self) -> None:
+        """Keep what is new. Where that cannot be written, only time is lost."""
+        if self._read is None or len(self._read) == self._num_kept:
+            return
+        self._num_kept = len(self._read)
+        temporary = f"{self._file}.{os.getpid()}"
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(self._file), exist_ok=True)
+            with open(temporary, "w", encoding="utf-8") as file:
+                json.dump(self._read, file)
+            os.replace(temporary, self._file)
+
+    @functools.cached_property
+    def _file(self) -> str:
+        # By what this module does with a source: Python's parser, and its own code.
+        own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+        name = f"sources.{sys.implementation.cache_tag}-{platform.python_version()}-{own}.json"
+        return str(Path(__file__).parent / "__pycache__" / name)
+
+    def _load(self) -> dict[str, _Read]:
+        try:
+            kept = json.loads(Path(self._file).read_bytes())
+            return {key: _Read(digest, tuple(imports)) for key, (digest, imports) in kept.items()}
+        except (OSError, ValueError):
+            return {}
+
+
+_kept = _Kept()
+
+
+def _parse(source: bytes) -> _Read:
+    tree = ast.parse(source)
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -42,8 +94,18 @@ def _parse(module: str) -> tuple[str, tuple[str, ...]]:
             imports.update(f"{node.module}.{alias.name}" for alias in node.names)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _strip_docstring(node)
-    ours = sorted(name for name in imports if name.split(".")[0] in _PACKAGES and _module_file(name) is not None)
-    return ast.unparse(tree), tuple(ours)
+    ours = sorted(name for name in imports if name.split(".")[0] in _PACKAGES)
+    return _Read(hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), tuple(ours))
+
+
+@functools.cache
+def _read(module: str) -> _Read:
+    """What counts of a module of ours; of the names that it imports, those that are modules."""
+    file = _module_file(module)
+    if file is None:
+        raise ValueError(f"{module} is no module of groundup")
+    read = _kept.read(file.read_bytes())
+    return read._replace(imports=tuple(name for name in read.imports if _module_file(name) is not None))
 
 
 def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -61,7 +123,8 @@ def modules_used(entries: tuple[str, ...], plumbing: frozenset[str] = frozenset(
         if module in seen or module in plumbing:
             continue
         seen.add(module)
-        waiting.extend(_parse(module)[1])
+        waiting.extend(_read(module).imports)
+    _kept.save()
     return sorted(seen)
 
 
@@ -72,7 +135,7 @@ def code_digest(entries: tuple[str, ...], plumbing: frozenset[str] = frozenset()
     """
     digest = hashlib.sha256()
     for module in modules_used(entries, plumbing):
-        digest.update(f"{module}\0{_parse(module)[0]}\0".encode())
+        digest.update(f"{module}\0{_read(module).digest}\0".encode())
     return "sha256:" + digest.hexdigest()
 
 

@@ -24,6 +24,7 @@ from pydantic import Field
 
 from manifests.errors import UserError
 from manifests.settings import Settings
+from pipeline.libraries import settle_arrow
 
 # Loaded once in the server that local workers are forked from, so that a worker starts in milliseconds.
 _PRELOAD = ["pipeline.stages.all"]
@@ -121,6 +122,7 @@ _executor: _LocalExecutor  # of a worker process: sent once, since it holds ever
 def _take_executor(executor: _LocalExecutor) -> None:
     global _executor
     _die_with_parent()
+    settle_arrow()
     _executor = executor
 
 

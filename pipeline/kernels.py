@@ -14,21 +14,31 @@ from typing import Any
 
 import numba
 
+from pipeline.libraries import not_installed
+
+# Before its first function numba would load SciPy, for products of matrices, and awkward, which comes with gigatoken
+# and makes itself known to numba. No function of ours uses either; each would cost every process half a second.
+with not_installed("scipy.linalg"):
+    import numba.np.arraymath
+numba.core.entrypoints._already_initialized = True
+
 _CONFIG: Any = numba.config
 
 
-def compiled_in(package: Path, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A decorator for the functions of the package in a folder: compiled without Python objects when first called.
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that only compiled functions call; it becomes part of them, and is kept with them."""
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
-    options: of `numba.njit`.
-    """
+
+def compiled_in(package: Path) -> Callable[[Callable[..., Any]], Any]:
+    """A decorator for functions of the package in a folder that Python calls: compiled when they are first called."""
     folder = str(_folder(package))
 
     def compiled(function: Callable[..., Any]) -> Any:
         usual = _CONFIG.CACHE_DIR
         _CONFIG.CACHE_DIR = folder
         try:
-            return numba.njit(cache=True, **options)(function)
+            return numba.njit(cache=True, no_cfunc_wrapper=True)(function)
         finally:
             _CONFIG.CACHE_DIR = usual
 

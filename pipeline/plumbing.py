@@ -16,6 +16,7 @@ PLUMBING = frozenset(
         "manifests.storage",
         "pipeline",
         "pipeline.executors",
+        "pipeline.libraries",
         "pipeline.plumbing",
         "pipeline.recipe",
         "pipeline.runner",

@@ -59,12 +59,12 @@ def _with_module(root: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> st
     (root / "pipeline" / "uses.py").write_text("from pipeline.rule import limit\n")
     monkeypatch.setattr(manifests.code, "_ROOT", root)
     manifests.code._module_file.cache_clear()
-    manifests.code._parse.cache_clear()
+    manifests.code._read.cache_clear()
     try:
         return code_digest(("pipeline.uses",))
     finally:
         manifests.code._module_file.cache_clear()
-        manifests.code._parse.cache_clear()
+        manifests.code._read.cache_clear()
 
 
 def test_code_counts_comments_and_docstrings_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

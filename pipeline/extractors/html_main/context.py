@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.extractors.html_main.kernels import kernel
+from pipeline.extractors.html_main.kernels import entry
 from pipeline.extractors.html_main.layout import B_NODE, N_PARENT, N_SHAPE
 from pipeline.extractors.html_main.signals import lengths
 
@@ -15,7 +15,7 @@ NAMES = (
 NUM_CONTEXT = len(NAMES)
 
 
-@kernel
+@entry
 def set_context(blocks: np.ndarray, nodes: np.ndarray, scores: np.ndarray, table: np.ndarray) -> None:
     """Set `table`: a row of NUM_CONTEXT numbers (float32) a block, from probabilities `scores`."""
     count, num_nodes = blocks.shape[0], nodes.shape[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.extractors.html_main.kernels import kernel
+from pipeline.extractors.html_main.kernels import entry
 from pipeline.extractors.html_main.layout import (
     ARIA_HIDDEN,
     B_CHARS,
@@ -58,7 +58,7 @@ _FORMED = IN_PRE | IN_CELL | IN_ITEM | IN_QUOTE | IN_DL | IN_CAPTION
 _MIN_BETWEEN, _MAX_BETWEEN, _MAX_LINKED = 0.04, 60, 0.4
 
 
-@kernel
+@entry
 def _inherit(parents: np.ndarray, bits: np.ndarray) -> None:
     """Add to the bits of each element those of what it stands in."""
     for node in range(1, parents.size):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.extractors.html_main.kernels import kernel
+from pipeline.extractors.html_main.kernels import entry
 from pipeline.extractors.html_main.layout import (
     ARIA_HIDDEN,
     B_BOLD,
@@ -109,7 +109,7 @@ NAMES = (
 NUM_FEATURES = len(NAMES)
 
 
-@kernel
+@entry
 def set_features(
     text: np.ndarray,
     blocks: np.ndarray,

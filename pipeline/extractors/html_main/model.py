@@ -16,9 +16,10 @@ import numpy as np
 from pipeline.extractors.html_main import context, features
 from pipeline.extractors.html_main.context import NUM_CONTEXT, set_context
 from pipeline.extractors.html_main.features import NUM_FEATURES, set_features
-from pipeline.extractors.html_main.kernels import kernel
+from pipeline.extractors.html_main.kernels import entry
 from pipeline.extractors.html_main.layout import Tables, make_tables
 from pipeline.extractors.html_main.views import view
+from pipeline.kernels import kernel
 
 FOLDER = Path(__file__).parent
 # What saves time: a block that the first trees find this unlikely is not shown to the others, and one that the first
@@ -137,7 +138,7 @@ def _score_all(
             scores[b] = _evaluate(feature, threshold, right, roots, table, b)
 
 
-@kernel
+@entry
 def score_blocks(
     text: np.ndarray,
     blocks: np.ndarray,
@@ -160,5 +161,5 @@ def score_blocks(
     set_context(view(blocks), view(nodes), view(scores), table[:, :NUM_CONTEXT])
     decided = np.zeros(count, np.float32)
     feature, threshold, right, roots = second
-    _score_all(view(feature), view(threshold), view(right), view(roots), table, scores, decided)
+    _score_all(view(feature), view(threshold), view(right), view(roots), table[:, 0:], scores, decided)
     return decided

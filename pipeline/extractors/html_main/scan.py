@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.extractors.html_main.kernels import kernel
+from pipeline.extractors.html_main.kernels import entry
 from pipeline.extractors.html_main.layout import (
     ARIA_HIDDEN,
     B_LINKS,
@@ -65,6 +65,7 @@ from pipeline.extractors.html_main.tags import (
 )
 from pipeline.extractors.html_main.text import end_block, read_text
 from pipeline.extractors.html_main.views import view
+from pipeline.kernels import kernel
 
 MAX_NODES = 1 << 20  # elements beyond these are not told apart; their text is
 MAX_BLOCKS = 1 << 17  # what comes after them is one block of many lines
@@ -77,7 +78,9 @@ _HTML, _HEAD, _BODY, _PLAINTEXT = (TAG[name] for name in ("html", "head", "body"
 def _grown(rows: np.ndarray) -> np.ndarray:
     """The rows with room for as many more."""
     larger = np.empty((rows.shape[0] * 2, rows.shape[1]), rows.dtype)
-    larger[: rows.shape[0]] = rows
+    for row in range(rows.shape[0]):  # in loops: an assignment of slices takes five seconds to compile
+        for column in range(rows.shape[1]):
+            larger[row, column] = rows[row, column]
     return larger
 
 
@@ -294,7 +297,7 @@ def _scan_on(
     return i
 
 
-@kernel
+@entry
 def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int]:
     """Scan a page (UTF-8 bytes): text, blocks, nodes, word pairs, start and end of the title in `data`."""
     (
@@ -313,7 +316,7 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
     state[S_NODES] = 1
     state[S_LINK] = state[S_TITLE_START] = state[S_TITLE_END] = -1
     state[S_LAST] = 32
-    i = 0
+    i = np.int64(0)  # a plain 0 has a type of its own, for which all would be compiled once more
     while True:
         i = _scan_on(
             view(data), i, view(state), view(text), view(blocks), view(nodes), view(pairs), view(stack), view(last),

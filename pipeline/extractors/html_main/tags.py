@@ -6,13 +6,15 @@ and rows, scopes that end tags do not reach beyond. An end tag is looked up, not
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.extractors.html_main import tables
-from pipeline.extractors.html_main.kernels import kernel
 from pipeline.extractors.html_main.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED
 from pipeline.extractors.html_main.lexing import add_words, class_hides, read_number, shape_of, style_hides
 from pipeline.extractors.html_main.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
+from pipeline.kernels import kernel
 
 MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at
 PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE
@@ -54,7 +56,7 @@ def read_attributes(
     closes_itself = False
     link = NO_LINK
     own_flags = style = 0
-    number = NO_NUMBER
+    number: Any = np.int64(NO_NUMBER)
     pairs_end = num_pairs + MAX_ATTRIBUTE
     while i < end:
         byte = data[i]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.filters.classifier.kernels import kernel
+from pipeline.filters.classifier.kernels import entry
+from pipeline.kernels import kernel
 
 EXCERPT_PIECES = 4
 PIECE_CHARACTERS = 1000
@@ -102,7 +103,7 @@ def _bucket(value: np.uint64, mask: np.uint64) -> np.uint64:
     return (mixed >> _HALF) & mask
 
 
-@kernel
+@entry
 def collect(data: npt.NDArray[np.uint8], seen: npt.NDArray[np.uint8], found: npt.NDArray[np.int32]) -> int:
     """Write the buckets of the words and pairs of UTF-8 text to `found`, each once; returns how many they are.
 
@@ -165,7 +166,7 @@ def collect(data: npt.NDArray[np.uint8], seen: npt.NDArray[np.uint8], found: npt
     return number
 
 
-@kernel
+@entry
 def mean_weight(
     data: npt.NDArray[np.uint8],
     weights: npt.NDArray[np.float32],

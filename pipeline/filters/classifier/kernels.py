@@ -1,4 +1,4 @@
-"""`kernel`: the decorator of this package's compiled functions (`pipeline.kernels`)."""
+"""`entry`: the decorator of this package's functions that Python calls and that are compiled (`pipeline.kernels`)."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from pathlib import Path
 
 from pipeline.kernels import compiled_in
 
-kernel = compiled_in(Path(__file__).parent)
+entry = compiled_in(Path(__file__).parent)

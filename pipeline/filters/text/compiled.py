@@ -8,11 +8,9 @@ element instead. Nothing checks it: who passes an address keeps the array alive,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numba
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
@@ -23,13 +21,8 @@ _INT = types.int64
 _WIDE = ir.IntType(64)
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function that only compiled functions call; it becomes part of them."""
-    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-
-
 # Compiles a function that Python calls, when it is first called.
-entry = compiled_in(Path(__file__).parent, no_cfunc_wrapper=True)
+entry = compiled_in(Path(__file__).parent)
 
 
 def _element(builder: Any, address: Any, index: Any, bits: int) -> Any:

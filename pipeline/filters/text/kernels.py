@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.filters.text.compiled import kernel, put32, u32, u64
+from pipeline.filters.text.compiled import put32, u32, u64
+from pipeline.kernels import kernel
 
 SEED = np.uint64(0x9AE16A3B2F90404F)
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)

@@ -28,9 +28,10 @@ from pipeline.filters.text.characters import (
     UPPER,
     WORD,
 )
-from pipeline.filters.text.compiled import kernel, put32, put64, u32
+from pipeline.filters.text.compiled import put32, put64, u32
 from pipeline.filters.text.kernels import hash_span
 from pipeline.filters.text.phrases import LONGEST, find_phrase, part_length
+from pipeline.kernels import kernel
 
 LONGEST_PIECE = 256
 """Characters. A longer piece is no word of a natural language; it is split by one linear scan."""

@@ -14,7 +14,7 @@ from pipeline.filters.text.characters import (
     SPACE,
     UNSPACED_SCRIPT,
 )
-from pipeline.filters.text.compiled import entry, kernel, put32, put64, u32, u64
+from pipeline.filters.text.compiled import entry, put32, put64, u32, u64
 from pipeline.filters.text.kernels import (
     FEW_SLOTS,
     FREE,
@@ -34,6 +34,7 @@ from pipeline.filters.text.phrases import (
     phrase_start,
 )
 from pipeline.filters.text.pieces import WORD_NUMBERS, add_parts, add_word, split_piece
+from pipeline.kernels import kernel
 
 IS_SYMBOL, HAS_LETTER, IS_SENTENCE_END, IS_PUNCTUATION = 1, 2, 4, 8
 """What a word can be: no character but marks; with a letter; one sentence-ending mark; Unicode's punctuation only."""
