@@ -10,7 +10,6 @@ import functools
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +82,7 @@ _UNSPACED_RANGES = (
 )  # fmt: skip
 # Where Unicode has assigned characters; elsewhere only what is set by range.
 _ASSIGNED = ((0, 0x34000), (0xE0000, 0xE0200))
+_FIRST_ALIKE = 0x3400  # from here on every letter without case is alphabetic, a word character and nothing else
 
 _BOUNDARY_MARKS = ",:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪"
 _QUOTES = "'\"”“`‘´’‚„»«「」『』（）〔〕【】《》〈〉⟦⟧"
@@ -102,8 +102,7 @@ def classes() -> npt.NDArray[np.uint32]:
     def mark(bit: int, characters: Iterable[str]) -> None:
         table[[ord(character) for character in characters]] |= bit
 
-    for first, last in _ASSIGNED:
-        _add_predicates(table[first:last], [chr(code) for code in range(first, last)], first)
+    _add_predicates(table)
     for first, last in _UNSPACED_RANGES:
         table[first : last + 1] |= UNSPACED_SCRIPT
     mark(LINE_BREAK, "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
@@ -133,16 +132,22 @@ def classes() -> npt.NDArray[np.uint32]:
     return table
 
 
-def _add_predicates(table: npt.NDArray[np.uint32], characters: list[str], first: int) -> None:
-    """Set the bits that depend on a character's properties, for the characters from `first` on."""
+def _add_predicates(table: npt.NDArray[np.uint32]) -> None:
+    """Set the bits that depend on a character's properties."""
+    codes = np.concatenate([np.arange(first, last) for first, last in _ASSIGNED])
+    categories = np.array(list(map(unicodedata.category, map(chr, codes.tolist()))))
 
-    def add(bit: int, holds: Any, start: int = 0, stop: int = sys.maxunicode + 1) -> None:
-        holds = np.fromiter(holds, np.bool_, len(characters))
-        codes = np.arange(first, first + len(characters))
-        table[holds & (codes >= start) & (codes < stop)] |= bit
+    def add(bit: int, codes: npt.NDArray[np.int64], start: int = 0, stop: int = sys.maxunicode + 1) -> None:
+        table[codes[(codes >= start) & (codes < stop)]] |= bit
+
+    # Ideographs and syllables are most of what there is, and all alike; what is not assigned has no property.
+    alike = (categories == "Lo") & (codes >= _FIRST_ALIKE)
+    add(ALPHABETIC | WORD, codes[alike])
+    others = codes[~alike & ~np.isin(categories, ("Cn", "Co", "Cs"))]
+    characters = list(map(chr, others.tolist()))
 
     def by_method(bit: int, method: Callable[[str], bool], start: int = 0, stop: int = sys.maxunicode + 1) -> None:
-        add(bit, map(method, characters), start, stop)
+        add(bit, others[np.fromiter(map(method, characters), np.bool_, len(characters))], start, stop)
 
     by_method(SPACE, str.isspace)
     by_method(ALPHABETIC, str.isalpha)
@@ -150,12 +155,11 @@ def _add_predicates(table: npt.NDArray[np.uint32], characters: list[str], first:
     by_method(LOWER_CASE, str.islower)
     by_method(ANY_DIGIT, str.isdigit)
     by_method(DECIMAL, str.isdecimal)
-    categories = list(map(unicodedata.category, characters))
-    add(PUNCTUATION_CATEGORY, (category[0] == "P" for category in categories))
+    add(PUNCTUATION_CATEGORY, codes[np.char.startswith(categories, "P")])
     # Letters in the sense of the word boundaries: with case up to U+1FFF, without case in the whole first plane.
     by_method(LOWER, str.islower, 0, 0x2000)
     by_method(UPPER, str.isupper, 0, 0x2000)
-    add(LOWER | UPPER, (category == "Lo" for category in categories), 0x80, 0x10000)
-    is_symbol = [category == "So" for category in categories]
-    add(SYMBOL, is_symbol, 0x80, 0x10000)
-    add(SYMBOL, is_symbol, 0x1F000, 0x1FB00)
+    add(LOWER | UPPER, codes[categories == "Lo"], 0x80, 0x10000)
+    symbols = codes[categories == "So"]
+    add(SYMBOL, symbols, 0x80, 0x10000)
+    add(SYMBOL, symbols, 0x1F000, 0x1FB00)
