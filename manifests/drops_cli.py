@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -167,7 +168,7 @@ def _answer_what_if(answer: WhatIf, as_json: bool) -> list[str]:
     measured = "as in this build's shards" if answer.measured else "assumed, since the build has no shards yet"
     rates = ", ".join(f"{effect.source} {effect.bytes_per_token:.2f}" for effect in answer.effects)
     lines.append(f"tokens are estimated, before deduplication, from bytes of text a token, {measured}: {rates}")
-    lines.append(f"to do it: groundup run RECIPE {' '.join(f'--set {c.assignment}' for c in answer.changes)}")
+    lines.append(f"to do it: groundup run RECIPE {' '.join(f'--set {shlex.quote(c.assignment)}' for c in answer.changes)}")
     return lines
 
 

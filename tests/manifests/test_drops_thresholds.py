@@ -121,6 +121,33 @@ def test_a_language_has_its_own_threshold(build: Build, tmp_path: Path) -> None:
 # What if
 
 
+def test_a_threshold_of_a_language_that_nobody_is_labelled_with(build: Build) -> None:
+    answer = what_if(build, ["language_thresholds.xx=1"])
+    assert all(not effect.moves for effect in answer.effects)
+    assert answer.effects[0].notes == ["language_thresholds.xx: no document of it has this label"]
+
+
+def test_a_threshold_of_a_language_stands_for_its_scripts(build: Build, tmp_path: Path) -> None:
+    """No language is listed, so the score was not asked; labels as a model gives them that knows scripts."""
+    changed = copy_build(build, tmp_path / "out")
+    labels = ["sr", "sr-Latn", "srp", "en"]
+    for path in (tmp_path / "out/filter/signals").iterdir():
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("language")
+        values = [labels[number % 4] for number in range(table.num_rows)]
+        pq.write_table(table.set_column(at, table.schema.field(at), pa.array(values)), path)
+    rows = [row for row in signals_of(changed) if row["source"] == "library" and row["language_score"] < 1]
+    for asked, expected in (
+        (["language_thresholds.sr=1"], {"sr", "sr-Latn"}),
+        (["language_thresholds.sr=1", "language_thresholds.sr-Latn=0"], {"sr"}),
+        (["filter.language_thresholds.sr-Latn=1"], {"sr-Latn"}),
+    ):
+        effect = what_if(changed, asked).effects[0]
+        assert {move.after for move in effect.moves} == {"language"}
+        moved = sum(move.num_documents for move in effect.moves)
+        assert moved == sum(row["language"] in expected for row in rows) > 0
+
+
 def _decide(row: dict[str, Any], comparisons: list[dict[str, Any]]) -> str | None:
     for rule in comparisons:
         value = row[rule["signal"]]
@@ -216,7 +243,10 @@ def test_tokens_are_estimated_from_the_shards(build: Build, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("languages=['en']", "needs a rerun: groundup run RECIPE --until filter --set filter.languages="),
+        ("languages=['en']", r"needs a rerun: groundup run RECIPE --until filter --set 'filter\.languages=\["),
+        ("language_thresholds.de=80", "between 0 and 1"),
+        ("language_thresholds.de=high", "only a number"),
+        ("language_thresholds=0.5", "needs a rerun"),
         ("languages=3", "needs a rerun"),
         ("gopher_quality.stop_words.de=3", "needs a rerun"),
         ("rules=[]", "needs a rerun"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from manifests.builds import Build
 from manifests.drops.funnel import funnel_lines
+from manifests.drops.what_if import what_if
 from manifests.errors import UserError
 from manifests.recount_signals import recount_signals
 from pipeline.build import run_build
@@ -111,6 +113,43 @@ def test_comparisons_in_the_manifest_make_the_same_decisions(build: Path, source
         assert decided == row["reason"], row["id"]
         reasons.add(decided)
     assert len(reasons) > 3
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ([], ["language_thresholds.de=0.99", "language_thresholds.en=0.95"]),
+        ([], ["language_thresholds.de=0", "filter.language_threshold=0.97"]),
+        (["filter.language_thresholds={}"], ["language_thresholds.en=0.9", "language_thresholds.fr=1"]),
+        (["sources.loose.filter.language_thresholds.de=0.9"], ["language_thresholds.de=1", "gopher_quality.min_words=9"]),
+        ([], ["sources.loose.filter.language_thresholds.en=0.97"]),
+    ],
+)
+def test_what_thresholds_of_languages_would_do_is_what_they_do(
+    folder: Path, build: Path, tmp_path: Path, before: list[str], asked: list[str]
+) -> None:
+    shutil.copytree(build, tmp_path / "out")
+    overrides = [f"output={tmp_path / 'out'}", *before]
+    run_build(load_recipe(folder / "recipe.toml", overrides), until="filter")
+    old = {(row["source"], row["id"]): row for row in _signals(tmp_path / "out")}
+    answer = what_if(Build(str(tmp_path / "out")), asked)
+    assert any(effect.moves for effect in answer.effects)
+    overrides += [change.assignment for change in answer.changes]
+    report = run_build(load_recipe(folder / "recipe.toml", overrides), until="filter")
+    assert report.reused == ["acquire", "extract"]
+    for effect in answer.effects:
+        moves: Counter[tuple[str | None, str | None]] = Counter()
+        new = [row for row in _signals(tmp_path / "out") if row["source"] == effect.source]
+        for row in new:
+            was = old[row["source"], row["id"]]["reason"]
+            if was != row["reason"]:
+                moves[was, row["reason"]] += 1
+        assert {(move.before, move.after): move.num_documents for move in effect.moves} == moves
+        assert effect.kept_then == sum(row["reason"] is None for row in new)
+
+
+def _signals(build: Path) -> list[dict[str, Any]]:
+    return rows(build / "filter" / "signals")
 
 
 def test_an_opt_out_and_a_changed_list_rebuild_the_filter_alone(folder: Path, recipe: Recipe, build: Path) -> None:
