@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.filters.bad_words import bad_words_digests, load_bad_words
-from pipeline.filters.boundaries import UNSPACED_LANGUAGES
+from pipeline.filters.boundaries import boundaries_of
 from pipeline.filters.classifier.signals import digests as classifier_digests
-from pipeline.filters.language import check_languages, language_model_digest
+from pipeline.filters.language import check_keys, check_languages, language_model_digest, load_language_model
 from pipeline.filters.pii.redact import check_placeholders
+from pipeline.filters.pii.settings import PiiSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import stop_words_digest
 from pipeline.filters.urls.settings import list_digests as url_digests
@@ -39,9 +40,14 @@ def resolved(settings: FilterSettings, resolve: Callable[[str], str]) -> FilterS
 def check(settings: FilterSettings) -> None:
     """Raise `UserError` for what `resolved` settings name and cannot be used."""
     check_languages(settings, settings.language_model)
+    model = load_language_model(settings.language_model)
+    check_keys("gopher_quality.stop_words", settings.gopher_quality.stop_words, model)
+    check_keys("c4.bad_words", settings.c4.bad_words, model)
+    regions = PiiSettings().regions
+    check_keys("pii.regions", [code for code in settings.pii.regions if code not in regions], model)
     digests(settings)
     for language, path in settings.c4.bad_words.items():
-        load_bad_words(path, language not in UNSPACED_LANGUAGES)
+        load_bad_words(path, boundaries_of(language).is_spaced)
     if settings.pii.enabled:
         pii = settings.pii
         check_placeholders(pii.email, pii.ip, pii.ipv6, pii.phone, pii.credit_card)

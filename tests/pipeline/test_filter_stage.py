@@ -121,7 +121,10 @@ def test_comparisons_in_the_manifest_make_the_same_decisions(build: Path, source
         ([], ["language_thresholds.de=0.99", "language_thresholds.en=0.95"]),
         ([], ["language_thresholds.de=0", "filter.language_threshold=0.97"]),
         (["filter.language_thresholds={}"], ["language_thresholds.en=0.9", "language_thresholds.fr=1"]),
-        (["sources.loose.filter.language_thresholds.de=0.9"], ["language_thresholds.de=1", "gopher_quality.min_words=9"]),
+        (
+            ["sources.loose.filter.language_thresholds.de=0.9"],
+            ["language_thresholds.de=1", "gopher_quality.min_words=9"],
+        ),
         ([], ["sources.loose.filter.language_thresholds.en=0.97"]),
     ],
 )
@@ -231,7 +234,15 @@ def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
         ("filter.c4.bad_words.en=empty.txt", "no word in it"),
         ("filter.gopher_quality.min_mean_word_length=nan", "min_mean_word_length"),
         ("extract.page_seconds=inf", "page_seconds"),
-        ("filter.languages=['english']", "'en'"),
+        (
+            "filter.languages=['english']",
+            "filter: languages: the language model knows no language 'english' (did you mean 'en'?).",
+        ),
+        ("filter.gopher_quality.stop_words.eng=['the']", "gopher_quality.stop_words: the language model knows no"),
+        ("filter.gopher_quality.stop_words.eng_Latn=['the']", "'eng_Latn' (did you mean 'en'?)."),
+        ("filter.gopher_quality.stop_words.xx=['the']", "no language 'xx'; give ISO 639-1 codes"),
+        ("sources.loose.filter.c4.bad_words.sr-Latn=opt_out.txt", "'sr-Latn' (did you mean 'sr'?)."),
+        ("filter.pii.regions.german=['DE']", "filter.pii.regions: the language model knows no language 'german' (did"),
         ("filter.pii={enabled=true,email='jane@doe.org'}", "jane@doe.org"),
     ],
 )
