@@ -202,8 +202,7 @@ def _parse(assignment: str, decisions: Decisions) -> Change:
         value = raw
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise UsageError(
-            f"--what-if {assignment}: only a number can be asked about. Anything else needs a rerun: "
-            f"{rerun}"
+            f"--what-if {assignment}: only a number can be asked about. Anything else needs a rerun: {rerun}"
         )
     if key.partition(".")[0] in (_OF_ALL_LANGUAGES, _BY_LANGUAGE) and not 0 <= value <= 1:
         raise UsageError(f"--what-if {assignment}: a language's score is between 0 and 1. Give a number between them.")
@@ -268,11 +267,8 @@ def _with_languages(
     thresholds = decisions.setting(_BY_LANGUAGE, source)
     thresholds = {**((decisions.setting(_BY_LANGUAGE) or {}) if thresholds is None else thresholds), **changed}
     # As the filter spreads them: a code without a script stands for all scripts but those that are named.
-    by_language = {
-        label: float(thresholds.get(label, thresholds.get(_base(label))))
-        for label in sorted(labels)
-        if label in thresholds or _base(label) in thresholds
-    }
+    spread = {label: thresholds.get(label, thresholds.get(_base(label))) for label in sorted(labels)}
+    by_language = {label: float(threshold) for label, threshold in spread.items() if threshold is not None}
     if any(row.signal == _LANGUAGE_SCORE for row in comparisons):
         return tuple(
             row.model_copy(update={"by_language": by_language}) if row.signal == _LANGUAGE_SCORE else row

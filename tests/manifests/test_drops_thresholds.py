@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from manifests.builds import Build
 from manifests.drops.near import near_drops
 from manifests.drops.what_if import what_if, written
 from manifests.errors import UsageError, UserError
+from manifests.journeys import number_text
 from manifests.manifest import write_manifest
 from tests.signal_builds import change_filter, copy_build, run_command, signals_of
 
@@ -70,6 +72,29 @@ def test_near_to_a_reason_that_dropped_nothing(build: Build) -> None:
     highest = sorted((row["gopher_quality.num_words"] for row in signals_of(build)), reverse=True)
     assert [near.value for near in found] == highest[:4]
     assert run_command("drops", build.url, "--reason", reason, "--near").output.startswith("no document failed it")
+
+
+def test_near_a_score_shows_whose_it_is(build: Build, tmp_path: Path) -> None:
+    """Every language has a threshold of its own, as a recipe's `language_thresholds` has it."""
+    comparisons = copy.deepcopy(build.manifest("filter").facts["comparisons"])
+    score = {
+        "reason": "language",
+        "signal": "language.score",
+        "must_be": "at_least",
+        "setting": "language_threshold",
+        "threshold": 0.0,
+        "by_language": {"fr": 0.25},
+    }
+    for rows in comparisons.values():
+        rows.insert(0, score)
+    changed = change_filter(copy_build(build, tmp_path / "out"), comparisons=comparisons)
+    near = near_drops(changed, "language", 3)
+    labels = {row["id"]: row["language"] for row in signals_of(build)}
+    assert [one.language for one in near] == [labels[one.journey.sightings[0].document["id"]] for one in near]
+    answer = run_command("drops", changed.url, "--reason", "language", "--near", "--sample", "3").output
+    assert f"  {number_text(near[0].value)} {near[0].language} (language_threshold: at least" in answer
+    data = json.loads(run_command("drops", changed.url, "--reason", "language", "--near", "--json").output)
+    assert data["near"][0]["language"] == near[0].language
 
 
 def test_a_reason_of_several_comparisons_is_near_to_each(build: Build, tmp_path: Path) -> None:
