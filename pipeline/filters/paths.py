@@ -12,6 +12,7 @@ from pipeline.filters.pii.redact import check_placeholders
 from pipeline.filters.pii.settings import PiiSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import stop_words_digest
+from pipeline.filters.urls.settings import ListFile
 from pipeline.filters.urls.settings import list_digests as url_digests
 
 
@@ -53,12 +54,17 @@ def check(settings: FilterSettings) -> None:
         check_placeholders(pii.email, pii.ip, pii.ipv6, pii.phone, pii.credit_card)
 
 
+def name_of_list(number: int, file: ListFile) -> str:
+    """What stands for a file of the URL lists in a manifest: its place among them, its category, its name."""
+    return f"urls/{number}/{file.category}/{file.path.name}"
+
+
 def digests(settings: FilterSettings) -> dict[str, str]:
     """The digest of each file that `resolved` settings name. Raises `UserError` for one that cannot be read."""
     found = {"language_model": language_model_digest(settings.language_model)}
     # By their place and not by their path, which is another on another machine.
     for number, (file, digest) in enumerate(url_digests(settings.urls)):
-        found[f"urls/{number}/{file.category}/{file.path.name}"] = digest
+        found[name_of_list(number, file)] = digest
     found |= classifier_digests(settings.classifier)
     found |= bad_words_digests(settings.c4.bad_words)
     found["stop_words"] = stop_words_digest()

@@ -15,10 +15,16 @@ from manifests.builds import Build
 from manifests.drops.funnel import funnel_lines
 from manifests.drops.what_if import what_if
 from manifests.errors import UserError
+from manifests.manifest import FileEntry
 from manifests.recount_signals import recount_signals
+from manifests.storage import Folder
 from pipeline.build import run_build
+from pipeline.filters.chain import Chain
+from pipeline.filters.settings import FilterSettings
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.runner import Unwatched
+from pipeline.stages.filter import Filter
+from pipeline.tasks import Task, TaskOutput
 from tests.builds import differing
 from tests.packing import pack_web_pages
 
@@ -165,6 +171,43 @@ def test_an_opt_out_and_a_changed_list_rebuild_the_filter_alone(folder: Path, re
     assert {row["source"] for row in dropped} == {"pages", "loose"}
     (folder / "opt_out.txt").write_text("# nobody yet\n")
     run_build(recipe, until="filter")
+
+
+def test_the_manifest_tells_what_was_read_of_lists_and_urls(folder: Path, build: Path, tmp_path: Path) -> None:
+    shutil.copytree(build, tmp_path / "out")
+    (tmp_path / "lists" / "adult").mkdir(parents=True)
+    (tmp_path / "lists" / "adult" / "domains").write_text("a.example\nno host\n\n# none\nb.example\n")
+    # Three of the documents lose their URL, as documents of other formats have none.
+    part = tmp_path / "out" / "extract" / "part-loose-00000.parquet"
+    table = pq.read_table(part)
+    urls = [None, "", "no host", *table["url"].to_pylist()[3:]]
+    place = table.schema.get_field_index("url")
+    pq.write_table(table.set_column(place, table.schema.field(place), [urls]), part)
+    chain = Chain(FilterSettings().merged({"urls": {"block_lists": [str(tmp_path / "lists")]}}))
+    output = TaskOutput(Folder(str(tmp_path / "out")), "filter")
+    phase = Filter({"loose": chain.settings})
+    entry = FileEntry(path="extract/part-loose-00000.parquet", bytes=0, sha256="")
+    phase.process(Task(name="loose-00000", inputs=(entry,)), output)
+    assert output.facts["unread_urls"] == {"no_url": 2, "unreadable_url": 1}
+    # A whole run says so by source, names the lists by their place, and says what it ignored.
+    recipe = load_recipe(
+        folder / "recipe.toml",
+        [f"output={tmp_path / 'again'}", f"sources.loose.filter.urls.block_lists=['{tmp_path / 'lists'}']"],
+    )
+    watcher = Watcher()
+    run_build(recipe, until="filter", watcher=watcher)
+    facts = Build(str(tmp_path / "again")).manifest("filter").facts["urls"]
+    none = {"num_entries": 0, "num_ignored_lines": 0}
+    assert facts["pages"]["lists"] == {"urls/0/opt_out/opt_out.txt": none}
+    assert facts["loose"]["lists"] == {
+        "urls/0/adult/domains": {"num_entries": 2, "num_ignored_lines": 1},
+        "urls/1/opt_out/opt_out.txt": none,
+    }
+    digests = Build(str(tmp_path / "again")).manifest("filter").fingerprint_of.settings["sources"]["loose"]["digests"]
+    assert set(facts["loose"]["lists"]) <= set(digests)
+    assert facts["loose"]["unread"] == {}
+    (line,) = [line for line in watcher.lines if "ignored" in line]
+    assert line == f"filter: 1 lines of URL lists name no host and are ignored: {tmp_path / 'lists/adult/domains'} (1)"
 
 
 def test_paths_are_no_part_of_the_fingerprint(folder: Path, build: Path, tmp_path: Path) -> None:
