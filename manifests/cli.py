@@ -43,6 +43,8 @@ def register(app: typer.Typer) -> None:
                 typer.echo(f"  note: {note}")
             for line in problem_lines(report):
                 typer.echo(f"  WRONG: {line}", err=True)
+            if report.not_built:
+                typer.echo(f"  not built yet: {', '.join(report.not_built)}")
             typer.echo(f"audit of {out}: {'passed' if report.passed else f'FAILED, {len(report.problems)} problems'}")
         if not report.passed:
             raise typer.Exit(1)

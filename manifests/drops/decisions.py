@@ -17,7 +17,8 @@ from manifests.manifest import Manifest
 from manifests.settings import Settings
 from manifests.tables import Parameters, Tables, quoted
 
-_SIGNALS = "signals/part-"
+SIGNALS = "signals"  # the folder of the filter stage's signals
+_PARTS = f"{SIGNALS}/part-"
 
 
 class Comparison(Settings):
@@ -121,8 +122,8 @@ def decisions_of(manifest: Manifest) -> Decisions | None:
         raise UserError("filter/manifest.json: its comparisons cannot be read. Run groundup audit.") from None
     parts: dict[str, tuple[str, ...]] = dict.fromkeys(comparisons, ())
     for entry in manifest.outputs:
-        if entry.path.startswith(_SIGNALS) and entry.documents != 0:
-            source = entry.path.removeprefix(_SIGNALS).rpartition("-")[0]  # a part is of one source
+        if entry.path.startswith(_PARTS) and entry.documents != 0:
+            source = entry.path.removeprefix(_PARTS).rpartition("-")[0]  # a part is of one source
             parts[source] = (*parts.get(source, ()), f"filter/{entry.path}")
     return Decisions(comparisons, parts, manifest.fingerprint_of.settings)
 

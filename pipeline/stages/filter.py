@@ -120,7 +120,7 @@ def _ignored_lines(chains: dict[str, Chain]) -> str | None:
     if not worst:
         return None
     named = ", ".join(f"{path} ({number:,})" for path, number in worst[:3]) + (", ..." if len(worst) > 3 else "")
-    return f"filter: {sum(found.values()):,} lines of URL lists name no host and are ignored: {named}"
+    return f"filter: ignored lines of URL lists, which name no host: {sum(found.values()):,} in {named}"
 
 
 def _url_facts(chains: dict[str, Chain], records: list[TaskRecord]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from manifests.builds import Build
 from manifests.drops.funnel import funnel_lines
 from manifests.drops.what_if import what_if
 from manifests.errors import UserError
-from manifests.manifest import FileEntry
+from manifests.manifest import FileEntry, write_manifest
 from manifests.recount_signals import recount_signals
 from manifests.storage import Folder
 from pipeline.build import run_build
@@ -207,7 +207,8 @@ def test_the_manifest_tells_what_was_read_of_lists_and_urls(folder: Path, build:
     assert set(facts["loose"]["lists"]) <= set(digests)
     assert facts["loose"]["unread"] == {}
     (line,) = [line for line in watcher.lines if "ignored" in line]
-    assert line == f"filter: 1 lines of URL lists name no host and are ignored: {tmp_path / 'lists/adult/domains'} (1)"
+    domains = tmp_path / "lists" / "adult" / "domains"
+    assert line == f"filter: ignored lines of URL lists, which name no host: 1 in {domains} (1)"
 
 
 def test_paths_are_no_part_of_the_fingerprint(folder: Path, build: Path, tmp_path: Path) -> None:
@@ -265,6 +266,32 @@ def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
         row for row in Build(str(build)).manifest("filter").facts["comparisons"]["loose"] if row["reason"] == reason
     )
     assert "comparisons give" in _rewritten(build, name, comparison["signal"], lambda _: comparison["threshold"])[0]
+
+
+def test_audit_misses_signals(build: Path, tmp_path: Path) -> None:
+    name = "part-loose-00000.parquet"
+    for kind in ("gone", "fewer"):
+        shutil.copytree(build, tmp_path / kind)
+        path = tmp_path / kind / "filter" / "signals" / name
+        table = pq.read_table(path)
+        path.unlink()
+        if kind == "fewer":
+            pq.write_table(table.slice(0, table.num_rows - 5), path)
+        problems: list[str] = []
+        recount_signals(Build(str(tmp_path / kind)), problems)
+        if kind == "fewer":
+            left = sum(int(re.search(r"has no row for (\d+) of", problem)[1]) for problem in problems)  # type: ignore[index]
+            assert left == 5
+        assert problems
+        assert all(problem.startswith(f"filter/signals/{name}: ") for problem in problems)
+    # A manifest that names no signals for a part is no better.
+    copied = Build(str(tmp_path / "gone"))
+    manifest = copied.manifest("filter")
+    outputs = [entry for entry in manifest.outputs if entry.path != f"signals/{name}"]
+    write_manifest(copied.folder.folder("filter"), manifest.model_copy(update={"outputs": outputs}))
+    problems = []
+    recount_signals(Build(copied.url), problems)
+    assert problems == [f"filter/signals/{name}: missing, so the signals of part {name} cannot be compared"]
 
 
 @pytest.mark.parametrize(
