@@ -6,6 +6,7 @@ the first that does not hold is the reason of the drop; a signal that is null ho
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,7 +98,7 @@ def read_decisions(build: Build, purpose: str) -> Decisions:
     if decisions is None:
         raise UserError(
             f"{build.url}: {purpose} needs signals, and the filter stage of this build has written none. "
-            f"Run its recipe again: groundup run RECIPE --until filter --set output={build.url}"
+            f"Run its recipe again: groundup run RECIPE --until filter --set {shlex.quote('output=' + build.url)}"
         )
     with Tables(build) as tables:
         for source, parts in decisions.parts.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -321,6 +322,20 @@ def test_a_build_without_signals_says_what_to_do(build: Build, tmp_path: Path) -
         assert isinstance(problem, UserError)
         assert "groundup run RECIPE --until filter" in str(problem)
     assert run_command("drops", old.url, "--reason", _REASON).exit_code == 0
+
+
+def test_what_is_said_to_do_is_for_a_shell(build: Build, tmp_path: Path) -> None:
+    """As typed, `shlex.split` gives the settings back; the test's own folder has a space in its name."""
+    with pytest.raises(UsageError) as refused:
+        what_if(build, ["languages=['en', \"de\"]"])
+    assert shlex.split(str(refused.value).partition("needs a rerun: ")[2])[-1] == "filter.languages=['en', \"de\"]"
+    old = copy_build(build, tmp_path / "o u't")
+    manifest = old.manifest("filter")
+    facts = {name: fact for name, fact in manifest.facts.items() if name != "comparisons"}
+    write_manifest(old.folder.folder("filter"), manifest.model_copy(update={"facts": facts}))
+    with pytest.raises(UserError) as lacking:
+        what_if(Build(old.url), [f"{_KEY}=30"])
+    assert shlex.split(str(lacking.value).partition("again: ")[2])[-1] == f"output={old.url}"
 
 
 def test_numbers_are_written_without_losing_a_digit() -> None:

@@ -334,12 +334,13 @@ class Watcher(Unwatched):
 
 
 def test_a_source_that_loses_too_much_stops_the_build(folder: Path, build: Path, tmp_path: Path) -> None:
-    overrides = [f"output={tmp_path / 'out'}", "filter.gopher_quality.min_words=1000000"]
+    overrides = [f"output={tmp_path / 'my out'}", "filter.gopher_quality.min_words=1000000"]
     watcher = Watcher()
     with pytest.raises(UserError, match=r"filter: .* gopher_too_few_words.*max_dropped_fraction") as error:
         run_build(load_recipe(folder / "recipe.toml", overrides), watcher=watcher)
     assert "\n" not in str(error.value)
-    manifest = Build(str(tmp_path / "out")).manifest("filter")
+    assert f"`groundup drops '{tmp_path / 'my out'}' --reason gopher_too_few_words`" in str(error.value)
+    manifest = Build(str(tmp_path / "my out")).manifest("filter")
     assert watcher.lines == funnel_lines(manifest)
     assert any("gopher_too_few_words" in line for line in watcher.lines)
     accepted = load_recipe(folder / "recipe.toml", [*overrides, "max_dropped_fraction=1"])
