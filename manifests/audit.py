@@ -34,6 +34,7 @@ class AuditReport:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     checked: Counter[str] = field(default_factory=Counter)
+    not_built: list[str] = field(default_factory=list)  # stages of which there is no trace
 
     @property
     def passed(self) -> bool:
@@ -49,10 +50,8 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
     except UserError as error:
         report.problems.append(str(error))
         return report
-    for stage in STAGES:
-        if stage not in manifests:
-            report.problems.append(f"{stage}: not complete (no {MANIFEST})")
     progress("seal")
+    _check_stages(build, report)
     _check_seal(build, report)
     for stage, manifest in manifests.items():
         progress(stage)
@@ -76,11 +75,37 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
         _check_raw_files(build, report)
     if report.passed:
         progress("documents")
-        check_documents(build, report.problems, report.notes, report.checked, deep)
+        if "extract" in manifests:
+            check_documents(build, report.problems, report.notes, report.checked, deep)
         if "shards" in manifests:
             progress("tokens")
             check_tokens(build, report.problems, report.checked, deep)
     return report
+
+
+def _check_stages(build: Build, report: AuditReport) -> None:
+    """Which stages are there. One that was not built yet is no fault; one that was begun, or is lost, is.
+
+    A stage was built where the seal says so, where a later one is complete, or where it has files.
+    """
+    try:
+        sealed = (read_seal(build.folder) or {"run": {}})["run"]
+    except UserError:
+        sealed = {}  # `_check_seal` says what is wrong with it
+    after = [RUN] if read_manifest(build.folder.folder(RUN)) is not None else []
+    for stage in reversed(STAGES):
+        if stage in build.manifests:
+            after.append(stage)
+        elif stage in sealed:
+            report.problems.append(f"{stage}/{MANIFEST}: missing, though {SEAL} says that the stage was complete")
+        elif after:
+            report.problems.append(f"{stage}: not complete (no {MANIFEST}), though {after[-1]}, which follows it, is")
+        elif build.folder.folder(stage).list():
+            report.problems.append(f"{stage}: begun and not complete (no {MANIFEST}). Run the recipe again")
+        else:
+            report.not_built.insert(0, stage)
+    if not build.manifests and not report.problems:
+        report.problems.append("no stage was built yet. Run the recipe")
 
 
 def _check_seal(build: Build, report: AuditReport) -> None:
@@ -291,5 +316,6 @@ def as_json(report: AuditReport) -> dict[str, Any]:
         "passed": report.passed,
         "problems": list(map(scrub, report.problems)),
         "notes": report.notes,
+        "not_built": report.not_built,
         "checked": dict(sorted(report.checked.items())),
     }

@@ -10,7 +10,7 @@ import typer
 
 import manifests.drops_cli
 from manifests.builds import Build
-from manifests.errors import UsageError
+from manifests.errors import UsageError, check_text
 from manifests.journeys import excerpt, journey_lines, limits_of
 from manifests.sightings import find_journeys
 from manifests.tables import Tables
@@ -43,6 +43,8 @@ def register(app: typer.Typer) -> None:
                 typer.echo(f"  note: {note}")
             for line in problem_lines(report):
                 typer.echo(f"  WRONG: {line}", err=True)
+            if report.not_built:
+                typer.echo(f"  not built yet: {', '.join(report.not_built)}")
             typer.echo(f"audit of {out}: {'passed' if report.passed else f'FAILED, {len(report.problems)} problems'}")
         if not report.passed:
             raise typer.Exit(1)
@@ -60,6 +62,7 @@ def register(app: typer.Typer) -> None:
 
         if sum(option is not None for option in (token, doc, url)) != 1:
             raise UsageError("trace: give one of --token, --doc and --url.")
+        check_text({"--token": token, "--doc": doc, "--url": url})
         build = Build(out)
         if token is not None:
             _print_trace(trace_token(build, token), record)

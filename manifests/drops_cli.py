@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +13,20 @@ from manifests.drops.funnel import counted_table, funnel, funnel_lines
 from manifests.drops.near import NearDrop, near_drops
 from manifests.drops.samples import find_drops
 from manifests.drops.what_if import SourceEffect, WhatIf, what_if, written
-from manifests.errors import UsageError, UserError
-from manifests.journeys import excerpt, journey_data, journey_lines, limits_of, nowhere_line, value_of
+from manifests.errors import UsageError, UserError, check_text
+from manifests.journeys import (
+    excerpt,
+    journey_data,
+    journey_lines,
+    limits_of,
+    nowhere_line,
+    number_text,
+    value_of,
+)
 from manifests.sightings import Sighting, find_journeys, near_urls
 from manifests.tables import Tables
 
+_EXAMPLES = 10
 Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_default=False)]
 
 
@@ -31,9 +41,9 @@ def register(app: typer.Typer) -> None:
         what_if_: Annotated[
             list[str] | None, typer.Option("--what-if", help="KEY=VALUE: what would another threshold move?")
         ] = None,
-        sample: Annotated[int, typer.Option(min=1, help="How many examples.")] = 10,
+        sample: Annotated[int | None, typer.Option(min=1, help="How many examples; 10 if not given.")] = None,
         source: Annotated[str | None, typer.Option(help="Examples of this source only.")] = None,
-        seed: Annotated[int, typer.Option(help="Another seed draws other examples.")] = 0,
+        seed: Annotated[int | None, typer.Option(help="Another seed than 0 draws other examples.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     ) -> None:
         """Which documents were dropped, at which stage, by which rule and value; what other thresholds would do."""
@@ -42,8 +52,14 @@ def register(app: typer.Typer) -> None:
             raise UsageError("drops: give one of --url, --doc, --reason and --what-if.")
         if near and reason is None:
             raise UsageError("drops: --near needs --reason: near to which threshold?")
-        if source is not None and reason is None:
-            raise UsageError("drops: --source goes with --reason.")
+        for option, value in (("--source", source), ("--sample", sample), ("--seed", seed)):
+            if value is not None and reason is None:
+                raise UsageError(f"drops: {option} goes with --reason.")
+        if near and seed is not None:
+            raise UsageError("drops: --near shows the nearest and draws nothing; leave --seed out.")
+        check_text({"--url": url, "--doc": doc, "--reason": reason, "--source": source})
+        for assignment in what_if_ or []:
+            check_text({"--what-if": assignment})
         build = Build(out)
         if url is not None:
             answer = _answer_where(build, "url", url, as_json)
@@ -52,9 +68,9 @@ def register(app: typer.Typer) -> None:
         elif what_if_:
             answer = _answer_what_if(what_if(build, what_if_), as_json)
         elif reason is not None and near:
-            answer = _answer_near(near_drops(build, reason, sample, source), as_json)
+            answer = _answer_near(near_drops(build, reason, sample or _EXAMPLES, source), as_json)
         elif reason is not None:
-            answer = _answer_samples(build, reason, sample, source, seed, as_json)
+            answer = _answer_samples(build, reason, sample or _EXAMPLES, source, seed or 0, as_json)
         else:
             answer = [_as_json({"funnel": _funnel_data(build)})] if as_json else funnel_lines(build)
         for line in answer:
@@ -110,8 +126,11 @@ def _answer_near(found: list[NearDrop], as_json: bool) -> list[str]:
         for near in side:
             document = near.journey.sightings[0].document
             rule = near.comparison
-            limit = f"{rule.must_be.replace('_', ' ')} {near.threshold:.6g}"
-            lines.append(f"  {near.value:.6g} ({rule.setting}: {limit})  {document['url'] or document['id']}")
+            limit = f"{rule.must_be.replace('_', ' ')} {number_text(near.threshold)}"
+            label = f" {near.language}" if near.judges_language else ""
+            lines.append(
+                f"  {number_text(near.value)}{label} ({rule.setting}: {limit})  {document['url'] or document['id']}"
+            )
             lines.append(f"      {_went(near.journey.last)}")
             lines.append(f"      {excerpt(near.text)}")
     return lines
@@ -135,6 +154,7 @@ def _near_data(near: NearDrop) -> dict[str, Any]:
         "threshold": near.threshold,
         "must_be": near.comparison.must_be,
         "setting": near.comparison.setting,
+        "language": near.language,
         **{name: near.journey.sightings[0].document[name] for name in ("id", "url", "source")},
         "stage": last.stage,
         "kept": last.kept,
@@ -167,7 +187,9 @@ def _answer_what_if(answer: WhatIf, as_json: bool) -> list[str]:
     measured = "as in this build's shards" if answer.measured else "assumed, since the build has no shards yet"
     rates = ", ".join(f"{effect.source} {effect.bytes_per_token:.2f}" for effect in answer.effects)
     lines.append(f"tokens are estimated, before deduplication, from bytes of text a token, {measured}: {rates}")
-    lines.append(f"to do it: groundup run RECIPE {' '.join(f'--set {c.assignment}' for c in answer.changes)}")
+    lines.append(
+        f"to do it: groundup run RECIPE {' '.join(f'--set {shlex.quote(c.assignment)}' for c in answer.changes)}"
+    )
     return lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class UserError(Exception):
     """One line that says what is wrong, where, and what to do. The command line prints it and exits 1."""
@@ -9,3 +11,12 @@ class UserError(Exception):
 
 class UsageError(UserError):
     """The command was called wrongly. The command line prints it and exits 2."""
+
+
+def check_text(options: Mapping[str, str | None]) -> None:
+    """Raises `UsageError` for the value of an option that is no text: bytes that the terminal's encoding has not."""
+    for option, value in options.items():
+        try:
+            (value or "").encode("utf-8")
+        except UnicodeEncodeError:
+            raise UsageError(f"{option}: {value!a} is not valid UTF-8. Write it in UTF-8.") from None

@@ -10,6 +10,7 @@ from manifests.drops.decisions import Comparison, decisions_of
 from manifests.sightings import Journey, Sighting
 
 _EXCERPT = 300  # characters
+_WHOLE = 1e15  # up to there a whole number is a count of something
 
 Limits = dict[tuple[str, str], Comparison]  # (source, reason) -> the one comparison that decides so
 
@@ -87,13 +88,18 @@ def value_of(drop: dict[str, Any], limits: Limits) -> str:
     """The value of a drop, the threshold that it broke and the setting that holds it, and its detail."""
     said = []
     if drop["value"] is not None:
-        said.append(f"{drop['value']:.6g}")
+        said.append(number_text(drop["value"]))
     limit = limits.get((drop["source"], drop["reason"])) if drop["stage"] == "filter" else None
     if limit is not None and not limit.signal.startswith("urls.url_"):  # these are yes or no
         threshold = limit.limit(drop["language"])
-        said.append(f"{limit.setting or limit.must_be.replace('_', ' ')} is {threshold:.6g}")
+        said.append(f"{limit.setting or limit.must_be.replace('_', ' ')} is {number_text(threshold)}")
     value = f" ({'; '.join(said)})" if said else ""
     return f"{value}{': ' + drop['detail'] if drop['detail'] else ''}"
+
+
+def number_text(value: float) -> str:
+    """A number for people: whole ones in full, others (and those beyond all counting) with six digits."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < _WHOLE else f"{value:.6g}"
 
 
 def excerpt(text: str | None) -> str:

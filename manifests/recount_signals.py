@@ -3,51 +3,68 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from manifests.builds import DROPPED, Build
-from manifests.drops.decisions import Comparison, decisions_of
+from manifests.drops.decisions import SIGNALS, Comparison, decisions_of
+from manifests.manifest import Manifest
 
 _FEW = 3  # lines about one part; a thousand of the same say no more
+_BATCH_ROWS = 4096
 
 
 def recount_signals(build: Build, problems: list[str]) -> None:
     """Compare the signals with the parts beside them, and make every decision again.
 
-    Appends a line to `problems` for the first few documents of a part that differ. Builds of before signals were
-    written have none to look at.
+    Appends a line to `problems` for the first few documents of a part that differ, and for a part that has no signals.
+    A few thousand rows are in memory at a time. Builds of before signals were written have none to look at.
     """
     manifest = build.manifest("filter")
     decisions = decisions_of(manifest)
     if decisions is None:
         return
-    for source, parts in decisions.parts.items():
-        for path in parts:
-            wrong = list(itertools.islice(_differences(build, path, decisions.comparisons.get(source, ())), _FEW + 1))
-            problems += [f"{path}: {line}" for line in wrong[:_FEW]]
-            if len(wrong) > _FEW:
-                problems.append(f"{path}: more rows are wrong")
+    for name in _part_names(manifest):
+        places = [f"filter/{SIGNALS}/{name}", f"filter/{name}", f"filter/{DROPPED}/{name}"]
+        missing = [path for path in places if not build.folder.exists(path)]
+        problems += [f"{path}: missing, so the signals of part {name} cannot be compared" for path in missing]
+        if missing:
+            continue
+        comparisons = decisions.comparisons.get(name.removeprefix("part-").rpartition("-")[0], ())
+        wrong = list(itertools.islice(_differences(build, places, comparisons), _FEW + 1))
+        problems += [f"{places[0]}: {line}" for line in wrong[:_FEW]]
+        if len(wrong) > _FEW:
+            problems.append(f"{places[0]}: more rows are wrong")
 
 
-def _differences(build: Build, path: str, comparisons: tuple[Comparison, ...]) -> Any:
-    part = path.rsplit("/", 1)[-1]
-    kept = _column(build, f"filter/{part}", ["id"])
-    dropped = _column(build, f"filter/{DROPPED}/{part}", ["id", "reason"])
-    places: dict[bool, int] = {True: 0, False: 0}
-    for number, row in enumerate(_column(build, path, None)):
+def _part_names(manifest: Manifest) -> list[str]:
+    """Of all parts of the stage, whether they have documents kept, dropped, or only signals."""
+    names = {entry.path.rpartition("/")[2] for entry in manifest.outputs}
+    return sorted(name for name in names if name.startswith("part-"))
+
+
+def _differences(build: Build, places: list[str], comparisons: tuple[Comparison, ...]) -> Iterator[str]:
+    """In words. `places`: the part's signals, kept and dropped documents, all in the same order."""
+    signals, kept, dropped = places
+    ids: dict[bool, Iterator[dict[str, Any]]] = {
+        True: _rows(build, kept, ["id"]),
+        False: _rows(build, dropped, ["id", "reason"]),
+    }
+    counted = {True: 0, False: 0}
+    for number, row in enumerate(_rows(build, signals)):
         is_kept = row["reason"] is None
-        rows = kept if is_kept else dropped
-        place = places[is_kept]
-        places[is_kept] += 1
-        if row["row"] != place or place >= len(rows) or rows[place]["id"] != row["id"]:
+        place = counted[is_kept]
+        counted[is_kept] += 1
+        document = next(ids[is_kept], None)
+        if row["row"] != place or document is None or document["id"] != row["id"]:
             yield f"row {number}: document {row['id']} is not in the place that is given"
-        elif not is_kept and rows[place]["reason"] != row["reason"]:
-            yield f"row {number}: says {row['reason']}, the dropped part {rows[place]['reason']}"
+        elif not is_kept and document["reason"] != row["reason"]:
+            yield f"row {number}: says {row['reason']}, the dropped part {document['reason']}"
         elif (decided := _decide(row, comparisons)) != row["reason"]:
             yield f"row {number}: says {row['reason']}, its signals and the manifest's comparisons give {decided}"
-    for is_kept, rows in ((True, kept), (False, dropped)):
-        if places[is_kept] != len(rows):
-            yield f"{places[is_kept]} documents {'kept' if is_kept else 'dropped'}, not {len(rows)} as in the part"
+    for is_kept, rest in ids.items():
+        if left := sum(1 for _ in rest):
+            yield f"has no row for {left} of the documents that were {'kept' if is_kept else 'dropped'}"
 
 
 def _decide(row: dict[str, Any], comparisons: tuple[Comparison, ...]) -> str | None:
@@ -58,5 +75,7 @@ def _decide(row: dict[str, Any], comparisons: tuple[Comparison, ...]) -> str | N
     return None
 
 
-def _column(build: Build, path: str, columns: list[str] | None) -> list[dict[str, Any]]:
-    return [row for table in build.tables(path, columns) for row in table.to_pylist()]
+def _rows(build: Build, path: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    for table in build.tables(path, columns):
+        for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+            yield from batch.to_pylist()

@@ -14,6 +14,7 @@ from manifests.builds import Build
 from manifests.code import groundup_version
 from manifests.drops.funnel import reason_table
 from manifests.drops.samples import find_drops
+from manifests.journeys import number_text
 from manifests.storage import write_error
 
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -121,7 +122,7 @@ def _kept_samples(build: Build) -> Iterator[dict[str, Any]]:
 def _dropped_samples(build: Build, reasons: list[str]) -> Iterator[dict[str, Any]]:
     for reason in reasons:
         for _, row in find_drops(build, reason, _DROP_SAMPLES):
-            value = None if row["value"] is None else f"{row['value']:.6g}"
+            value = None if row["value"] is None else number_text(row["value"])
             yield {**row, "value": value, "text": _excerpt(row["text"])}
 
 

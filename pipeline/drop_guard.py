@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from manifests.drops.funnel import DROPPING_STAGES, funnel_lines
 from manifests.errors import UserError
 from manifests.manifest import Counts, Manifest, SourceCounts
@@ -29,5 +31,6 @@ def check_dropped(manifest: Manifest, most: float, output: str, watcher: Watcher
         raise UserError(
             f"{manifest.stage}: {lost:,} of {counts.documents_in:,} documents of {name} were dropped "
             f"({number:,} for {reason}), more than the {100 * most:g} % that max_dropped_fraction accepts. Look at "
-            f"them with `groundup drops {output} --reason {reason}`, or accept it with --set max_dropped_fraction=1."
+            f"them with `groundup drops {shlex.quote(output)} --reason {reason}`, or accept it with --set "
+            "max_dropped_fraction=1."
         )

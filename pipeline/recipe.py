@@ -48,7 +48,7 @@ class Recipe(Settings):
     output: str  # a folder, relative to where the command runs, or any fsspec URL
     seed: int = 0
     pin: str | None = None  # file that `groundup pin` wrote, relative to the recipe: the build gets just those files
-    max_dropped_fraction: float = Field(default=0.99, ge=0.0, le=1.0)  # of a source's documents, in one stage
+    max_dropped_fraction: float = Field(default=0.99, ge=0.0, le=1.0)  # of a source's documents in, in one stage
     sources: list[Source] = Field(min_length=1)
     acquire: AcquireSettings = AcquireSettings()
     extract: ExtractSettings = ExtractSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +44,7 @@ def train(
         first, last = summary.first_validation, summary.last_validation
         line += f"; validation loss {first['validation_loss']:.4f} -> {last['validation_loss']:.4f}"
         line += f", {last['bits_per_byte']:.4f} bits per byte"
-    typer.echo(f"{line}. Next: groundup generate {summary.run} --prompt ...")
+    typer.echo(f"{line}. Next: groundup generate {shlex.quote(str(summary.run))} --prompt ...")
 
 
 def generate(

@@ -6,6 +6,7 @@ the first that does not hold is the reason of the drop; a signal that is null ho
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,8 @@ from manifests.manifest import Manifest
 from manifests.settings import Settings
 from manifests.tables import Parameters, Tables, quoted
 
-_SIGNALS = "signals/part-"
+SIGNALS = "signals"  # the folder of the filter stage's signals
+_PARTS = f"{SIGNALS}/part-"
 
 
 class Comparison(Settings):
@@ -96,7 +98,7 @@ def read_decisions(build: Build, purpose: str) -> Decisions:
     if decisions is None:
         raise UserError(
             f"{build.url}: {purpose} needs signals, and the filter stage of this build has written none. "
-            f"Run its recipe again: groundup run RECIPE --until filter --set output={build.url}"
+            f"Run its recipe again: groundup run RECIPE --until filter --set {shlex.quote('output=' + build.url)}"
         )
     with Tables(build) as tables:
         for source, parts in decisions.parts.items():
@@ -121,8 +123,8 @@ def decisions_of(manifest: Manifest) -> Decisions | None:
         raise UserError("filter/manifest.json: its comparisons cannot be read. Run groundup audit.") from None
     parts: dict[str, tuple[str, ...]] = dict.fromkeys(comparisons, ())
     for entry in manifest.outputs:
-        if entry.path.startswith(_SIGNALS) and entry.documents != 0:
-            source = entry.path.removeprefix(_SIGNALS).rpartition("-")[0]  # a part is of one source
+        if entry.path.startswith(_PARTS) and entry.documents != 0:
+            source = entry.path.removeprefix(_PARTS).rpartition("-")[0]  # a part is of one source
             parts[source] = (*parts.get(source, ()), f"filter/{entry.path}")
     return Decisions(comparisons, parts, manifest.fingerprint_of.settings)
 

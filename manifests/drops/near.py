@@ -18,7 +18,7 @@ class NearDrop:
     """A document near the threshold of a comparison.
 
     `failed`: it was dropped for it; else it passed, and `journey` says where it went from there. `text` is that of the
-    row that `journey` begins with, in the filter stage.
+    row that `journey` begins with, in the filter stage. `language` is the document's label.
     """
 
     failed: bool
@@ -27,6 +27,12 @@ class NearDrop:
     comparison: Comparison
     journey: Journey
     text: str
+    language: str | None
+
+    @property
+    def judges_language(self) -> bool:
+        """Whether the number is of the label, or compared with a threshold of its language."""
+        return self.comparison.signal.startswith("language.") or bool(self.comparison.by_language)
 
     @property
     def distance(self) -> float:
@@ -111,4 +117,4 @@ def _describe(build: Build, tables: Tables, comparison: Comparison, row: dict[st
         )
     text = document.pop("text")
     journey = Journey([Sighting("filter", kept, part, row["row"], document)])
-    return NearDrop(failed, row["value"], row["threshold"], comparison, journey, text or "")
+    return NearDrop(failed, row["value"], row["threshold"], comparison, journey, text or "", document["language"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from manifests.drops.decisions import Comparison, Decisions, read_decisions, rea
 from manifests.errors import UsageError, UserError
 from manifests.tables import Parameters, Tables
 
+_OF_ALL_LANGUAGES = "language_threshold"
+_BY_LANGUAGE = "language_thresholds"  # the one table of thresholds whose keys are the user's
+_LANGUAGE, _LANGUAGE_SCORE = "language", "language.score"
 _BYTES_PER_TOKEN = 4.0  # English text under a vocabulary of GPT-2's size, where the build has no shards to measure
 
 
@@ -27,6 +31,12 @@ class Change:
     key: str
     value: float
     source: str | None = None
+
+    @property
+    def language(self) -> str | None:
+        """The language whose own threshold it is; None for any other."""
+        table, _, code = self.key.partition(".")
+        return code if table == _BY_LANGUAGE else None
 
     @property
     def assignment(self) -> str:
@@ -98,10 +108,12 @@ def what_if(build: Build, assignments: list[str]) -> WhatIf:
     with Tables(build) as tables:
         rates = _bytes_per_token(build, tables)
         for source, comparisons in decisions.comparisons.items():
-            changed, notes = _changed(source, changes, decisions)
+            parts = decisions.parts[source]
+            asks_languages = any(change.language for change in changes)
+            labels = _labels(tables, parts) if asks_languages and parts else set()
+            changed, notes = _changed(source, changes, decisions, labels)
             rate = rates.get(source) or rates.get(None) or _BYTES_PER_TOKEN
             effect = SourceEffect(source, 0, [], rate, notes)
-            parts = decisions.parts[source]
             if parts:
                 _decide(build, tables, effect, parts, comparisons, changed)
             effects.append(effect)
@@ -169,7 +181,8 @@ def _parse(assignment: str, decisions: Decisions) -> Change:
         }
     )
     place = "filter" if source is None else f"sources.{source}.filter"
-    if key not in asked:
+    rerun = f"groundup run RECIPE --until filter --set {shlex.quote(f'{place}.{key}={raw}')}"
+    if key not in asked and not _is_of_a_language(key):
         above = key.rpartition(".")[0]
         in_table = above not in {
             "",
@@ -178,7 +191,7 @@ def _parse(assignment: str, decisions: Decisions) -> Change:
         if decisions.setting(key) is not None or (in_table and decisions.setting(above) is not None):
             raise UsageError(
                 f"--what-if {assignment}: {key} is no threshold that decided here, so signals cannot answer it. It "
-                f"needs a rerun: groundup run RECIPE --until filter --set {place}.{key}={raw}"
+                f"needs a rerun: {rerun}"
             )
         near = difflib.get_close_matches(key, asked, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"Settings that decided here: {', '.join(asked) or 'none'}."
@@ -189,20 +202,38 @@ def _parse(assignment: str, decisions: Decisions) -> Change:
         value = raw
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise UsageError(
-            f"--what-if {assignment}: only a number can be asked about. Anything else needs a rerun: "
-            f"groundup run RECIPE --until filter --set {place}.{key}={raw}"
+            f"--what-if {assignment}: only a number can be asked about. Anything else needs a rerun: {rerun}"
         )
+    if key.partition(".")[0] in (_OF_ALL_LANGUAGES, _BY_LANGUAGE) and not 0 <= value <= 1:
+        raise UsageError(f"--what-if {assignment}: a language's score is between 0 and 1. Give a number between them.")
     return Change(key, float(value), source)
 
 
-def _changed(source: str, changes: list[Change], decisions: Decisions) -> tuple[tuple[Comparison, ...], list[str]]:
+def _is_of_a_language(key: str) -> bool:
+    table, _, code = key.partition(".")
+    return table == _BY_LANGUAGE and code != "" and "." not in code
+
+
+def _labels(tables: Tables, parts: tuple[str, ...]) -> set[str]:
+    """The languages of a source's documents."""
+    parameters = Parameters()
+    return {
+        row["language"]
+        for row in tables.rows(f"SELECT DISTINCT language FROM {tables.source(parts, parameters)}", parameters)
+    }
+
+
+def _changed(
+    source: str, changes: list[Change], decisions: Decisions, labels: set[str]
+) -> tuple[tuple[Comparison, ...], list[str]]:
     """A source's comparisons with the changes that concern it, and what is to be said of the others."""
     comparisons = decisions.comparisons[source]
     notes: list[str] = []
+    of_languages: dict[str, float] = {}
     for change in changes:
         if change.source not in (None, source):
             continue
-        if all(row.setting != change.key for row in comparisons):
+        if change.language is None and all(row.setting != change.key for row in comparisons):
             notes.append(f"{change.key} does not judge it")
             continue
         shared, own = decisions.setting(change.key), decisions.setting(change.key, source)
@@ -212,6 +243,11 @@ def _changed(source: str, changes: list[Change], decisions: Decisions) -> tuple[
                 f"ask with sources.{source}.filter.{change.key}={written(change.value)}"
             )
             continue
+        if change.language is not None:
+            if not any(change.language in (label, _base(label)) for label in labels):
+                notes.append(f"{change.key}: no document of it has this label")
+            of_languages[change.language] = change.value
+            continue
         languages = sorted({name for row in comparisons if row.setting == change.key for name in row.by_language or {}})
         if languages:
             notes.append(f"{change.key}: {', '.join(languages)} keep their own thresholds")
@@ -219,7 +255,41 @@ def _changed(source: str, changes: list[Change], decisions: Decisions) -> tuple[
             row.model_copy(update={"threshold": change.value}) if row.setting == change.key else row
             for row in comparisons
         )
+    if of_languages:
+        comparisons = _with_languages(source, comparisons, of_languages, decisions, labels)
     return comparisons, notes
+
+
+def _with_languages(
+    source: str, comparisons: tuple[Comparison, ...], changed: dict[str, float], decisions: Decisions, labels: set[str]
+) -> tuple[Comparison, ...]:
+    """The comparisons where these languages have these thresholds of their own, and others what they have now."""
+    thresholds = decisions.setting(_BY_LANGUAGE, source)
+    thresholds = {**((decisions.setting(_BY_LANGUAGE) or {}) if thresholds is None else thresholds), **changed}
+    # As the filter spreads them: a code without a script stands for all scripts but those that are named.
+    spread = {label: thresholds.get(label, thresholds.get(_base(label))) for label in sorted(labels)}
+    by_language = {label: float(threshold) for label, threshold in spread.items() if threshold is not None}
+    if any(row.signal == _LANGUAGE_SCORE for row in comparisons):
+        return tuple(
+            row.model_copy(update={"by_language": by_language}) if row.signal == _LANGUAGE_SCORE else row
+            for row in comparisons
+        )
+    # Where no languages are listed and none had a threshold, the score was not asked: it will be, after the URL.
+    score = Comparison(
+        reason=_LANGUAGE,
+        signal=_LANGUAGE_SCORE,
+        must_be="at_least",
+        setting=_BY_LANGUAGE,
+        threshold=0.0,
+        by_language=by_language,
+    )
+    at = sum(row.signal.startswith("urls.") for row in comparisons)
+    return (*comparisons[:at], score, *comparisons[at:])
+
+
+def _base(label: str) -> str:
+    """`sr` of `sr-Latn`."""
+    return label.partition("-")[0]
 
 
 def _bytes_per_token(build: Build, tables: Tables) -> dict[str | None, float]:

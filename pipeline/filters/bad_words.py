@@ -6,13 +6,13 @@ Raffel et al. 2020, JMLR 21:140, section 2.2; how C4's published code looks for 
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 from manifests.errors import UserError
+from pipeline.filters.file_digests import file_digest
 
 _WORD = re.compile(r"\w+")
 
@@ -52,25 +52,37 @@ def _stands_alone(phrase: str, text: str) -> bool:
     return re.search(rf"(?:\W|^){re.escape(phrase)}(?:\W|$)", text) is not None
 
 
-def _read(path: str) -> str:
+@functools.lru_cache(maxsize=256)
+def _load(path: str, is_spaced: bool, digest: str) -> BadWords:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        words = BadWords(Path(path).read_text(encoding="utf-8").splitlines(), is_spaced)
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UserError(
-            f"filter.c4.bad_words: {path}: cannot be read ({why}). Give the path of a list, a word or phrase a line."
-        ) from None
+        raise _unreadable(path, error) from None
+    if not words.phrases:
+        raise UserError(f"filter.c4.bad_words: {path}: no word in it. Write a word or phrase a line.")
+    return words
 
 
-@functools.cache
+def _unreadable(path: str, error: OSError | UnicodeDecodeError) -> UserError:
+    why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    return UserError(
+        f"filter.c4.bad_words: {path}: cannot be read ({why}). Give the path of a list, a word or phrase a line."
+    )
+
+
 def load_bad_words(path: str, is_spaced: bool) -> BadWords:
     """The list in a file. Raises `UserError` where it cannot be read or is empty."""
-    found = BadWords(_read(path).splitlines(), is_spaced)
-    if not found.phrases:
-        raise UserError(f"filter.c4.bad_words: {path}: no word in it. Write a word or phrase a line.")
-    return found
+    return _load(path, is_spaced, bad_words_digest(path))
+
+
+def bad_words_digest(path: str) -> str:
+    """SHA-256 of a list: what a build that uses it depends on. Raises `UserError` where it cannot be read."""
+    try:
+        return file_digest(Path(path))
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def bad_words_digests(paths: Mapping[str, str]) -> dict[str, str]:
-    """SHA-256 of each language's list: what a build that uses them depends on. Raises `UserError` as above."""
-    return {language: hashlib.sha256(_read(path).encode()).hexdigest() for language, path in sorted(paths.items())}
+    """`bad_words_digest` of each language's list."""
+    return {language: bad_words_digest(path) for language, path in sorted(paths.items())}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 
+from pipeline.filters.language.tags import language_of, script_of
 from pipeline.filters.text.measurer import Boundaries, Table
 from pipeline.filters.text.pieces import ELISIONS_SPLIT, HYPHENS_SPLIT, STOPS_AFTER_DIGITS_SPLIT
 
@@ -118,12 +119,13 @@ def exceptions(language: str) -> dict[str, tuple[str, ...]]:
 
 @functools.cache
 def boundaries_of(language: str) -> Boundaries:
-    """How the words of a language (ISO 639-1) are found."""
+    """How the words of a language (ISO 639-1, or a tag such as `zh-Hant`) are found."""
+    spoken = language_of(language)
     return Boundaries(
-        exceptions=Table.of_phrases(exceptions(language)),
+        exceptions=Table.of_phrases(exceptions(spoken)),
         units=_units(),
-        style=STYLES.get(language, _USUAL),
-        is_spaced=language not in UNSPACED_LANGUAGES,
+        style=STYLES.get(spoken, _USUAL),
+        is_spaced=spoken not in UNSPACED_LANGUAGES or script_of(language) == "Latn",
     )
 
 

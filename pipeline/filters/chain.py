@@ -27,7 +27,7 @@ from pipeline.filters.rules import Judge, comparisons
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.signals import signal_names
 from pipeline.filters.urls.rule import SIGNALS as URL_SIGNALS
-from pipeline.filters.urls.rule import compile_url_rule
+from pipeline.filters.urls.rule import ListFacts, compile_url_rule
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,18 @@ class Chain:
         """Names of the signals of a document, in the order of their columns."""
         names = [*URL_SIGNALS, IS_WANTED, SCORE, *signal_names(self.settings)]
         return [*names, "classifier.score", "classifier.pareto_margin"] if self._classifier else names
+
+    def unread_url(self, document: Document, decision: Decision) -> str | None:
+        """Why no list could be asked about a document: `no_url` or `unreadable_url`; None where all were."""
+        return self._urls.unread(document.metadata.get("url"), decision.signals)
+
+    def asks_urls(self) -> bool:
+        """Whether anything is refused by its URL."""
+        return bool(self._urls.comparisons())
+
+    def lists(self) -> list[ListFacts]:
+        """What was read from the files of the URL lists."""
+        return self._urls.lists
 
     def decide(self, document: Document) -> Decision:
         """Judge a document; it is not changed."""

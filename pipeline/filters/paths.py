@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.filters.bad_words import bad_words_digests, load_bad_words
-from pipeline.filters.boundaries import UNSPACED_LANGUAGES
+from pipeline.filters.boundaries import boundaries_of
 from pipeline.filters.classifier.signals import digests as classifier_digests
-from pipeline.filters.language import check_languages, language_model_digest
+from pipeline.filters.language import check_keys, check_languages, language_model_digest, load_language_model
 from pipeline.filters.pii.redact import check_placeholders
+from pipeline.filters.pii.settings import PiiSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import stop_words_digest
+from pipeline.filters.urls.settings import ListFile
 from pipeline.filters.urls.settings import list_digests as url_digests
 
 
@@ -39,12 +41,22 @@ def resolved(settings: FilterSettings, resolve: Callable[[str], str]) -> FilterS
 def check(settings: FilterSettings) -> None:
     """Raise `UserError` for what `resolved` settings name and cannot be used."""
     check_languages(settings, settings.language_model)
+    model = load_language_model(settings.language_model)
+    check_keys("gopher_quality.stop_words", settings.gopher_quality.stop_words, model)
+    check_keys("c4.bad_words", settings.c4.bad_words, model)
+    regions = PiiSettings().regions
+    check_keys("pii.regions", [code for code in settings.pii.regions if code not in regions], model)
     digests(settings)
     for language, path in settings.c4.bad_words.items():
-        load_bad_words(path, language not in UNSPACED_LANGUAGES)
+        load_bad_words(path, boundaries_of(language).is_spaced)
     if settings.pii.enabled:
         pii = settings.pii
         check_placeholders(pii.email, pii.ip, pii.ipv6, pii.phone, pii.credit_card)
+
+
+def name_of_list(number: int, file: ListFile) -> str:
+    """What stands for a file of the URL lists in a manifest: its place among them, its category, its name."""
+    return f"urls/{number}/{file.category}/{file.path.name}"
 
 
 def digests(settings: FilterSettings) -> dict[str, str]:
@@ -52,7 +64,7 @@ def digests(settings: FilterSettings) -> dict[str, str]:
     found = {"language_model": language_model_digest(settings.language_model)}
     # By their place and not by their path, which is another on another machine.
     for number, (file, digest) in enumerate(url_digests(settings.urls)):
-        found[f"urls/{number}/{file.category}/{file.path.name}"] = digest
+        found[name_of_list(number, file)] = digest
     found |= classifier_digests(settings.classifier)
     found |= bad_words_digests(settings.c4.bad_words)
     found["stop_words"] = stop_words_digest()

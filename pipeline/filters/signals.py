@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from pipeline.filters.bad_words import BadWords, load_bad_words
 from pipeline.filters.boundaries import boundaries_of
+from pipeline.filters.language import NO_LANGUAGE
+from pipeline.filters.language.tags import find, in_script
 from pipeline.filters.settings import RULE_NAMES, FilterSettings
 from pipeline.filters.stop_words import default_stop_words
 from pipeline.filters.text import lines, measure
@@ -22,8 +24,6 @@ from pipeline.filters.text.measurer import Boundaries, Measurer, Table, Wanted, 
 
 TEXT = "text"
 """The family of what every text is judged by, whatever the rules."""
-NO_LANGUAGE = "en"
-"""A text of no known language is judged as English is: the published rules know nothing else."""
 
 _C4_WORDS = "num_bad_words"
 _PLACES: dict[str, dict[str, int]] = {
@@ -153,7 +153,7 @@ class Reader:
             self._wanted.append((name, which, _PLACES[family][signal]))
 
     def read(self, text: str, language: str | None) -> Read:
-        """The signals of a text in a language (ISO 639-1; English where it is not known), and what C4 leaves of it."""
+        """The signals of a text in a language (English where none is known), and what C4 leaves of it."""
         spoken = NO_LANGUAGE if language in (None, "und") else language
         known = self._languages.get(spoken) or self._add_language(spoken)
         codes = code_points(text)
@@ -188,9 +188,11 @@ class Reader:
         return self._measurer.measure(codes, known.boundaries, wanted)
 
     def _add_language(self, language: str) -> _Language:
-        stop_words = self._settings.gopher_quality.stop_words.get(language, default_stop_words().get(language, []))
+        stop_words = find({**default_stop_words(), **self._settings.gopher_quality.stop_words}, language) or []
+        if not in_script(stop_words, language):
+            stop_words = []  # Serbian in Latin letters has none of Serbian's Cyrillic words
         boundaries = boundaries_of(language)
-        path = self._settings.c4.bad_words.get(language)
+        path = find(self._settings.c4.bad_words, language)
         self._languages[language] = _Language(
             boundaries,
             Table.of_phrases({word: (word,) for word in stop_words}),

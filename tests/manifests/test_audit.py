@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from manifests.builds import RawEntry
+from manifests.audit import audit_build
+from manifests.builds import RawEntry, unseal
+from manifests.manifest import STAGES
 from manifests.provenance import _check_record, _mismatch, _sha1
 from manifests.report import digest_line
+from manifests.storage import Folder
+from pipeline.build import run_build
+from pipeline.recipe import load_recipe
+from tests.signal_builds import run_command
 
 _HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>body</p>"
 _WARC = b"WARC/1.0\r\nWARC-Record-ID: <urn:uuid:a>\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n" % (len(_HTTP), _HTTP)
@@ -54,3 +62,85 @@ def test_a_csv_row_is_known_by_its_id(row: str, wrong: str | None, tmp_path: Pat
 
 def test_digest_line_follows_the_page() -> None:
     assert digest_line(b"a") != digest_line(b"b")
+
+
+# Builds of which only some stages are there
+
+_RECIPE = """
+name = "small"
+output = "{folder}/out"
+[[sources]]
+name = "notes"
+kind = "files"
+paths = ["notes.jsonl"]
+format = "jsonl"
+[filter]
+languages = []
+rules = []
+[tokenizer]
+vocab_size = 260
+"""
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A copy of the build after each stage."""
+    folder = tmp_path_factory.mktemp("until")
+    notes = [{"id": str(n), "text": f"Note {n}: the bridge was closed on day {n * n} of the year."} for n in range(40)]
+    (folder / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    (folder / "recipe.toml").write_text(_RECIPE.format(folder=folder))
+    recipe = load_recipe(folder / "recipe.toml")
+    found = {}
+    for stage in STAGES:
+        run_build(recipe, until=stage)
+        found[stage] = folder / stage
+        shutil.copytree(folder / "out", found[stage])
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_build_until_a_stage_passes(builds: dict[str, Path], stage: str) -> None:
+    rest = list(STAGES[STAGES.index(stage) + 1 :])
+    report = audit_build(str(builds[stage]), deep=True)
+    assert report.problems == []
+    assert report.not_built == rest
+    assert report.checked["manifests"] == len(STAGES) - len(rest)
+    shown = run_command("audit", str(builds[stage]))
+    assert shown.exit_code == 0
+    assert (f"  not built yet: {', '.join(rest)}\n" in shown.output) == bool(rest)
+    assert json.loads(run_command("audit", str(builds[stage]), "--json").output)["not_built"] == rest
+
+
+@pytest.mark.parametrize("until", STAGES)
+def test_a_stage_that_was_lost_is_no_stage_that_was_not_built(
+    builds: dict[str, Path], until: str, tmp_path: Path
+) -> None:
+    for stage in STAGES[: STAGES.index(until) + 1]:
+        for kind in ("folder", "manifest", "interrupted", "unsealed folder"):
+            out = tmp_path / f"{stage} {kind}"
+            shutil.copytree(builds[until], out)
+            if kind in ("interrupted", "unsealed folder"):
+                unseal(Folder(str(out)), stage)
+            if kind in ("manifest", "interrupted"):
+                (out / stage / "manifest.json").unlink()
+            else:
+                shutil.rmtree(out / stage)
+            if kind == "unsealed folder" and stage == until:
+                continue  # nothing is left that says it ever was
+            report = audit_build(str(out))
+            said = {
+                "interrupted": "begun and not complete" if stage == until else "which follows it",
+                "unsealed folder": "which follows it",
+            }.get(kind, "missing, though groundup.json says")
+            assert not report.passed
+            if until == "acquire" and kind == "interrupted":
+                continue  # these files are read in place, so it left nothing: no stage was built
+            assert stage not in report.not_built
+            assert any(problem.startswith(stage) and said in problem for problem in report.problems), report.problems
+
+
+def test_a_build_of_which_nothing_is_there_fails(builds: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(builds["acquire"], tmp_path / "out")
+    unseal(Folder(str(tmp_path / "out")), "acquire")
+    shutil.rmtree(tmp_path / "out" / "acquire")
+    assert audit_build(str(tmp_path / "out")).problems == ["no stage was built yet. Run the recipe"]

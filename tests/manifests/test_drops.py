@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import uuid
 from collections import Counter
@@ -19,6 +20,7 @@ from manifests.drops.funnel import funnel, funnel_lines, reason_table
 from manifests.drops.samples import find_drops
 from manifests.drops.what_if import what_if
 from manifests.errors import UsageError, UserError
+from manifests.journeys import number_text
 from manifests.sightings import Journey, find_journeys, near_urls
 from manifests.tables import Tables
 from manifests.trace import trace_document
@@ -210,5 +212,26 @@ def test_trace_follows_a_page_as_drops_does(build: Build) -> None:
 
 
 def test_one_question_at_a_time(build: Build) -> None:
-    for arguments in (["--near"], ["--url", "x", "--doc", "y"], ["--source", "library"]):
+    refused: tuple[list[str], ...] = (
+        ["--near"],
+        ["--url", "x", "--doc", "y"],
+        ["--source", "library"],
+        ["--sample", "3"],
+        ["--what-if", f"{_KEY}=30", "--sample", "3"],
+        ["--url", "x", "--seed", "1"],
+        ["--reason", _REASON, "--near", "--seed", "1"],
+    )
+    for arguments in refused:
         assert isinstance(run_command("drops", build.url, *arguments).exception, UsageError)
+
+
+def test_bytes_that_are_no_text_are_refused(build: Build) -> None:
+    raw = os.fsdecode(b"\xff")
+    for command, option in (("drops", "--url"), ("drops", "--reason"), ("drops", "--what-if"), ("trace", "--doc")):
+        with pytest.raises(UsageError, match=f"^{option}: '.udcff' is not valid UTF-8"):
+            raise run_command(command, build.url, option, raw).exception
+
+
+def test_numbers_are_printed_for_people() -> None:
+    written = [number_text(value) for value in (2e7, 40.0, 0.0, 0.123456789, 1e300, 1234567.5)]
+    assert written == ["20000000", "40", "0", "0.123457", "1e+300", "1.23457e+06"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -18,6 +20,7 @@ from manifests.builds import Build
 from manifests.drops.near import near_drops
 from manifests.drops.what_if import what_if, written
 from manifests.errors import UsageError, UserError
+from manifests.journeys import number_text
 from manifests.manifest import write_manifest
 from tests.signal_builds import change_filter, copy_build, run_command, signals_of
 
@@ -72,6 +75,29 @@ def test_near_to_a_reason_that_dropped_nothing(build: Build) -> None:
     assert run_command("drops", build.url, "--reason", reason, "--near").output.startswith("no document failed it")
 
 
+def test_near_a_score_shows_whose_it_is(build: Build, tmp_path: Path) -> None:
+    """Every language has a threshold of its own, as a recipe's `language_thresholds` has it."""
+    comparisons = copy.deepcopy(build.manifest("filter").facts["comparisons"])
+    score = {
+        "reason": "language",
+        "signal": "language.score",
+        "must_be": "at_least",
+        "setting": "language_threshold",
+        "threshold": 0.0,
+        "by_language": {"fr": 0.25},
+    }
+    for rows in comparisons.values():
+        rows.insert(0, score)
+    changed = change_filter(copy_build(build, tmp_path / "out"), comparisons=comparisons)
+    near = near_drops(changed, "language", 3)
+    labels = {row["id"]: row["language"] for row in signals_of(build)}
+    assert [one.language for one in near] == [labels[one.journey.sightings[0].document["id"]] for one in near]
+    answer = run_command("drops", changed.url, "--reason", "language", "--near", "--sample", "3").output
+    assert f"  {number_text(near[0].value)} {near[0].language} (language_threshold: at least" in answer
+    data = json.loads(run_command("drops", changed.url, "--reason", "language", "--near", "--json").output)
+    assert data["near"][0]["language"] == near[0].language
+
+
 def test_a_reason_of_several_comparisons_is_near_to_each(build: Build, tmp_path: Path) -> None:
     other, signal = "gopher_few_alphabetic_words", "gopher_quality.alphabetic_word_fraction"
     changed = copy_build(build, tmp_path / "out")
@@ -119,6 +145,33 @@ def test_a_language_has_its_own_threshold(build: Build, tmp_path: Path) -> None:
 
 
 # What if
+
+
+def test_a_threshold_of_a_language_that_nobody_is_labelled_with(build: Build) -> None:
+    answer = what_if(build, ["language_thresholds.xx=1"])
+    assert all(not effect.moves for effect in answer.effects)
+    assert answer.effects[0].notes == ["language_thresholds.xx: no document of it has this label"]
+
+
+def test_a_threshold_of_a_language_stands_for_its_scripts(build: Build, tmp_path: Path) -> None:
+    """No language is listed, so the score was not asked; labels as a model gives them that knows scripts."""
+    changed = copy_build(build, tmp_path / "out")
+    labels = ["sr", "sr-Latn", "srp", "en"]
+    for path in (tmp_path / "out/filter/signals").iterdir():
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("language")
+        values = [labels[number % 4] for number in range(table.num_rows)]
+        pq.write_table(table.set_column(at, table.schema.field(at), pa.array(values)), path)
+    rows = [row for row in signals_of(changed) if row["source"] == "library" and row["language_score"] < 1]
+    for asked, expected in (
+        (["language_thresholds.sr=1"], {"sr", "sr-Latn"}),
+        (["language_thresholds.sr=1", "language_thresholds.sr-Latn=0"], {"sr"}),
+        (["filter.language_thresholds.sr-Latn=1"], {"sr-Latn"}),
+    ):
+        effect = what_if(changed, asked).effects[0]
+        assert {move.after for move in effect.moves} == {"language"}
+        moved = sum(move.num_documents for move in effect.moves)
+        assert moved == sum(row["language"] in expected for row in rows) > 0
 
 
 def _decide(row: dict[str, Any], comparisons: list[dict[str, Any]]) -> str | None:
@@ -216,7 +269,10 @@ def test_tokens_are_estimated_from_the_shards(build: Build, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("languages=['en']", "needs a rerun: groundup run RECIPE --until filter --set filter.languages="),
+        ("languages=['en']", r"needs a rerun: groundup run RECIPE --until filter --set 'filter\.languages=\["),
+        ("language_thresholds.de=80", "between 0 and 1"),
+        ("language_thresholds.de=high", "only a number"),
+        ("language_thresholds=0.5", "needs a rerun"),
         ("languages=3", "needs a rerun"),
         ("gopher_quality.stop_words.de=3", "needs a rerun"),
         ("rules=[]", "needs a rerun"),
@@ -266,6 +322,20 @@ def test_a_build_without_signals_says_what_to_do(build: Build, tmp_path: Path) -
         assert isinstance(problem, UserError)
         assert "groundup run RECIPE --until filter" in str(problem)
     assert run_command("drops", old.url, "--reason", _REASON).exit_code == 0
+
+
+def test_what_is_said_to_do_is_for_a_shell(build: Build, tmp_path: Path) -> None:
+    """As typed, `shlex.split` gives the settings back; the test's own folder has a space in its name."""
+    with pytest.raises(UsageError) as refused:
+        what_if(build, ["languages=['en', \"de\"]"])
+    assert shlex.split(str(refused.value).partition("needs a rerun: ")[2])[-1] == "filter.languages=['en', \"de\"]"
+    old = copy_build(build, tmp_path / "o u't")
+    manifest = old.manifest("filter")
+    facts = {name: fact for name, fact in manifest.facts.items() if name != "comparisons"}
+    write_manifest(old.folder.folder("filter"), manifest.model_copy(update={"facts": facts}))
+    with pytest.raises(UserError) as lacking:
+        what_if(Build(old.url), [f"{_KEY}=30"])
+    assert shlex.split(str(lacking.value).partition("again: ")[2])[-1] == f"output={old.url}"
 
 
 def test_numbers_are_written_without_losing_a_digit() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,18 @@ import pytest
 
 from manifests.builds import Build
 from manifests.drops.funnel import funnel_lines
+from manifests.drops.what_if import what_if
 from manifests.errors import UserError
+from manifests.manifest import FileEntry, write_manifest
 from manifests.recount_signals import recount_signals
+from manifests.storage import Folder
 from pipeline.build import run_build
+from pipeline.filters.chain import Chain
+from pipeline.filters.settings import FilterSettings
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.runner import Unwatched
+from pipeline.stages.filter import Filter
+from pipeline.tasks import Task, TaskOutput
 from tests.builds import differing
 from tests.packing import pack_web_pages
 
@@ -113,6 +121,46 @@ def test_comparisons_in_the_manifest_make_the_same_decisions(build: Path, source
     assert len(reasons) > 3
 
 
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ([], ["language_thresholds.de=0.99", "language_thresholds.en=0.95"]),
+        ([], ["language_thresholds.de=0", "filter.language_threshold=0.97"]),
+        (["filter.language_thresholds={}"], ["language_thresholds.en=0.9", "language_thresholds.fr=1"]),
+        (
+            ["sources.loose.filter.language_thresholds.de=0.9"],
+            ["language_thresholds.de=1", "gopher_quality.min_words=9"],
+        ),
+        ([], ["sources.loose.filter.language_thresholds.en=0.97"]),
+    ],
+)
+def test_what_thresholds_of_languages_would_do_is_what_they_do(
+    folder: Path, build: Path, tmp_path: Path, before: list[str], asked: list[str]
+) -> None:
+    shutil.copytree(build, tmp_path / "out")
+    overrides = [f"output={tmp_path / 'out'}", *before]
+    run_build(load_recipe(folder / "recipe.toml", overrides), until="filter")
+    old = {(row["source"], row["id"]): row for row in _signals(tmp_path / "out")}
+    answer = what_if(Build(str(tmp_path / "out")), asked)
+    assert any(effect.moves for effect in answer.effects)
+    overrides += [change.assignment for change in answer.changes]
+    report = run_build(load_recipe(folder / "recipe.toml", overrides), until="filter")
+    assert report.reused == ["acquire", "extract"]
+    for effect in answer.effects:
+        moves: Counter[tuple[str | None, str | None]] = Counter()
+        new = [row for row in _signals(tmp_path / "out") if row["source"] == effect.source]
+        for row in new:
+            was = old[row["source"], row["id"]]["reason"]
+            if was != row["reason"]:
+                moves[was, row["reason"]] += 1
+        assert {(move.before, move.after): move.num_documents for move in effect.moves} == moves
+        assert effect.kept_then == sum(row["reason"] is None for row in new)
+
+
+def _signals(build: Path) -> list[dict[str, Any]]:
+    return rows(build / "filter" / "signals")
+
+
 def test_an_opt_out_and_a_changed_list_rebuild_the_filter_alone(folder: Path, recipe: Recipe, build: Path) -> None:
     urls = [row["url"] for row in rows(build / "filter") if row["source"] == "pages"]
     (folder / "opt_out.txt").write_text(f"{urls[0]}\n")
@@ -123,6 +171,44 @@ def test_an_opt_out_and_a_changed_list_rebuild_the_filter_alone(folder: Path, re
     assert {row["source"] for row in dropped} == {"pages", "loose"}
     (folder / "opt_out.txt").write_text("# nobody yet\n")
     run_build(recipe, until="filter")
+
+
+def test_the_manifest_tells_what_was_read_of_lists_and_urls(folder: Path, build: Path, tmp_path: Path) -> None:
+    shutil.copytree(build, tmp_path / "out")
+    (tmp_path / "lists" / "adult").mkdir(parents=True)
+    (tmp_path / "lists" / "adult" / "domains").write_text("a.example\nno host\n\n# none\nb.example\n")
+    # Three of the documents lose their URL, as documents of other formats have none.
+    part = tmp_path / "out" / "extract" / "part-loose-00000.parquet"
+    table = pq.read_table(part)
+    urls = [None, "", "no host", *table["url"].to_pylist()[3:]]
+    place = table.schema.get_field_index("url")
+    pq.write_table(table.set_column(place, table.schema.field(place), [urls]), part)
+    chain = Chain(FilterSettings().merged({"urls": {"block_lists": [str(tmp_path / "lists")]}}))
+    output = TaskOutput(Folder(str(tmp_path / "out")), "filter")
+    phase = Filter({"loose": chain.settings})
+    entry = FileEntry(path="extract/part-loose-00000.parquet", bytes=0, sha256="")
+    phase.process(Task(name="loose-00000", inputs=(entry,)), output)
+    assert output.facts["unread_urls"] == {"no_url": 2, "unreadable_url": 1}
+    # A whole run says so by source, names the lists by their place, and says what it ignored.
+    recipe = load_recipe(
+        folder / "recipe.toml",
+        [f"output={tmp_path / 'again'}", f"sources.loose.filter.urls.block_lists=['{tmp_path / 'lists'}']"],
+    )
+    watcher = Watcher()
+    run_build(recipe, until="filter", watcher=watcher)
+    facts = Build(str(tmp_path / "again")).manifest("filter").facts["urls"]
+    none = {"num_entries": 0, "num_ignored_lines": 0}
+    assert facts["pages"]["lists"] == {"urls/0/opt_out/opt_out.txt": none}
+    assert facts["loose"]["lists"] == {
+        "urls/0/adult/domains": {"num_entries": 2, "num_ignored_lines": 1},
+        "urls/1/opt_out/opt_out.txt": none,
+    }
+    digests = Build(str(tmp_path / "again")).manifest("filter").fingerprint_of.settings["sources"]["loose"]["digests"]
+    assert set(facts["loose"]["lists"]) <= set(digests)
+    assert facts["loose"]["unread"] == {}
+    (line,) = [line for line in watcher.lines if "ignored" in line]
+    domains = tmp_path / "lists" / "adult" / "domains"
+    assert line == f"filter: ignored lines of URL lists, which name no host: 1 in {domains} (1)"
 
 
 def test_paths_are_no_part_of_the_fingerprint(folder: Path, build: Path, tmp_path: Path) -> None:
@@ -182,6 +268,32 @@ def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
     assert "comparisons give" in _rewritten(build, name, comparison["signal"], lambda _: comparison["threshold"])[0]
 
 
+def test_audit_misses_signals(build: Path, tmp_path: Path) -> None:
+    name = "part-loose-00000.parquet"
+    for kind in ("gone", "fewer"):
+        shutil.copytree(build, tmp_path / kind)
+        path = tmp_path / kind / "filter" / "signals" / name
+        table = pq.read_table(path)
+        path.unlink()
+        if kind == "fewer":
+            pq.write_table(table.slice(0, table.num_rows - 5), path)
+        problems: list[str] = []
+        recount_signals(Build(str(tmp_path / kind)), problems)
+        if kind == "fewer":
+            left = sum(int(re.search(r"has no row for (\d+) of", problem)[1]) for problem in problems)  # type: ignore[index]
+            assert left == 5
+        assert problems
+        assert all(problem.startswith(f"filter/signals/{name}: ") for problem in problems)
+    # A manifest that names no signals for a part is no better.
+    copied = Build(str(tmp_path / "gone"))
+    manifest = copied.manifest("filter")
+    outputs = [entry for entry in manifest.outputs if entry.path != f"signals/{name}"]
+    write_manifest(copied.folder.folder("filter"), manifest.model_copy(update={"outputs": outputs}))
+    problems = []
+    recount_signals(Build(copied.url), problems)
+    assert problems == [f"filter/signals/{name}: missing, so the signals of part {name} cannot be compared"]
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -192,7 +304,15 @@ def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
         ("filter.c4.bad_words.en=empty.txt", "no word in it"),
         ("filter.gopher_quality.min_mean_word_length=nan", "min_mean_word_length"),
         ("extract.page_seconds=inf", "page_seconds"),
-        ("filter.languages=['english']", "'en'"),
+        (
+            "filter.languages=['english']",
+            "filter: languages: the language model knows no language 'english' (did you mean 'en'?).",
+        ),
+        ("filter.gopher_quality.stop_words.eng=['the']", "gopher_quality.stop_words: the language model knows no"),
+        ("filter.gopher_quality.stop_words.eng_Latn=['the']", "'eng_Latn' (did you mean 'en'?)."),
+        ("filter.gopher_quality.stop_words.xx=['the']", "no language 'xx'; give ISO 639-1 codes"),
+        ("sources.loose.filter.c4.bad_words.sr-Latn=opt_out.txt", "'sr-Latn' (did you mean 'sr'?)."),
+        ("filter.pii.regions.german=['DE']", "filter.pii.regions: the language model knows no language 'german' (did"),
         ("filter.pii={enabled=true,email='jane@doe.org'}", "jane@doe.org"),
     ],
 )
@@ -214,12 +334,13 @@ class Watcher(Unwatched):
 
 
 def test_a_source_that_loses_too_much_stops_the_build(folder: Path, build: Path, tmp_path: Path) -> None:
-    overrides = [f"output={tmp_path / 'out'}", "filter.gopher_quality.min_words=1000000"]
+    overrides = [f"output={tmp_path / 'my out'}", "filter.gopher_quality.min_words=1000000"]
     watcher = Watcher()
     with pytest.raises(UserError, match=r"filter: .* gopher_too_few_words.*max_dropped_fraction") as error:
         run_build(load_recipe(folder / "recipe.toml", overrides), watcher=watcher)
     assert "\n" not in str(error.value)
-    manifest = Build(str(tmp_path / "out")).manifest("filter")
+    assert f"`groundup drops '{tmp_path / 'my out'}' --reason gopher_too_few_words`" in str(error.value)
+    manifest = Build(str(tmp_path / "my out")).manifest("filter")
     assert watcher.lines == funnel_lines(manifest)
     assert any("gopher_too_few_words" in line for line in watcher.lines)
     accepted = load_recipe(folder / "recipe.toml", [*overrides, "max_dropped_fraction=1"])

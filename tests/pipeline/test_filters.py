@@ -244,6 +244,32 @@ def test_stop_words_by_language() -> None:
     assert reason_of(SENTENCES[0] * 3, "gopher_quality", "de", gopher_quality={"stop_words": {"de": []}}) is None
 
 
+def test_a_tag_finds_the_lists_of_its_language(tmp_path: Path) -> None:
+    german = "Gestern haben wir lange darüber gesprochen, wie es mit der alten Brücke weitergehen soll. " * 5
+    for tag in ("de-CH", "deu_Latn", "de-Latn-AT"):
+        assert reason_of(german, "gopher_quality", tag) is None
+        own = {"stop_words": {"de": ["nicht", "auch"]}}
+        assert reason_of(german, "gopher_quality", tag, gopher_quality=own) == "gopher_few_stop_words"
+        own["stop_words"][tag] = ["wir", "mit"]  # a more exact list
+        assert reason_of(german, "gopher_quality", tag, gopher_quality=own) is None
+        assert words_of("die Ost-West-Frage am 3. Mai", boundaries_of(tag)) == words_of(
+            "die Ost-West-Frage am 3. Mai", boundaries_of("de")
+        )
+    assert reason_of(german, "gopher_quality", "pol_Latn") == "gopher_few_stop_words"
+    # Serbian's list is Cyrillic: no list for Serbian in Latin letters, unless one is given.
+    settings = FilterSettings().merged({"gopher_quality": {"stop_words": {"mk": ["wir", "и"]}}})
+    for tag, number in (("sr-Latn", None), ("sr-Cyrl", 0), ("sr", 0), ("mk-Latn", 1), ("mk-Cyrl", 1)):
+        assert judge(german, tag, settings).signals["gopher_quality.num_stop_words"] == number
+    for tag in ("zh-Hant", "cmn_Hani", "zh-TW"):
+        assert not boundaries_of(tag).is_spaced
+    assert boundaries_of("zh-Latn").is_spaced
+    assert boundaries_of("als").is_spaced  # lid.176's Alemannic, whose code is Albanian elsewhere
+    path = tmp_path / "words.txt"
+    path.write_text("老桥\n")
+    settings = FilterSettings().merged({"c4": {"bad_words": {"zh": str(path)}}})
+    assert judge("的老桥是", "zh-Hant", settings).signals["c4.num_bad_words"] == 1
+
+
 def test_bad_words(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("Darn\nheck of a\n@#!\n老桥\n")

@@ -26,6 +26,7 @@ from pipeline.filters.language import (
     LanguageFilter,
     LanguageRule,
     LanguageSettings,
+    check_keys,
     check_languages,
     identify_language,
     identify_languages,
@@ -252,6 +253,18 @@ def test_another_model_s_labels_decide_what_is_valid(tmp_path: Path) -> None:
     # A path relative to another folder is given apart.
     relative = LanguageSettings(languages=["arz"], language_model="two.bin")
     assert LanguageFilter(relative, path).keeps(Language("arz", 0.7))
+
+
+def test_keys_of_tables_are_labels_or_their_languages(tmp_path: Path) -> None:
+    labels = {"srp_Latn": ["kuća"], "srp_Cyrl": ["кућа"], "uzn_Latn": ["uy"], "eng_Latn": ["house"]}
+    model = load_language_model(write_model(tmp_path / "keys.bin", labels))
+    check_keys("c4.bad_words", ["sr", "sr-Latn", "uz", "en"], model)
+    for wrong, near in (("srp", "sr"), ("eng_Latn", "en"), ("serbian", "sr"), ("sr_Latn", "sr")):
+        with pytest.raises(UserError, match=rf"filter\.c4\.bad_words: .*'{wrong}' \(did you mean '{near}'\?\)\.$"):
+            check_keys("c4.bad_words", ["en", wrong], model)
+    # A text of no language is judged as English, whatever the model knows.
+    latin = load_language_model(write_model(tmp_path / "latin.bin", {"srp_Latn": ["kuća"], "srp_Cyrl": ["кућа"]}))
+    check_keys("c4.bad_words", ["sr", "en"], latin)
 
 
 # The decision

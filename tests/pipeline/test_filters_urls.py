@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import pickle
 import string
@@ -245,6 +246,67 @@ def test_lines_that_mean_nothing_are_counted(tmp_path: Path) -> None:
     facts = compile_url_rule(UrlSettings(block_lists=["l"]), tmp_path).facts()
     assert facts["num_ignored_lines"] == {"l/adult/domains": 2}
     assert facts["num_entries"] == {"domains": 2, "hosts": 0, "pages": 0, "expressions": 0, "opt_out": 0}
+
+
+def test_every_file_of_the_lists_is_counted(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "l/adult/domains": "a.example\nwhat is this\nA.example\n",
+        "l/adult/urls": "a.example/b\n/c\n? ?\n",
+        "l/adult/expressions": "one\n# two\nthree\n",
+        "l/news/domains.gz": gzip.compress(b"a.example\n"),
+        "out.txt": "b.example\nnobody here\nb.example/c\n",
+        "words/strict": "badword\n",
+    }
+    make_lists(tmp_path, files)
+    settings = UrlSettings(block_lists=["l"], opt_out="out.txt", adult_words="strict", word_lists="words")
+    for cache in (None, tmp_path / "cache", tmp_path / "cache"):
+        found = compile_url_rule(settings, tmp_path, cache).lists
+        compile_url_rule.__globals__["_compile"].cache_clear()
+        assert {facts.file.name: (facts.num_entries, facts.num_ignored_lines) for facts in found} == {
+            "l/adult/domains": (2, 1),
+            "l/adult/urls": (1, 2),
+            "l/adult/expressions": (2, 0),
+            "l/news/domains.gz": (1, 0),
+            "words/strict": (1, 0),
+            "out.txt": (2, 1),
+        }
+
+
+@pytest.mark.parametrize("expression", ["(a+)+$", "(a|a)*b", "(.*a){20}", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_no_expression_takes_long(tmp_path: Path, expression: str) -> None:
+    """Each of these would keep an engine that backtracks busy for years: that this ends is the test."""
+    make_lists(tmp_path, {"l/adult/expressions": f"{expression}\n"})
+    rule = compile_url_rule(UrlSettings(block_lists=["l"]), tmp_path)
+    rule.look(f"http://x.example/{'a' * 4000}!")
+
+
+@pytest.mark.parametrize("expression", ["(?=a)b", r"(a)\1", "(?<!a)b", "a{1,5000}"])
+def test_expressions_that_only_backtracking_can_read_are_refused(tmp_path: Path, expression: str) -> None:
+    make_lists(tmp_path, {"l/adult/expressions": f"fine\n{expression}\n"})
+    with pytest.raises(UserError, match=r"adult/expressions: line 2: no regular expression that RE2 can read \(\w.*\)"):
+        compile_url_rule(UrlSettings(block_lists=["l"]), tmp_path)
+
+
+def test_a_list_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_lists(tmp_path, {"l/adult/domains": "a.example\n", "l/adult/urls": "a.example/b\n"})
+    settings = UrlSettings(block_lists=["l"])
+    read: list[int] = []
+    real = hashlib.file_digest
+
+    def counted(file: Any, name: str) -> Any:
+        read.append(1)
+        return real(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    before = digests(settings, tmp_path)
+    assert before == {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("l/adult/domains", "l/adult/urls")
+    }
+    assert digests(settings, tmp_path) == digests(UrlSettings(block_lists=["l"], max_soft_words=3), tmp_path) == before
+    assert len(read) == 2
+    (tmp_path / "l/adult/domains").write_text("bb.example\n")
+    assert digests(settings, tmp_path)["l/adult/domains"] != before["l/adult/domains"]
+    assert len(read) == 3
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

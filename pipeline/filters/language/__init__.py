@@ -11,15 +11,17 @@ from pipeline.filters.language.model import (
     load_language_model,
 )
 from pipeline.filters.language.rule import LanguageRule, language_comparisons, language_signals
-from pipeline.filters.language.settings import LanguageSettings, check_languages
+from pipeline.filters.language.settings import NO_LANGUAGE, LanguageSettings, check_keys, check_languages
 
 __all__ = [
+    "NO_LANGUAGE",
     "UNKNOWN",
     "Language",
     "LanguageFilter",
     "LanguageModel",
     "LanguageRule",
     "LanguageSettings",
+    "check_keys",
     "check_languages",
     "identify_language",
     "identify_languages",

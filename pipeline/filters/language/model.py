@@ -6,13 +6,13 @@ Joulin et al. 2016, arXiv:1612.03651. Nothing is downloaded.
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from manifests.errors import UserError
+from pipeline.filters.file_digests import file_digest
 
 UNKNOWN = "und"
 """The code of a text in which there is no language to be seen (ISO 639-2's "undetermined")."""
@@ -99,16 +99,9 @@ def language_model_digest(path: str | Path | None = None) -> str:
     """The sha256 of a model's file, in hexadecimal: it takes part in a build's fingerprint."""
     file = Path(path or language_model_path())
     try:
-        status = file.stat()
-        return _digest(file, status.st_size, status.st_mtime_ns)
+        return file_digest(file)
     except OSError as error:
         raise UserError(_unreadable(file, str(error.strerror))) from None
-
-
-@functools.lru_cache(maxsize=8)
-def _digest(file: Path, num_bytes: int, modified: int) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @functools.cache

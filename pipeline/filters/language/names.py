@@ -28,15 +28,16 @@ _CODES = {name.lower(): code for code, _, name in (entry.strip().partition(" ") 
 
 
 def code_of_name(given: str, codes: Iterable[str]) -> str | None:
-    """The code that somebody meant who wrote a name (`english`), another code (`eng`) or a locale (`en_US`)."""
+    """The code that was meant by a name (`english`), another code (`eng`, `eng_Latn`) or a locale (`en_US`)."""
     codes = set(codes)
     wanted = given.strip().lower()
-    candidates = [wanted, _CODES.get(wanted), wanted.replace("_", "-").partition("-")[0]]
+    base = wanted.replace("_", "-").partition("-")[0]
+    candidates = [wanted, _CODES.get(wanted), base]
     near = difflib.get_close_matches(wanted, _CODES, n=1, cutoff=0.75) if len(wanted) > 3 else []
-    if 2 <= len(wanted) <= 3 and wanted.isascii() and wanted.isalpha():
+    if 2 <= len(base) <= 3 and base.isascii() and base.isalpha():
         import langcodes
 
-        candidates.append(langcodes.Language.get(wanted).prefer_macrolanguage().language)
+        candidates.append(langcodes.Language.get(base).prefer_macrolanguage().language)
     candidates += [_CODES[name] for name in near]
     return next((code for code in candidates if code in codes), None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,10 @@ from manifests.errors import UserError
 from manifests.settings import Settings
 from pipeline.filters.language.model import UNKNOWN, LanguageModel, load_language_model
 from pipeline.filters.language.names import code_of_name, nearest_code
+from pipeline.filters.language.tags import lookup_order
+
+NO_LANGUAGE = "en"
+"""A text of no known language is judged as English is: the published rules know nothing else."""
 
 
 class LanguageSettings(Settings):
@@ -46,10 +51,25 @@ def check_languages(settings: LanguageSettings, model: str | Path | None = None)
         raise UserError(f"filter.{error}.") from None
 
 
+def check_keys(table: str, keys: Iterable[str], model: LanguageModel) -> None:
+    """Refuse keys of a table by language that no document's label would find. `table`: its place below `[filter]`.
+
+    Raises `UserError` with the nearest code.
+    """
+    for key in keys:
+        # A text of no language is judged as English is, and a language speaks for those of its scripts.
+        if key != NO_LANGUAGE and all(key not in lookup_order(code) for code in model.codes):
+            raise UserError(f"filter.{table}: {_unknown(key, model)}.")
+
+
 def _check(settings: LanguageSettings, model: LanguageModel) -> None:
     for key in ("languages", "language_thresholds"):
         for code in getattr(settings, key):
             if code != UNKNOWN and code not in model.codes:
-                near = code_of_name(code, model.codes) or nearest_code(code, model.codes)
-                hint = f"did you mean {near!r}?" if near else "give ISO 639-1 codes where there are, such as en"
-                raise ValueError(f"{key}: the language model knows no language {code!r}; {hint}")
+                raise ValueError(f"{key}: {_unknown(code, model)}")
+
+
+def _unknown(code: str, model: LanguageModel) -> str:
+    near = code_of_name(code, model.codes) or nearest_code(code, model.codes)
+    hint = f" (did you mean {near!r}?)" if near else "; give ISO 639-1 codes where there are, such as en"
+    return f"the language model knows no language {code!r}{hint}"

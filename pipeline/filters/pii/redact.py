@@ -10,6 +10,8 @@ from typing import NamedTuple
 import phonenumbers
 
 from manifests.errors import UserError
+from pipeline.filters.language import NO_LANGUAGE, UNKNOWN
+from pipeline.filters.language.tags import find as find_by_language
 from pipeline.filters.pii.emails import find_emails
 from pipeline.filters.pii.ips import find_ips
 from pipeline.filters.pii.numbers import find_numbers
@@ -74,8 +76,8 @@ def _merged(first: list[Span], second: list[Span]) -> list[Span]:
 
 
 def _regions(settings: PiiSettings, language: str | None, url: str | None) -> tuple[str, ...]:
-    spoken = "en" if language in (None, "und") else language
-    regions = list(settings.regions.get(str(spoken), ()))
+    spoken = NO_LANGUAGE if language in (None, UNKNOWN) else language
+    regions = list(find_by_language(settings.regions, str(spoken)) or ())
     match = _COUNTRY_DOMAIN.search(url) if url else None
     if match:
         code = match.group(1).upper()

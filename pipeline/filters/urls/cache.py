@@ -17,7 +17,7 @@ from pipeline.filters.urls.settings import ListFile
 from pipeline.filters.urls.table import HashTable
 
 _TABLES = ("names", "pages")
-_NUMBERS = ("kinds", "min_labels", "max_labels", "max_segments", "num_entries", "num_ignored")
+_NUMBERS = ("kinds", "min_labels", "max_labels", "max_segments", "num_entries", "of_files")
 
 
 def load_or_make(
@@ -48,8 +48,7 @@ def _key(files: Sequence[ListFile], categories: Sequence[str]) -> str:
         digest.update(source.read_bytes())
     for file in files:
         digest.update(f"\n{file.kind} {file.category} ".encode())
-        with file.path.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
+        digest.update(file.digest().encode())
     return digest.hexdigest()[:32]
 
 

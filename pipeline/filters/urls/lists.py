@@ -66,7 +66,8 @@ class Entries:
     """The entries of some lists as tables, and how deep the names in them go (which bounds what must be looked up).
 
     names: hosts that are a domain, a host or one with pages; `kinds` tells by the number of a name which list has it as
-    a domain, which as a host (-1: none), and whether it has pages. num_ignored: lines that mean nothing, by file.
+    a domain, which as a host (-1: none), and whether it has pages. num_entries: different ones, by kind. of_files: of
+    each file in turn, the lines that are entries and those that mean nothing.
     """
 
     names: HashTable
@@ -76,7 +77,7 @@ class Entries:
     max_labels: int
     max_segments: int
     num_entries: dict[str, int]
-    num_ignored: dict[str, int]
+    of_files: list[list[int]]
 
     def find(self, address: Address) -> Found:
         """What covers an address."""
@@ -134,10 +135,11 @@ class EntryCollector:
         self._sites: set[str] = set()
         self._labels = (2, 2)
         self._max_segments = 0
-        self._num_ignored: dict[str, int] = {}
+        self._of_files: list[list[int]] = []
 
     def add(self, file: ListFile, number: int) -> None:
         """All lines of a file; what they refuse is under `number`."""
+        self._of_files.append([0, 0])
         for block in file.blocks():
             lines = block.lower().removesuffix(b"\n").split(b"\n")
             if file.kind in ("domains", "opt_out"):
@@ -156,7 +158,7 @@ class EntryCollector:
                 continue
             entry = read_entry(line, is_host=file.kind in ("hosts", "urls"))
             if entry is None:
-                self._num_ignored[file.name] = self._num_ignored.get(file.name, 0) + 1
+                self._of_files[-1][1] += 1
                 continue
             kind, key = entry
             keys[kind].append(key)
@@ -177,6 +179,7 @@ class EntryCollector:
 
     def _add(self, kind: EntryKind, keys: list[bytes], number: int) -> None:
         if keys:
+            self._of_files[-1][0] += len(keys)
             self._hashes[kind].append(hashes_of(keys))
             self._numbers[kind].append(np.full(len(keys), number, np.uint16))
 
@@ -199,7 +202,7 @@ class EntryCollector:
             max_labels=self._labels[1],
             max_segments=self._max_segments,
             num_entries={"domains": len(domains), "hosts": len(hosts), "pages": len(pages)},
-            num_ignored=dict(sorted(self._num_ignored.items())),
+            of_files=self._of_files,
         )
 
     def _table(self, kind: EntryKind) -> HashTable:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import regex
+import re2
 
 from manifests.errors import UserError
 from manifests.settings import canonical_json
@@ -36,8 +36,16 @@ class UrlMatch(NamedTuple):
     detail: str
 
 
+class ListFacts(NamedTuple):
+    """What was read from a file of the lists: entries, and lines that mean nothing."""
+
+    file: ListFile
+    num_entries: int
+    num_ignored_lines: int
+
+
 class UrlRule:
-    """What settings refuse. Immutable; `facts` tells of the lists (entries, lines that mean nothing, bytes)."""
+    """What settings refuse. Immutable; `lists` and `facts` tell of the lists."""
 
     def __init__(
         self,
@@ -47,8 +55,10 @@ class UrlRule:
         categories: Sequence[str],
         expressions: Sequence[tuple[str, str]] = (),
         words: WordRule | None = None,
+        lists: Sequence[ListFacts] = (),
     ) -> None:
         self.settings = settings
+        self.lists = list(lists)
         self._blocked, self._opted_out = blocked, opted_out
         self._categories = list(categories)
         self._expressions = [(category, _compiled(text)) for category, text in expressions]
@@ -62,12 +72,13 @@ class UrlRule:
         }
         self._reasons = [reason for reason in REASONS if asked[reason]]
         self._asks_soft_words = settings.adult_words == "soft"
-        lists = ((("url_opt_out",) * 3, opted_out), (("url_domain", "url_host", "url_exact"), blocked))
-        self._lists = [(reasons, entries) for reasons, entries in lists if any(entries.num_entries.values())]
+        tables = ((("url_opt_out",) * 3, opted_out), (("url_domain", "url_host", "url_exact"), blocked))
+        self._tables = [(reasons, entries) for reasons, entries in tables if any(entries.num_entries.values())]
         self._none: dict[str, float | None] = dict.fromkeys(SIGNALS)
         self._quiet = self._none | {f"urls.{reason}": 0.0 for reason in self._reasons}
         if self._asks_soft_words:
             self._quiet[SOFT_SIGNAL] = 0.0
+        self._asked = next((name for name, value in self._quiet.items() if value is not None), None)
 
     def look(self, url: str | None) -> tuple[dict[str, float | None], dict[str, str]]:
         """The signals of a URL, and what matched by reason.
@@ -89,6 +100,15 @@ class UrlRule:
             if soft_words:
                 signals[SOFT_SIGNAL], details[SOFT_REASON] = float(len(soft_words)), _soft_detail(soft_words)
         return signals, details
+
+    def unread(self, url: str | None, signals: Mapping[str, float | None]) -> str | None:
+        """Why these signals say nothing of a URL: `no_url` or `unreadable_url` (it names no host).
+
+        None where they do, or where the settings refuse nothing.
+        """
+        if self._asked is None or signals[self._asked] is not None:
+            return None
+        return "unreadable_url" if url else "no_url"
 
     def signals(self, url: str | None) -> dict[str, float | None]:
         """The first half of `look`."""
@@ -129,14 +149,16 @@ class UrlRule:
                 "expressions": len(self._expressions),
                 "opt_out": sum(self._opted_out.num_entries.values()),
             },
-            "num_ignored_lines": {name: number for entries in lists for name, number in entries.num_ignored.items()},
+            "num_ignored_lines": {
+                facts.file.name: facts.num_ignored_lines for facts in self.lists if facts.num_ignored_lines
+            },
             "num_bytes": sum(table.num_bytes for entries in lists for table in (entries.names, entries.pages)),
         }
 
     def _matches(self, address: Address) -> list[tuple[str, str]]:
         """What of the lists covers an address: reason and detail, in the order in which they are asked."""
         matches = []
-        for reasons, entries in self._lists:
+        for reasons, entries in self._tables:
             found = entries.find(address)
             if found is not NOTHING:
                 matches += [
@@ -181,14 +203,20 @@ def _compile(settings_json: str, folder: Path, cache: Path | None, states: tuple
     categories = list(dict.fromkeys(file.category for file in files))
     lists = [file for file in files if file.kind in ("domains", "hosts", "urls")]
     opt_outs = [file for file in files if file.kind == "opt_out"]
-    return UrlRule(
-        settings,
-        load_or_make(lists, cache, functools.partial(_collect, lists, categories), categories),
-        load_or_make(opt_outs, cache, functools.partial(_collect, opt_outs, categories), categories),
-        categories,
-        _expressions(files),
-        _words(settings, files),
-    )
+    blocked = load_or_make(lists, cache, functools.partial(_collect, lists, categories), categories)
+    opted_out = load_or_make(opt_outs, cache, functools.partial(_collect, opt_outs, categories), categories)
+    expressions = [(file, expression) for file in files if file.kind == "expressions" for expression in _read(file)]
+    of_files = dict(zip([*lists, *opt_outs], [*blocked.of_files, *opted_out.of_files], strict=True))
+    facts = []
+    for file in files:
+        if file in of_files:
+            facts.append(ListFacts(file, *of_files[file]))
+        elif file.kind == "expressions":
+            facts.append(ListFacts(file, sum(of == file for of, _ in expressions), 0))
+        else:
+            facts.append(ListFacts(file, sum(1 for _ in file.lines()), 0))
+    patterns = [(file.category, expression) for file, expression in expressions]
+    return UrlRule(settings, blocked, opted_out, categories, patterns, _words(settings, files), facts)
 
 
 def _collect(files: list[ListFile], categories: list[str]) -> Entries:
@@ -198,24 +226,26 @@ def _collect(files: list[ListFile], categories: list[str]) -> Entries:
     return collector.entries()
 
 
-def _expressions(files: list[ListFile]) -> list[tuple[str, str]]:
-    found = []
-    for file in files:
-        if file.kind != "expressions":
-            continue
-        for number, line in file.lines():
-            try:
-                _compiled(line)
-            except regex.error as error:
-                raise UserError(
-                    f"{file.path}: line {number}: no regular expression ({error}). Mend the line or take it out."
-                ) from None
-            found.append((file.category, line))
-    return found
+def _read(file: ListFile) -> Iterator[str]:
+    """The regular expressions of a file."""
+    for number, line in file.lines():
+        try:
+            _compiled(line)
+        except re2.error as error:
+            why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
+            raise UserError(
+                f"{file.path}: line {number}: no regular expression that RE2 can read ({why}). Mend the line or take "
+                "it out."
+            ) from None
+        yield line
 
 
 def _compiled(expression: str) -> Any:
-    return regex.compile(expression, regex.IGNORECASE)  # not `re`: POSIX classes are used in such lists
+    # RE2's time is linear in the length of a URL whatever the expression; those that backtrack may take years.
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    return re2.compile(expression, options)
 
 
 def _words(settings: UrlSettings, files: list[ListFile]) -> WordRule | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import gzip
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from manifests.errors import UserError
 from manifests.settings import Settings
+from pipeline.filters.file_digests import file_digest
 
 FileKind = Literal["domains", "hosts", "urls", "expressions", "strict", "hard", "soft", "opt_out"]
 LIST_KINDS: tuple[FileKind, ...] = ("domains", "hosts", "urls", "expressions")
@@ -61,6 +61,13 @@ class ListFile(NamedTuple):
         except (OSError, EOFError) as error:
             raise UserError(f"{self.path}: cannot be read ({error}). Get the list again.") from None
 
+    def digest(self) -> str:
+        """The sha256 of its bytes as they lie there. Raises `UserError` when it cannot be read."""
+        try:
+            return file_digest(self.path)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read ({error.strerror}). Get the list again.") from None
+
     def lines(self) -> Iterator[tuple[int, str]]:
         """Number and text of each line that is neither blank nor a comment."""
         number = 0
@@ -105,11 +112,7 @@ def digests(settings: UrlSettings, folder: Path = Path()) -> dict[str, str]:
 
 def list_digests(settings: UrlSettings, folder: Path = Path()) -> list[tuple[ListFile, str]]:
     """Each file that settings name, with its sha256."""
-    found = []
-    for file in list_files(settings, folder):
-        with file.path.open("rb") as opened:
-            found.append((file, hashlib.file_digest(opened, "sha256").hexdigest()))
-    return found
+    return [(file, file.digest()) for file in list_files(settings, folder)]
 
 
 def _block_list(given: str, path: Path) -> list[ListFile]:
