@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import os
 import sys
 import traceback
@@ -12,7 +13,6 @@ from typing import Any
 
 import typer
 
-import manifests.cli
 from manifests.errors import UsageError, UserError
 from manifests.secrets import scrub
 
@@ -33,11 +33,21 @@ def _complete(run: str, prompt: str, num_tokens: int) -> str:
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-_QUICK = "drops"  # answers before the other commands, and Arrow, would be loaded
+# Which module mounts a command: only that one is loaded, so that a command does not wait for the libraries of others.
+_MOUNTED_BY = {
+    "quickstart": "pipeline.quickstart.cli",
+    "run": "pipeline.cli",
+    "pin": "pipeline.pin_cli",
+    "classifier": "pipeline.classifier_cli",
+    **dict.fromkeys(("drops", "audit", "trace", "report"), "manifests.cli"),
+    "tokenizer": "tokenizer.cli",
+    **dict.fromkeys(("train", "generate", "steps"), "train.cli"),
+}
+_WITHOUT_ARROW = "drops"
 
 
-def make_app(only_quick: bool = False) -> typer.Typer:
-    """The command line: all of it, or only the commands that read a build."""
+def make_app(command: str | None = None) -> typer.Typer:
+    """The command line: all of it, or with the modules alone that one command needs."""
     app = typer.Typer(
         help="Builds a language model from the ground up: web pages to clean token shards to a trained GPT.",
         no_args_is_help=True,
@@ -45,25 +55,23 @@ def make_app(only_quick: bool = False) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    if only_quick:
-        manifests.cli.register(app)
-        return app
-    import pipeline.classifier_cli
-    import pipeline.cli
-    import pipeline.pin_cli
-    import pipeline.quickstart.cli
-    import tokenizer.cli
-    import train.cli
+    app.callback()(lambda: None)  # a command keeps its name where it is the only one
+    wanted = _MOUNTED_BY.get(command or "")
+    for module in dict.fromkeys(_MOUNTED_BY.values()) if wanted is None else (wanted,):
+        register = importlib.import_module(module).register
+        if module == "pipeline.quickstart.cli":
+            register(app, _train, _complete)
+        elif module == "pipeline.cli":
+            register(app, _check_training)
+        else:
+            register(app)
+    return app
+
+
+def _check_training(tables: dict[str, Any], where: str) -> None:
     from train.settings import check_tables
 
-    pipeline.quickstart.cli.register(app, _train, _complete)
-    pipeline.cli.register(app, check_tables)
-    pipeline.pin_cli.register(app)
-    pipeline.classifier_cli.register(app)
-    manifests.cli.register(app)
-    tokenizer.cli.register(app)
-    train.cli.register(app)
-    return app
+    check_tables(tables, where)
 
 
 def __getattr__(name: str) -> typer.Typer:
@@ -77,13 +85,13 @@ def main() -> None:
     """Run the command line. Exit code 0 done, 1 failed with one line, 2 wrong usage; --debug adds the trace."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    only_quick = arguments[:1] == [_QUICK]
+    command = arguments[0] if arguments else None
     try:
-        if not only_quick:
+        if command != _WITHOUT_ARROW:
             from pipeline.libraries import settle_arrow
 
             settle_arrow()
-        code = make_app(only_quick)(args=arguments, prog_name="groundup", standalone_mode=False)
+        code = make_app(command)(args=arguments, prog_name="groundup", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

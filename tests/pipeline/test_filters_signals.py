@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.filters.boundaries import boundaries_of, exceptions
 from pipeline.filters.rules import comparisons, judge, signal_names
 from pipeline.filters.settings import FilterSettings
+from pipeline.filters.text import characters
 from pipeline.filters.text.measure import MOST_NGRAM_WORDS
 from pipeline.filters.text.measurer import words_of
 from tests.pipeline import filter_reference
@@ -166,3 +169,18 @@ def test_ngrams_of_a_huge_text_are_those_of_its_first_words() -> None:
         characters = round((part[name] or 0.0) * len(" ".join(head)))
         assert characters > 100_000
         assert whole[name] == characters / int(size * (MOST_NGRAM_WORDS / all_words))
+
+
+def test_the_classes_of_all_characters_follow_python() -> None:
+    methods = {
+        characters.SPACE: str.isspace,
+        characters.ALPHABETIC: str.isalpha,
+        characters.LOWER_CASE: str.islower,
+        characters.ANY_DIGIT: str.isdigit,
+        characters.DECIMAL: str.isdecimal,
+        characters.WORD: lambda character: character.isalnum() or character == "_",
+    }
+    everything = list(map(chr, range(sys.maxunicode + 1)))
+    for bit, method in methods.items():
+        expected = np.fromiter(map(method, everything), np.bool_, len(everything))
+        assert np.array_equal(characters.classes() & bit != 0, expected)
