@@ -304,7 +304,7 @@ def test_a_full_disk(world: World, tmp_path: Path) -> None:
         pytest.skip(f"a small file system cannot be mounted here: {probe.stderr.decode().strip()}")
     script = _FILL.format(out=out, logs=logs, sizes=" ".join(_DISK_SIZES), python=sys.executable)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    subprocess.run([*unshare, "sh", "-c", script], cwd=world.folder, env=environment, check=True, timeout=120)
+    subprocess.run([*unshare, "sh", "-c", script], cwd=world.folder, env=environment, check=True, timeout=300)
     codes = {size: int((logs / f"{size}.code").read_text()) for size in _DISK_SIZES}
     assert codes.pop(_DISK_SIZES[-1]) == 0, (logs / f"{_DISK_SIZES[-1]}.txt").read_text()
     assert set(codes.values()) == {1}, codes
