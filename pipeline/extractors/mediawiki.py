@@ -145,7 +145,8 @@ class MediaWikiReader(Reader):
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
             beginning = MemberStream(raw, name=self.file.path)
-            beginning.fill()
+            while len(beginning.buffer) < _DECLARATION_BYTES and beginning.fill():
+                pass  # the first member may be as short as it likes
             codec = xml_codec(bytes(beginning.buffer[:_DECLARATION_BYTES]))
             site = self._site(self._stream(raw, codec))
             self._is_last_range = self.file.stop is None or self.file.stop >= raw.seek(0, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import re
 import tracemalloc
@@ -161,6 +162,34 @@ def test_encodings_of_dumps(xml: bytes, plain, tmp_path: Path, codec: str, mark:
     broken = data[: len(data) // 2 + 1 - len(data) // 2 % 2] + data[len(data) // 2 + 4 - len(data) // 2 % 2 :]
     documents, drops, _ = read(tmp_path, broken)
     assert len(documents) >= len(plain) // 2 - 2 or drops
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be", "gb18030", "iso-8859-13"])
+@pytest.mark.parametrize("mark", [True, False])
+def test_members_that_split_an_encoded_dump_anywhere(xml: bytes, tmp_path: Path, codec: str, mark: bool) -> None:
+    """Also inside the byte order mark or the declaration, a code unit, a surrogate pair; members may be empty."""
+    body = "".join(xml.decode().partition("<page>")[1:])
+    few = "".join(body.partition("</page>")[:2])
+    few = re.sub(r"(<text[^>]*>)", "\\1\N{ROCKET}\N{SNOWMAN}\N{ROCKET} a ", few)
+    head = f'<?xml version="1.0" encoding="{codec}"?>\n' if mark or not codec.startswith("utf-") else ""
+    text = f'{head}<mediawiki xml:lang="ltg">{few}</mediawiki>\n'
+    data = text.encode(codec, "xmlcharrefreplace")
+    data = ({"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(codec, b"") if mark else b"") + data
+    documents, _, _ = read(tmp_path, data)
+    expected = content(documents)
+    assert "\N{ROCKET}\N{SNOWMAN}\N{ROCKET} a" in expected[0][2]
+    rocket = data.find("\N{ROCKET}".encode(codec, "xmlcharrefreplace"))
+    near = st.integers(0, 10) | st.integers(rocket, rocket + 10) | st.integers(0, len(data))
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(st.lists(near, max_size=8).map(sorted))
+    def check(cuts: list[int]) -> None:
+        bounds = [0, *cuts, len(data)]
+        members = [gzip.compress(data[a:b], 1) for a, b in itertools.pairwise(bounds)]
+        documents, drops, reader = read(tmp_path, b"".join(members), "ltgwiki.xml.gz")
+        assert (content(documents), drops, reader.damaged) == (expected, [], [])
+
+    check()
 
 
 def as_schema(xml: bytes, version: str) -> bytes:
