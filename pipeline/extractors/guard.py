@@ -1,7 +1,8 @@
 """The guard: runs an extractor in a process of its own, so that no page can hold up, exhaust or kill a worker.
 
 A page that takes more processor time or memory than its budget, or that brings the parser down, becomes an answer like
-any other; the process is started again and goes on with the page after it. Pages travel through shared memory and in
+any other; the process is started again and goes on with the page after it. Memory and crashes only count of a page that
+is the first of a new process, so that no page before it has a part in that. Pages travel through shared memory and in
 batches, and the next batch is read while the last is extracted, so the price is a few hundredths of a page's time.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import json
 import mmap
 import os
@@ -112,24 +114,28 @@ class _Batch:
     pages: list[Page]
     answers: list[Answer | None] = field(default_factory=list)
     area: int = 0  # which of the areas it lies in
-    suspects: set[int] = field(default_factory=set)  # that a process died with once
+    suspects: list[int] = field(default_factory=list)  # numbers of pages to be tried again, each in a new process
 
     def __post_init__(self) -> None:
         self.answers = [None] * len(self.pages)
 
     @property
-    def open(self) -> list[int]:
-        return [number for number, answer in enumerate(self.answers) if answer is None]
+    def asked(self) -> list[int]:
+        """Numbers of the pages to be extracted next: those without an answer but the suspects, then one suspect."""
+        open_ = [number for number, answer in enumerate(self.answers) if answer is None]
+        return [number for number in open_ if number not in self.suspects] or open_[:1]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the page to be extracted next is a suspect."""
+        return any(number in self.suspects for number in self.asked)
 
     def contents(self) -> bytes:
-        """Where each open page lies in the area, and its note, as `guard_process` reads it."""
-        notes = {note: number for number, note in enumerate(dict.fromkeys(page.note for page in self.pages))}
-        rows = []
-        position = 0
-        for page, answer in zip(self.pages, self.answers, strict=True):
-            if answer is None:
-                rows.append((position, len(page.data), notes[page.note]))
-            position += len(page.data)
+        """Where each page that is asked for lies in the area, and its note, as `guard_process` reads it."""
+        asked = self.asked
+        notes = {note: place for place, note in enumerate(dict.fromkeys(self.pages[number].note for number in asked))}
+        starts = [0, *itertools.accumulate(len(page.data) for page in self.pages)]
+        rows = [(starts[number], len(self.pages[number].data), notes[self.pages[number].note]) for number in asked]
         return json.dumps([list(notes), rows]).encode()
 
 
@@ -145,6 +151,7 @@ class Guard:
         self.extractor = extractor
         self.budget = budget or Budget()
         self.num_started = 0
+        self._is_new = False  # whether the process that runs has not answered anything yet
         self._process: subprocess.Popen[bytes] | None = None
         self._areas = [_Area(_LEAST_AREA), _Area(_LEAST_AREA)]
         self._progress = _Area(mmap.PAGESIZE)
@@ -173,7 +180,9 @@ class Guard:
     def answers(self) -> list[Answer]:
         """The answers of the oldest batch, one for each of its pages."""
         batch = self._waiting[0]
-        while batch.open:
+        while batch.asked:
+            if batch.is_alone and not self._is_new:
+                self._stop()
             self.start()
             try:
                 self._receive(batch)
@@ -189,13 +198,21 @@ class Guard:
             self._waiting.clear()
 
     def _after_death(self, batch: _Batch, gone: _Gone) -> None:
-        """Blame the page that the process died with; a crash must happen twice, since it may have had other causes."""
-        number = batch.open[min(max(self._at_page(), 0), len(batch.open) - 1)]
+        """Blame the page that the process died with."""
+        asked = batch.asked
+        number = asked[min(max(self._at_page(), 0), len(asked) - 1)]
         self._stop()
-        if gone.reason == protocol.CRASHED and number not in batch.suspects:
-            batch.suspects.add(number)
-            return
-        batch.answers[number] = Answer(reason=gone.reason, detail=gone.detail)
+        self._judge(batch, number, Answer(reason=gone.reason, detail=gone.detail))
+
+    @staticmethod
+    def _judge(batch: _Batch, number: int, answer: Answer) -> None:
+        """Take an answer, unless it may not be the page's doing: pages before it leave memory behind, and a process may
+        be killed. Then the page is tried once more, as the first of a new process.
+        """
+        if answer.reason in (protocol.CRASHED, protocol.OUT_OF_MEMORY) and number not in batch.suspects:
+            batch.suspects.append(number)
+        else:
+            batch.answers[number] = answer
 
     def start(self) -> None:
         """Start the process where it does not run, wait until it has loaded, and hand it what is under way."""
@@ -203,7 +220,9 @@ class Guard:
             return
         areas = [self._progress.fileno, *(area.fileno for area in self._areas)]
         answer_from, answer_to = os.pipe()
-        start = {"path": sys.path, "areas": areas, "answers": answer_to, "memory": self.budget.memory_bytes}
+        # The pages around are no part of what a page uses.
+        memory = self.budget.memory_bytes + sum(area.size - _LEAST_AREA for area in self._areas)
+        start = {"path": sys.path, "areas": areas, "answers": answer_to, "memory": memory}
         start |= {"extractor": self.extractor, "parent": os.getpid()}
         code = "import json,sys; s=json.loads(sys.argv[1]); sys.path[:]=s['path']; "
         code += f"from {guard_process.__name__} import serve; serve(s)"
@@ -216,6 +235,7 @@ class Guard:
         os.close(answer_to)
         self._answers = open(answer_from, "rb", buffering=0)  # noqa: SIM115 - closed in `_stop`
         self.num_started += 1
+        self._is_new = True
         try:
             self._set_page(protocol.LOADING)
             if self._read(1, loading=True) != protocol.READY:
@@ -248,7 +268,7 @@ class Guard:
 
     def _send(self, batch: _Batch) -> None:
         """Tell the process which pages of a batch to extract: a few bytes, which a full pipe never holds up."""
-        if not batch.open:
+        if not batch.asked:
             return  # nobody would take an answer
         assert self._process is not None
         assert self._process.stdin is not None
@@ -261,10 +281,11 @@ class Guard:
 
     def _receive(self, batch: _Batch) -> None:
         """Wait for the answers to the open pages of the oldest batch. Raises `_Gone`."""
-        numbers = batch.open
+        numbers = batch.asked
         (size,) = struct.unpack("<q", self._read(8))
         for number, answer in zip(numbers, protocol.parse_answers(self._read(size)), strict=True):
-            batch.answers[number] = answer
+            self._judge(batch, number, answer)
+        self._is_new = False
 
     def _read(self, size: int, loading: bool = False) -> bytes:
         """`size` bytes of the process's answers, looking at the clock meanwhile. Raises `_Gone`."""

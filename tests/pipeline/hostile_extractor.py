@@ -8,6 +8,8 @@ import signal
 import time
 from pathlib import Path
 
+_hoard: list[bytes] = []
+
 
 def extract(data: bytes, note: str) -> tuple[str, str]:
     """Obey the first word of the page; else give it back in capitals."""
@@ -23,6 +25,15 @@ def extract(data: bytes, note: str) -> tuple[str, str]:
         os.kill(os.getpid(), signal.SIGSEGV)
     if order == "exit":
         os._exit(3)
+    if order == "hoard":  # what a library's cache or a torn heap does
+        _hoard.append(bytes(int(rest) << 20))
+    if order == "need":
+        return "", str(len(bytes(int(rest) << 20)) >> 20)
+    if order == "crash-in-need":  # as native code that does not look at what it was given
+        try:
+            bytes(int(rest) << 20)
+        except MemoryError:
+            os.abort()
     if order == "memory":
         return "", str(len(bytearray(100 << 30)))
     if order == "raise":

@@ -46,8 +46,28 @@ def test_pages_that_misbehave_are_named_and_the_others_answered(guard: Guard, tm
     assert [text for reason, text in answers if not reason] == [
         page.upper() for page, (reason, _) in zip(pages, answers, strict=True) if not reason
     ]
-    # Each death starts it anew; a crash is only believed the second time.
-    assert guard.num_started == 1 + 1 + 2 + 2 + 1
+    # Each death starts it anew; a crash, or too much memory, is only believed of the first page of a new process. The
+    # deaths of the others come before that, and the first to be tried again finds a process that has answered.
+    timeouts, crashes, tried_again = 1, 3, 4
+    assert guard.num_started == 1 + timeouts + crashes + tried_again
+
+
+@pytest.mark.parametrize("order", ["need", "crash-in-need"])
+def test_memory_that_pages_before_left_is_held_against_no_page(order: str, guard: Guard) -> None:
+    """The budget is 4 GiB: each of the pages fits into it, and no two of them do."""
+    fits, too_much = f"{order} 2500", f"{order} 4500"
+    alone = [ask(guard, page) for page in (fits, too_much)]
+    assert [reason for ((reason, _),) in alone] == ["", "page_memory" if order == "need" else "extractor_crashed"]
+    together = ask(guard, "hoard 2500", fits, too_much, "a", fits)
+    assert together[1:] == [*alone[0], *alone[1], ("", "A"), *alone[0]]
+
+
+def test_large_pages_around_are_no_part_of_a_page_s_memory(guard: Guard) -> None:
+    needs = 4096 - 300  # mebibytes: leaves room for the process itself, but not for the others' pages
+    assert ask(guard, f"need {needs}") == [("", str(needs))]
+    large = Page(b"x" * (300 << 20))
+    guard.submit([Page(f"need {needs}".encode()), large])
+    assert next(answer.reason for answer in guard.answers()) == ""
 
 
 def test_details_say_what_happened(guard: Guard) -> None:
