@@ -26,6 +26,14 @@ class BodyError(Exception):
     """The body cannot be decoded."""
 
 
+class BodyTooLarge(Exception):
+    """The body has more bytes than are read. size: how many, None where it was not unpacked to its end."""
+
+    def __init__(self, max_bytes: int, size: int | None) -> None:
+        super().__init__(f"a body of over {max_bytes} bytes" + (", unpacked" if size is None else ""))
+        self.size = size
+
+
 @dataclass(frozen=True)
 class HttpResponse:
     """A parsed response. `status` is None where the block has no HTTP status line."""
@@ -71,7 +79,10 @@ def parse_response(block: bytes) -> HttpResponse:
 
 
 def decode_body(response: HttpResponse, max_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """The body with transfer and content codings undone. Raises `BodyError` where that fails or grows too large."""
+    """The body with transfer and content codings undone.
+
+    Raises `BodyError` where that fails, and `BodyTooLarge` where it has more than `max_bytes`.
+    """
     body = response.body
     if "chunked" in response.headers.get("transfer-encoding", "").lower():
         body = join_chunks(body)
@@ -79,7 +90,7 @@ def decode_body(response: HttpResponse, max_bytes: int = MAX_BODY_BYTES) -> byte
     for coding in reversed(codings):
         body = _undo(coding, body, max_bytes)
     if len(body) > max_bytes:
-        raise BodyError(f"the body has over {max_bytes} bytes")
+        raise BodyTooLarge(max_bytes, len(body))
     return body
 
 
@@ -139,7 +150,7 @@ def _inflate(body: bytes, window_bits: int, max_bytes: int) -> bytes:
         except zlib.error as error:
             raise BodyError(str(error)) from None
         if len(data) > max_bytes:
-            raise BodyError(f"the body has over {max_bytes} bytes")
+            raise BodyTooLarge(max_bytes, None)
         body = inflater.unused_data
         if window_bits != _GZIP or not body.startswith(b"\x1f\x8b\x08"):
             return data
@@ -156,5 +167,5 @@ def _decompress_with_fastwarc(coding: str, body: bytes, max_bytes: int) -> bytes
             return body
         raise BodyError(f"{coding}: {error}") from None
     if len(data) > max_bytes:
-        raise BodyError(f"the body has over {max_bytes} bytes")
+        raise BodyTooLarge(max_bytes, None)
     return data

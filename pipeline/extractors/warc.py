@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from datatrove.data import Document
 
 from pipeline.extractors.charset import MAX_BROKEN_FRACTION, decode
-from pipeline.extractors.http import BodyError, HttpResponse, charset_of, decode_body, mime_of, parse_response
+from pipeline.extractors.http import (
+    MAX_BODY_BYTES,
+    BodyError,
+    BodyTooLarge,
+    HttpResponse,
+    charset_of,
+    decode_body,
+    mime_of,
+    parse_response,
+)
 from pipeline.extractors.members import MemberStream, open_raw
 from pipeline.extractors.raw import RawFile, Reader
 from pipeline.extractors.warc_records import MAX_RECORD_BYTES, Unreadable, WarcRecord, iterate_records, starts_record
@@ -40,15 +49,19 @@ class WarcReader(Reader):
     the compressed bytes that hold the record, length -1 where it shares a member with others.
 
     Reasons of drops: http_status (value: the status), not_html (detail: the content type), revisit, empty_payload,
-    decode_error, truncated_record, segmented_record, record_too_large, unreadable (value: bytes passed over).
+    decode_error, page_too_large (value: bytes of the body, where they are known), truncated_record, segmented_record,
+    record_too_large, unreadable (value: bytes passed over).
     `num_records` counts the records whose header was read, whatever became of them.
     """
 
     name = "WARC"
 
-    def __init__(self, file: RawFile, max_record_bytes: int = MAX_RECORD_BYTES) -> None:
+    def __init__(
+        self, file: RawFile, max_record_bytes: int = MAX_RECORD_BYTES, max_body_bytes: int = MAX_BODY_BYTES
+    ) -> None:
         super().__init__(file)
         self.max_record_bytes = max_record_bytes
+        self.max_body_bytes = max_body_bytes
 
     def _reset(self) -> None:
         super()._reset()
@@ -110,7 +123,10 @@ class WarcReader(Reader):
             self.drop_record(document, "http_status", status, None if status is not None else "no HTTP status line")
             return None
         try:
-            body = decode_body(response)
+            body = decode_body(response, self.max_body_bytes)
+        except BodyTooLarge as error:
+            self.drop_record(document, "page_too_large", error.size, str(error))
+            return None
         except BodyError as error:
             self.drop_record(document, "decode_error", detail=str(error))
             return None

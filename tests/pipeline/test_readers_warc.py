@@ -239,7 +239,45 @@ def test_gzip_body_of_two_members_and_bombs(tmp_path: Path) -> None:
     assert document.text == plain.decode()
     bomb = gzip.compress(bytes(40 << 20)) * 2
     _, reader = read(tmp_path / "x.warc", make_record(1, bomb, http=http))
-    assert dict(reader.num_dropped) == {"decode_error": 1}
+    assert dict(reader.num_dropped) == {"page_too_large": 1}
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.drops: list[tuple[str, float | None, str | None]] = []
+
+    def add(self, document: object, reason: str, value: float | None = None, detail: str | None = None) -> None:
+        self.drops.append((reason, value, detail))
+
+
+def test_a_body_over_the_limit_is_a_page_too_large_with_its_size(tmp_path: Path) -> None:
+    import zlib
+
+    import brotli
+    import zstandard
+
+    body = page(1).ljust(5000)
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    deflate = zlib.compressobj(wbits=-15)
+    bodies = {
+        "Server: none": (body, 5000.0),
+        "Transfer-Encoding: chunked": (chunked, 5000.0),
+        "Content-Encoding: gzip": (gzip.compress(body), None),
+        "Content-Encoding: deflate": (zlib.compress(body), None),
+        "Content-Encoding: DEFLATE": (deflate.compress(body) + deflate.flush(), None),
+        "Content-Encoding: zstd": (zstandard.compress(body), None),
+        "Content-Encoding: br": (brotli.compress(body), None),
+    }
+    path = tmp_path / "x.warc"
+    for http, (stored, size) in bodies.items():
+        path.write_bytes(make_record(1, stored, http=f"Content-Type: text/html\r\n{http}"))
+        reader = WarcReader(RawFile(path.name, str(path), "test", "warc"), max_body_bytes=4999)
+        reader.drops = sink = Sink()
+        assert list(reader()) == [], http
+        what = "a body of over 4999 bytes" + ("" if size else ", unpacked")
+        assert sink.drops == [("page_too_large", size, what)], http
+        reader.max_body_bytes = 5000
+        assert len(list(reader())) == 1, http
 
 
 CHUNKED = [
