@@ -238,6 +238,13 @@ def test_formats_page_has_every_reason_of_the_extractors() -> None:
     assert found <= _described("docs/formats.md")
 
 
+def test_extraction_page_has_every_setting_with_its_default() -> None:
+    lines = _text("docs/extraction.md").splitlines()
+    for name, default in ExtractSettings().model_dump().items():
+        starts = (f"| `{name}` | {default} |", f'| `{name}` | `"{default}"` |')
+        assert [line for line in lines if line.startswith(starts)], name
+
+
 def test_dependencies_page_has_every_dependency() -> None:
     project = tomllib.loads(_text("pyproject.toml"))["project"]
     wanted = [

@@ -14,6 +14,9 @@ from pipeline.extractors.guard_protocol import FAILED, TIMED_OUT, Page
 from pipeline.extractors.warc import PLAIN_TEXT_KEY
 
 MAX_PAGE_CHARACTERS = 16 << 20
+# A value of an Arrow string column has less than 2 GiB, and the filter's placeholders for personal data are up to three
+# times as long as what they stand for.
+MAX_TEXT_BYTES = 512 << 20
 
 _Batch = list[tuple[Document, Literal["page", "plain", "too_large"]]]
 
@@ -21,8 +24,8 @@ _Batch = list[tuple[Document, Literal["page", "plain", "too_large"]]]
 class TextExtractor(Block):
     """Base of the extractors: replaces a document's text by what `extract` makes of it.
 
-    Documents that a reader marked as plain text pass as they are. Reasons of drops: empty_text, extraction_error
-    (detail: the error).
+    Documents that a reader marked as plain text pass as they are. Reasons of drops: empty_text, text_too_large (value:
+    bytes in UTF-8), extraction_error (detail: the error).
     """
 
     type = "extractor"
@@ -47,6 +50,10 @@ class TextExtractor(Block):
         document.text = normalise(text)
         if not document.text:
             self.drop(document, "empty_text")
+            return
+        # No character has more than 4 bytes, so most texts need not be encoded to know.
+        if 4 * len(document.text) > MAX_TEXT_BYTES and (num_bytes := len(document.text.encode())) > MAX_TEXT_BYTES:
+            self.refuse(document, "text_too_large", num_bytes, f"over {MAX_TEXT_BYTES} bytes in UTF-8")
             return
         self.stat_update("documents")
         yield document

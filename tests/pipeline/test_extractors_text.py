@@ -16,6 +16,7 @@ from manifests.settings import validate
 from pipeline.extractors.charset import codec_of, decode
 from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.html import HtmlExtractor, extract_main_text
+from pipeline.extractors.text_extractor import PlainTextExtractor
 from pipeline.extractors.wikitext import is_redirect, wikitext_to_text
 
 LEGACY = [
@@ -122,6 +123,27 @@ def test_every_document_is_kept_or_dropped() -> None:
     kept, drops = run(extractor, "plain <b>text</b>\r\n", plain_text=True)
     assert kept[0].text == "plain <b>text</b>"
     assert "plain_text" not in kept[0].metadata
+
+
+def test_a_text_that_no_arrow_column_can_hold_is_a_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit counts bytes in UTF-8, whatever the extractor; a lower one stands for the real one."""
+    from pipeline.extractors import text_extractor
+
+    monkeypatch.setattr(text_extractor, "MAX_TEXT_BYTES", 400)
+    drops: list[tuple[str, str, float | None]] = []
+
+    class Sink:
+        def add(self, document: Document, reason: str, value: float | None = None, detail: str | None = None) -> None:
+            drops.append((reason, document.text, value))
+
+    texts = ["a" * 400, "a" * 401, "é" * 200, "é" * 200 + "a", "😀" * 100, "a" * 100]
+    for extractor in (PlainTextExtractor(), HtmlExtractor()):
+        extractor.drops = Sink()
+        documents = [Document(text=text, id="x", metadata={"plain_text": True}) for text in texts]
+        assert [len(document.text) for document in extractor(documents)] == [400, 200, 100, 100]
+        assert drops == [("text_too_large", "", 401), ("text_too_large", "", 401)]
+        drops.clear()
+    assert 3 * text_extractor.MAX_TEXT_BYTES < 1 << 31
 
 
 def test_backends() -> None:
