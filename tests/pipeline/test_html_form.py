@@ -362,3 +362,37 @@ def test_implied_ends_and_scopes() -> None:
 def test_flags_come_down() -> None:
     scanned = scan_page(b"<div hidden><p>x", model.load().tables)
     assert scanned.nodes[2, N_FLAGS] & HIDDEN
+
+
+_NESTED = (
+    "<ul><li>Fruit<ul><li>Apples</li><li>Pears</li></ul></li><li>Greens<ul><li>Kale</li><li>Chard</li></ul></li></ul>"
+)
+_NESTED_TEXT = "- Fruit\n  - Apples\n  - Pears\n- Greens\n  - Kale\n  - Chard"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("<p>These go into the soup:</p>" + _NESTED, "These go into the soup:\n" + _NESTED_TEXT),
+        (
+            "<ul><li>Fruit that grows on trees, for example<ul><li>Apples</li><li>Pears</li></ul></li>"
+            "<li>Greens that grow in the ground, for example<ul><li>Kale</li></ul></li></ul>",
+            "- Fruit that grows on trees, for example\n  - Apples\n  - Pears\n"
+            "- Greens that grow in the ground, for example\n  - Kale",
+        ),
+        ("<p>What you need:</p><ol><li>Flour</li><li>Salt</li></ol>", "What you need:\n1. Flour\n2. Salt"),
+    ],
+)
+@pytest.mark.parametrize("after", [(), _AFTER])
+def test_items_of_a_word_stay_also_where_nothing_kept_follows(body: str, text: str, after: tuple[str, ...]) -> None:
+    assert extract_main_text(_page(body, after=after)) == "\n".join((_HEADLINE, *_BEFORE, text, *after))
+
+
+def test_a_colon_is_not_enough_for_a_list_of_links() -> None:
+    items = [f"Recipe {number}" for number in range(6)]
+    linked = [f'<a href="/{number}">{item}</a>' for number, item in enumerate(items)]
+    for words, is_kept in ((items, True), (linked, False)):
+        body = "<p>Read also:</p><ul>" + "".join(f"<li>{word}</li>" for word in words) + "</ul>"
+        text = extract_main_text(_page(body, before=_BEFORE + _AFTER, after=()))
+        assert ("Recipe 5" in text) == is_kept
+        assert "Read also:" in text

@@ -11,6 +11,7 @@ from pipeline.extractors.html_main.layout import (
     B_CJK,
     B_HASH,
     B_INNER,
+    B_LAST,
     B_LINK_CHARS,
     B_NODE,
     B_TEXT_WORDS,
@@ -22,11 +23,13 @@ from pipeline.extractors.html_main.layout import (
     IN_DL,
     IN_FOOTER,
     IN_FORM,
+    IN_HEADING,
     IN_ITEM,
     IN_NAV,
     IN_PRE,
     IN_QUOTE,
     N_FLAGS,
+    N_LISTS,
     N_PARENT,
     N_ROW,
     N_TAG,
@@ -56,6 +59,13 @@ _MIN_ROWS, _MIN_CELLS, _CELL_SHARE, _MAX_CELL, _MIN_MEAN = 2, 1.7, 0.7, 120, 0.2
 # links, at least this likely in the mean, and no more than so many blocks.
 _FORMED = IN_PRE | IN_CELL | IN_ITEM | IN_QUOTE | IN_DL | IN_CAPTION
 _MIN_BETWEEN, _MAX_BETWEEN, _MAX_LINKED = 0.04, 60, 0.4
+# A score says little of an item of a word or two, so what is left of a list goes where its neighbours go: it stays
+# where an item of the list is kept, or the line before the list is and ends with a colon. It must be items with text of
+# their own and at most so many characters, not mostly links, at least this likely in the mean and each; and the list
+# must hold no heading, else it is the layout of a page.
+_LISTS, _LI = (TAG["ul"], TAG["ol"]), TAG["li"]
+_MAX_REST, _MIN_REST, _MIN_EACH = 60, 0.1, 0.02
+_COLONS = (0x3A, 0xFF1A)
 
 
 @entry
@@ -137,6 +147,51 @@ def _keep_between(scanned: Scanned, scores: np.ndarray, threshold: float) -> Non
             scores[run] = 1
 
 
+@entry
+def _outer_lists(tags: np.ndarray, parents: np.ndarray, unordered: int, ordered: int) -> np.ndarray:
+    """For each element, the outermost list that it is or stands in; -1 where it stands in none."""
+    outer = np.full(tags.size, -1, np.int32)
+    for node in range(1, tags.size):
+        outer[node] = outer[parents[node]]
+        if outer[node] < 0 and (tags[node] == unordered or tags[node] == ordered):
+            outer[node] = node
+    return outer
+
+
+def _keep_whole_lists(scanned: Scanned, scores: np.ndarray, threshold: float) -> None:
+    """Set the scores of what is left of lists to 1: see _MAX_REST."""
+    blocks, nodes = scanned.blocks, scanned.nodes
+    places = blocks[:, B_NODE]
+    if not nodes[places, N_LISTS].any():
+        return
+    tags, parents = np.ascontiguousarray(nodes[:, N_TAG]), np.ascontiguousarray(nodes[:, N_PARENT])
+    list_of = _outer_lists(tags, parents, *_LISTS)[places]
+    flags = nodes[blocks[:, B_INNER], N_FLAGS]
+    ends = np.flatnonzero(np.diff(list_of, append=-2) != 0) + 1
+    for first, stop in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+        if list_of[first] < 0:
+            continue
+        run = slice(first, stop)
+        rest = first + np.flatnonzero(scores[run] <= threshold)
+        if not len(rest) or (flags[run] & (_ASIDE | IN_HEADING) != 0).any():
+            continue
+        if len(rest) == stop - first and not _is_announced(scanned, scores, threshold, first, int(list_of[first])):
+            continue
+        are_items = (tags[places[rest]] == _LI).all() and blocks[rest, B_CHARS].max() <= _MAX_REST
+        are_links = blocks[run, B_LINK_CHARS].sum() > _MAX_LINKED * blocks[run, B_CHARS].sum()
+        if are_items and not are_links and scores[rest].mean() >= _MIN_REST and scores[rest].min() >= _MIN_EACH:
+            scores[rest] = 1
+
+
+def _is_announced(scanned: Scanned, scores: np.ndarray, threshold: float, first: int, list_: int) -> bool:
+    """Whether the block before a list is kept, ends with a colon, and stands beside the list."""
+    blocks, nodes = scanned.blocks, scanned.nodes
+    if first == 0 or scores[first - 1] <= threshold or blocks[first - 1, B_LAST] not in _COLONS:
+        return False
+    around, before = int(nodes[list_, N_PARENT]), int(blocks[first - 1, B_NODE])
+    return around in (before, int(nodes[before, N_PARENT]))
+
+
 def _repeated_headline(scanned: Scanned, kept: np.ndarray) -> np.ndarray:
     """The kept blocks without those of the headline's words before it: breadcrumbs, a label."""
     tags = scanned.nodes[scanned.blocks[kept, B_NODE], N_TAG]
@@ -181,5 +236,6 @@ def kept_blocks(scanned: Scanned, title: str, model: Model) -> np.ndarray:
         scores[box & (scores <= threshold)] = 0
         threshold = _LESS_LIKELY
     _keep_between(scanned, scores, threshold)
+    _keep_whole_lists(scanned, scores, threshold)
     _keep_whole_tables(scanned, scores, threshold)
     return _repeated_headline(scanned, np.flatnonzero(scores > threshold))
