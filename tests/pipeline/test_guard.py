@@ -63,9 +63,9 @@ def test_memory_that_pages_before_left_is_held_against_no_page(order: str, guard
 
 
 def test_large_pages_around_are_no_part_of_a_page_s_memory(guard: Guard) -> None:
-    needs = 4096 - 300  # mebibytes: leaves room for the process itself, but not for the others' pages
+    needs = 4096 - 200  # mebibytes: leaves room for the process itself, but not for the others' pages
     assert ask(guard, f"need {needs}") == [("", str(needs))]
-    large = Page(b"x" * (300 << 20))
+    large = Page(b"x" * (200 << 20))
     guard.submit([Page(f"need {needs}".encode()), large])
     assert next(answer.reason for answer in guard.answers()) == ""
 
