@@ -16,6 +16,8 @@ _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 # One worker is one thread of work on both sides; libraries that would start more are told not to.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
+# Who sets this has every process compile the sources of all that is not installed, which is the side of this repository.
+_UNUSUAL = "PYTHONDONTWRITEBYTECODE"
 SINGLE_THREAD = dict.fromkeys(_THREADS, "1")
 
 
@@ -34,12 +36,13 @@ def run_measured(command: Sequence[str], folder: Path, environment: dict[str, st
     Raises `RuntimeError` with the end of the log when its exit code is not 0.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    own = {name: value for name, value in os.environ.items() if name != _UNUSUAL}
     with log.open("wb") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **SINGLE_THREAD, **environment},
+            env={**own, **SINGLE_THREAD, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
