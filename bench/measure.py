@@ -16,7 +16,7 @@ _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 # One worker is one thread of work on both sides; libraries that would start more are told not to.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
-# Who sets this has every process compile the sources of all that is not installed, which is the side of this repository.
+# Who sets this has every process compile all sources that are not installed: those of this repository.
 _UNUSUAL = "PYTHONDONTWRITEBYTECODE"
 SINGLE_THREAD = dict.fromkeys(_THREADS, "1")
 
