@@ -92,7 +92,10 @@ def _check_stages(build: Build, report: AuditReport) -> None:
         sealed = (read_seal(build.folder) or {"run": {}})["run"]
     except UserError:
         sealed = {}  # `_check_seal` says what is wrong with it
-    after = [RUN] if read_manifest(build.folder.folder(RUN)) is not None else []
+    try:
+        after = [RUN] if read_manifest(build.folder.folder(RUN)) is not None else []
+    except UserError:
+        after = [RUN]  # `_check_training` says what is wrong with it
     for stage in reversed(STAGES):
         if stage in build.manifests:
             after.append(stage)
@@ -267,7 +270,11 @@ def _check_training(build: Build, report: AuditReport) -> None:
     folder = build.folder.folder(RUN)
     if not folder.list():
         return
-    manifest = read_manifest(folder)
+    try:
+        manifest = read_manifest(folder)
+    except UserError as error:
+        report.problems.append(str(error))
+        return
     if manifest is None:
         report.notes.append(f"{RUN}/: a run that is not finished; its files were not looked at")
         return

@@ -11,8 +11,8 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
+import secrets
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -58,12 +58,14 @@ class _Kept:
         if self._read is None or len(self._read) == self._num_kept:
             return
         self._num_kept = len(self._read)
-        temporary = f"{self._file}.{os.getpid()}"
-        with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self._file), exist_ok=True)
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump(self._read, file)
-            os.replace(temporary, self._file)
+        temporary = Path(f"{self._file}.{secrets.token_hex(8)}")
+        try:
+            temporary.parent.mkdir(exist_ok=True)
+            temporary.write_text(json.dumps(self._read), encoding="utf-8")
+            temporary.replace(self._file)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     @functools.cached_property
     def _file(self) -> str:
@@ -76,7 +78,7 @@ class _Kept:
         try:
             kept = json.loads(Path(self._file).read_bytes())
             return {key: _Read(digest, tuple(imports)) for key, (digest, imports) in kept.items()}
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, AttributeError):  # not there, or not what was written
             return {}
 
 

@@ -6,6 +6,7 @@ were compiled into it. So the code is kept in a folder that is named by a digest
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from pipeline.libraries import not_installed
 # and makes itself known to numba. No function of ours uses either; each would cost every process half a second.
 with not_installed("scipy.linalg"):
     import numba.np.arraymath
-numba.core.entrypoints._already_initialized = True
+with contextlib.suppress(AttributeError):  # of another version; only time is lost
+    numba.core.entrypoints._already_initialized = True
 
 _CONFIG: Any = numba.config
 

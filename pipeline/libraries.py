@@ -31,7 +31,7 @@ def not_installed(library: str) -> Iterator[None]:
 
 
 def settle_arrow() -> None:
-    """Make ready Arrow for this process, which must be groundup's own: Arrow's `to_pandas` does not work after it.
+    """Make ready Arrow for this process, which must be groundup's own: Arrow knows no `pandas.NA` after it.
 
     With more threads of Arrow one may still hold a Python file when the process ends, which then aborts or hangs
     (apache/arrow#50482); tasks have processes of their own. And the first array that Arrow makes of Python objects

@@ -105,13 +105,17 @@ def what_if(build: Build, assignments: list[str]) -> WhatIf:
     decisions = read_decisions(build, "--what-if")
     changes = [_parse(assignment, decisions) for assignment in assignments]
     effects = []
+    asks_languages = any(change.language for change in changes)
     with Tables(build) as tables:
+        labels_of = {
+            source: _labels(tables, parts) if asks_languages and parts else set()
+            for source, parts in decisions.parts.items()
+        }
+        _check_labels(changes, set().union(*labels_of.values()))
         rates = _bytes_per_token(build, tables)
         for source, comparisons in decisions.comparisons.items():
             parts = decisions.parts[source]
-            asks_languages = any(change.language for change in changes)
-            labels = _labels(tables, parts) if asks_languages and parts else set()
-            changed, notes = _changed(source, changes, decisions, labels)
+            changed, notes = _changed(source, changes, decisions, labels_of[source])
             rate = rates.get(source) or rates.get(None) or _BYTES_PER_TOKEN
             effect = SourceEffect(source, 0, [], rate, notes)
             if parts:
@@ -212,6 +216,17 @@ def _parse(assignment: str, decisions: Decisions) -> Change:
 def _is_of_a_language(key: str) -> bool:
     table, _, code = key.partition(".")
     return table == _BY_LANGUAGE and code != "" and "." not in code
+
+
+def _check_labels(changes: list[Change], labels: set[str]) -> None:
+    """Refuse a language that no document is in: a typo, or a label that the model does not know."""
+    for change in changes:
+        if change.language is not None and not any(change.language in (label, _base(label)) for label in labels):
+            near = difflib.get_close_matches(change.language, sorted(labels), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "`groundup drops OUT --reason language` shows labels."
+            raise UsageError(
+                f"--what-if {change.assignment}: no document here has the label {change.language!r}; {hint}"
+            )
 
 
 def _labels(tables: Tables, parts: tuple[str, ...]) -> set[str]:

@@ -30,9 +30,8 @@ from pipeline.extractors import guard_process
 from pipeline.extractors import guard_protocol as protocol
 from pipeline.extractors.guard_protocol import Answer, Page
 
-BATCH_BYTES = 4 << 20
+BATCH_BYTES = protocol.LEAST_AREA // 2
 BATCH_PAGES = 64
-_LEAST_AREA = 2 * BATCH_BYTES
 # A process that waits for something (a full disk, a stopped machine) uses no processor time: these limits are for it.
 _MOST_WAITED = 30.0  # times the budget, in seconds of the wall clock
 _START_SECONDS = 900.0  # to load, and on a new machine to compile
@@ -153,7 +152,7 @@ class Guard:
         self.num_started = 0
         self._is_new = False  # whether the process that runs has not answered anything yet
         self._process: subprocess.Popen[bytes] | None = None
-        self._areas = [_Area(_LEAST_AREA), _Area(_LEAST_AREA)]
+        self._areas = [_Area(protocol.LEAST_AREA), _Area(protocol.LEAST_AREA)]
         self._progress = _Area(mmap.PAGESIZE)
         self._waiting: deque[_Batch] = deque()
         self._next_area = 0
@@ -220,9 +219,7 @@ class Guard:
             return
         areas = [self._progress.fileno, *(area.fileno for area in self._areas)]
         answer_from, answer_to = os.pipe()
-        # The pages around are no part of what a page uses.
-        memory = self.budget.memory_bytes + sum(area.size - _LEAST_AREA for area in self._areas)
-        start = {"path": sys.path, "areas": areas, "answers": answer_to, "memory": memory}
+        start = {"path": sys.path, "areas": areas, "answers": answer_to, "memory": self.budget.memory_bytes}
         start |= {"extractor": self.extractor, "parent": os.getpid()}
         code = "import json,sys; s=json.loads(sys.argv[1]); sys.path[:]=s['path']; "
         code += f"from {guard_process.__name__} import serve; serve(s)"
@@ -257,8 +254,8 @@ class Guard:
         moved = False
         if size > area.size:
             moved = area.resize(size + (size >> 2))
-        elif area.size > _LEAST_AREA >= size:
-            moved = area.resize(_LEAST_AREA)
+        elif area.size > protocol.LEAST_AREA >= size:
+            moved = area.resize(protocol.LEAST_AREA)
         if moved:
             self._stop()  # it knows the old file; `answers` starts it again
         position = 0

@@ -36,11 +36,13 @@ def serve(start: dict[str, Any]) -> None:
         extract: Extract = getattr(module, function)
         # Loads, and on a new machine compiles, all that it needs: no page pays for that out of its budget.
         extract(getattr(module, "WARM_UP", b""), "")
-        _limit_memory(start["memory"])
+        _limit_memory(start["memory"], areas)
         _write(answers, protocol.READY)
         while len(request := requests.read(protocol.REQUEST.size)) == protocol.REQUEST.size:
             number, size, contents_start, contents_size = protocol.REQUEST.unpack(request)
-            area = areas[number].of_size(size)
+            if areas[number].resize(size):
+                _limit_memory(start["memory"], areas)
+            area = areas[number].map
             notes, contents = json.loads(area[contents_start : contents_start + contents_size])
             packed = []
             for index, (position, length, note) in enumerate(contents):
@@ -67,11 +69,14 @@ class _Shared:
         self._number = number
         self.map = mmap.mmap(number, 0)
 
-    def of_size(self, size: int) -> mmap.mmap:
-        if len(self.map) != size:
-            self.map.close()
-            self.map = mmap.mmap(self._number, size)
-        return self.map
+    def resize(self, size: int) -> bool:
+        """Follow the guard's change of the file. Whether there was one."""
+        if len(self.map) == size:
+            return False
+        self.map.close()
+        _lift_limit()
+        self.map = mmap.mmap(self._number, size)
+        return True
 
 
 def _write(file: Any, data: bytes) -> None:
@@ -80,10 +85,20 @@ def _write(file: Any, data: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def _limit_memory(memory_bytes: int) -> None:
-    """Beyond it the parser gets no more memory: Python says so, and other code crashes, which the guard sees."""
+def _limit_memory(page_bytes: int, areas: list[_Shared]) -> None:
+    """Beyond it the parser gets no more memory: Python says so, and other code crashes, which the guard sees.
+
+    page_bytes: a page's own budget. The pages around it, in areas that are larger than usual, are no part of it.
+    """
+    around = sum(len(area.map) - protocol.LEAST_AREA for area in areas)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
     with contextlib.suppress(ValueError, OSError):  # a lower limit is set already, or the system has none
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        resource.setrlimit(resource.RLIMIT_AS, (page_bytes + around, hard))
+
+
+def _lift_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 def _follow(parent: int) -> None:

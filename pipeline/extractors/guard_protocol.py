@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+LEAST_AREA = 8 << 20  # bytes of each of the two areas; one is larger only while it holds larger pages
 READY = b"r"
 LOADING = -1  # the progress of a process that is not ready yet
 

@@ -122,10 +122,15 @@ class WarcReader(Reader):
             status = response.status
             self.drop_record(document, "http_status", status, None if status is not None else "no HTTP status line")
             return None
+        identified = mime_of(record.headers.get("warc-identified-payload-type", ""))
         try:
             body = decode_body(response, self.max_body_bytes)
         except BodyTooLarge as error:
-            self.drop_record(document, "page_too_large", error.size, str(error))
+            mime = html_type(response.mime, identified, b"")
+            if mime in HTML_TYPES or mime in _GENERIC_TYPES or record.type == "conversion":
+                self.drop_record(document, "page_too_large", error.size, str(error))
+            else:  # a film that says so
+                self.drop_record(document, "not_html", detail=mime)
             return None
         except BodyError as error:
             self.drop_record(document, "decode_error", detail=str(error))
@@ -136,7 +141,7 @@ class WarcReader(Reader):
         if record.type == "conversion" and response.mime == "text/plain":
             document.metadata[PLAIN_TEXT_KEY] = True
             return self._decoded(document, body, charset_of(content_type) or "utf-8", is_html=False)
-        mime = html_type(response.mime, mime_of(record.headers.get("warc-identified-payload-type", "")), body)
+        mime = html_type(response.mime, identified, body)
         if mime not in HTML_TYPES:
             self.drop_record(document, "not_html", detail=mime)
             return None

@@ -148,9 +148,8 @@ def test_a_language_has_its_own_threshold(build: Build, tmp_path: Path) -> None:
 
 
 def test_a_threshold_of_a_language_that_nobody_is_labelled_with(build: Build) -> None:
-    answer = what_if(build, ["language_thresholds.xx=1"])
-    assert all(not effect.moves for effect in answer.effects)
-    assert answer.effects[0].notes == ["language_thresholds.xx: no document of it has this label"]
+    with pytest.raises(UsageError, match="no document here has the label 'xx'"):
+        what_if(build, ["language_thresholds.xx=1"])
 
 
 def test_a_threshold_of_a_language_stands_for_its_scripts(build: Build, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import langcodes
 import pytest
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
@@ -36,7 +37,9 @@ from pipeline.filters.language import (
     language_signals,
     load_language_model,
 )
+from pipeline.filters.language.tags import lookup_order
 from pipeline.filters.settings import FilterSettings
+from pipeline.filters.stop_words import default_stop_words
 from tests.pipeline.fasttext_model import write_model
 from tests.pipeline.filter_pages import load_pages
 from tests.pipeline.test_filters import PROSE, Sink
@@ -258,8 +261,8 @@ def test_another_model_s_labels_decide_what_is_valid(tmp_path: Path) -> None:
 def test_keys_of_tables_are_labels_or_their_languages(tmp_path: Path) -> None:
     labels = {"srp_Latn": ["kuća"], "srp_Cyrl": ["кућа"], "uzn_Latn": ["uy"], "eng_Latn": ["house"]}
     model = load_language_model(write_model(tmp_path / "keys.bin", labels))
-    check_keys("c4.bad_words", ["sr", "sr-Latn", "uz", "en"], model)
-    for wrong, near in (("srp", "sr"), ("eng_Latn", "en"), ("serbian", "sr"), ("sr_Latn", "sr")):
+    check_keys("c4.bad_words", ["sr", "sr-Latn", "sr_Latn", "uz", "en"], model)
+    for wrong, near in (("srp", "sr"), ("eng_Latn", "en"), ("serbian", "sr")):
         with pytest.raises(UserError, match=rf"filter\.c4\.bad_words: .*'{wrong}' \(did you mean '{near}'\?\)\.$"):
             check_keys("c4.bad_words", ["en", wrong], model)
     # A text of no language is judged as English, whatever the model knows.
@@ -386,3 +389,12 @@ def test_in_somebody_s_datatrove_pipeline(tmp_path: Path) -> None:
     assert Counter(name.partition(".")[2] for name in kept) == {"de": 10}
     assert all(int(name.partition(".")[0]) % 2 == 1 for name in kept)
     assert "dropped_language" in str(stats.to_json() if hasattr(stats, "to_json") else stats)
+
+
+def test_every_list_of_stop_words_is_found_by_tags_with_a_script() -> None:
+    for code in default_stop_words():
+        three = langcodes.Language.get(code).to_alpha3()
+        assert lookup_order(f"{code}-Latn")[-1] == code
+        assert lookup_order(f"{three}_Latn")[-1] == code, three
+    assert "zh-Hant" in lookup_order("zh_Hant")
+    assert "zh_Hant" in lookup_order("zh-Hant-TW")

@@ -287,6 +287,13 @@ def test_expressions_that_only_backtracking_can_read_are_refused(tmp_path: Path,
         compile_url_rule(UrlSettings(block_lists=["l"]), tmp_path)
 
 
+@pytest.mark.parametrize("expression", [r"\bсекс\b", r"[[:alpha:]]ж", r"ж\d"])
+def test_classes_that_would_miss_other_letters_are_refused(tmp_path: Path, expression: str) -> None:
+    make_lists(tmp_path, {"l/adult/expressions": f"/секс/\n[\\p{{L}}]ж\n{expression}\n"})
+    with pytest.raises(UserError, match=r"adult/expressions: line 3: .* knows ASCII letters and digits only in RE2"):
+        compile_url_rule(UrlSettings(block_lists=["l"]), tmp_path)
+
+
 def test_a_list_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_lists(tmp_path, {"l/adult/domains": "a.example\n", "l/adult/urls": "a.example/b\n"})
     settings = UrlSettings(block_lists=["l"])

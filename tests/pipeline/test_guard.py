@@ -70,6 +70,15 @@ def test_large_pages_around_are_no_part_of_a_page_s_memory(guard: Guard) -> None
     assert next(answer.reason for answer in guard.answers()) == ""
 
 
+def test_a_large_page_before_leaves_no_more_memory_to_the_next(guard: Guard) -> None:
+    too_much = "need 4200"
+    assert ask(guard, too_much)[0][0] == "page_memory"
+    for pages in ([Page(b"x" * (300 << 20))], ["a"], ["b"]):  # both areas are large at first, and then usual again
+        ask(guard, *pages)
+    assert ask(guard, too_much)[0][0] == "page_memory"
+    assert ask(guard, "need 3800")[0][0] == ""
+
+
 def test_details_say_what_happened(guard: Guard) -> None:
     guard.submit([Page(b"crash"), Page(b"exit"), Page(b"raise"), Page(b"loop")])
     details = [answer.detail for answer in guard.answers()]

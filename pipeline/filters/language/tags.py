@@ -13,6 +13,7 @@ ValueT = TypeVar("ValueT")
 
 _PARTS = re.compile(r"[-_]")
 _SCRIPT = re.compile(r"[A-Za-z]{4}")
+_TAGALOG = "tl"
 # Scripts of ISO 15924 that Unicode counts as one, or as several.
 _UNICODE = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana"), "Kore": ("Hang", "Hani")}
 
@@ -27,8 +28,8 @@ def lookup_order(tag: str) -> tuple[str, ...]:
     parts = _PARTS.split(tag)
     if len(parts) == 1:
         return (tag,)
-    shorter = ["-".join(parts[:number]) for number in range(len(parts) - 1, 0, -1)]
-    return tuple(dict.fromkeys([tag, *shorter, _language(parts[0])]))
+    both = [mark.join(parts[:number]) for number in range(len(parts), 0, -1) for mark in "-_"]
+    return tuple(dict.fromkeys([tag, *both, _language(parts[0])]))
 
 
 def language_of(tag: str) -> str:
@@ -63,6 +64,7 @@ def _language(part: str) -> str:
     import langcodes  # a fifth of a second, which plain codes need not wait for
 
     try:
-        return langcodes.Language.get(part.lower()).prefer_macrolanguage().language or part
+        code = langcodes.Language.get(part.lower()).prefer_macrolanguage().language
     except langcodes.LanguageTagError:
         return part
+    return _TAGALOG if code == "fil" else code or part  # which CLDR counts as one with Filipino

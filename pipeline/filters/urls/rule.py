@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ SIGNALS = (*(f"urls.{reason}" for reason in REASONS), SOFT_SIGNAL)
 _SETTINGS = {"url_opt_out": "urls.opt_out", "url_word": "urls.adult_words"}
 _LONGEST_DETAIL = 200
 _LEVELS = ("off", "strict", "hard", "soft")
+_ASCII_ONLY = re.compile(r"\\[bBdDwW]|\[:\^?\w+:\]")  # what RE2 takes for classes of ASCII
 
 
 class UrlMatch(NamedTuple):
@@ -205,17 +207,17 @@ def _compile(settings_json: str, folder: Path, cache: Path | None, states: tuple
     opt_outs = [file for file in files if file.kind == "opt_out"]
     blocked = load_or_make(lists, cache, functools.partial(_collect, lists, categories), categories)
     opted_out = load_or_make(opt_outs, cache, functools.partial(_collect, opt_outs, categories), categories)
-    expressions = [(file, expression) for file in files if file.kind == "expressions" for expression in _read(file)]
+    expressions = {file: list(_read(file)) for file in files if file.kind == "expressions"}
     of_files = dict(zip([*lists, *opt_outs], [*blocked.of_files, *opted_out.of_files], strict=True))
     facts = []
     for file in files:
         if file in of_files:
             facts.append(ListFacts(file, *of_files[file]))
-        elif file.kind == "expressions":
-            facts.append(ListFacts(file, sum(of == file for of, _ in expressions), 0))
+        elif file in expressions:
+            facts.append(ListFacts(file, len(expressions[file]), 0))
         else:
             facts.append(ListFacts(file, sum(1 for _ in file.lines()), 0))
-    patterns = [(file.category, expression) for file, expression in expressions]
+    patterns = [(file.category, expression) for file, found in expressions.items() for expression in found]
     return UrlRule(settings, blocked, opted_out, categories, patterns, _words(settings, files), facts)
 
 
@@ -229,6 +231,11 @@ def _collect(files: list[ListFile], categories: list[str]) -> Entries:
 def _read(file: ListFile) -> Iterator[str]:
     """The regular expressions of a file."""
     for number, line in file.lines():
+        if not line.isascii() and (found := _ASCII_ONLY.search(line)):
+            raise UserError(
+                f"{file.path}: line {number}: {found[0]} knows ASCII letters and digits only in RE2, and the line has "
+                r"others. Write what is meant, such as [\p{L}\p{N}_] for \w."
+            )
         try:
             _compiled(line)
         except re2.error as error:
