@@ -193,7 +193,9 @@ def _check_inputs(build: Build, manifest: Manifest, report: AuditReport) -> None
     for entry in manifest.inputs:
         known = manifest.stage == "extract" or entry.path.split("/", 1)[0] in build.manifests
         if known and manifest.stage != "acquire" and available.get(entry.path) != entry.sha256:
-            report.problems.append(f"{manifest.stage}/{MANIFEST}: was built from another {entry.path} than is here")
+            report.problems.append(
+                f"{manifest.stage}/{MANIFEST}: was built from another {entry.path} than is here. Run the recipe"
+            )
 
 
 def _recount(build: Build, manifest: Manifest, report: AuditReport) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,7 +94,10 @@ def _describe(problem: Any, settings: type[Settings]) -> str:
     key_path = ".".join(str(part) for part in location) or "the file"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(location[-1]), _all_keys(settings), n=1, cutoff=0.5)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        meant = near[0] if near else None
+        if meant == location[-1]:  # the right key in the wrong place
+            meant = next((path for path in _paths(settings) if path.rpartition(".")[2] == meant), meant)
+        hint = f" (did you mean {meant!r}?)" if meant else ""
         return f"unknown key {key_path}{hint}"
     if problem["type"] == "missing":
         return f"{key_path} is missing: add it"
@@ -105,6 +109,14 @@ def _describe(problem: Any, settings: type[Settings]) -> str:
 def _is_union_tag(part: Any) -> bool:
     """Discriminated unions add their tag to the location, which is not a key of the file."""
     return isinstance(part, str) and part.startswith("kind:")
+
+
+def _paths(settings: type[Settings], above: str = "") -> Iterator[str]:
+    """Where each key stands in the tables of a settings class."""
+    for name, field in settings.model_fields.items():
+        yield above + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            yield from _paths(field.annotation, f"{above}{name}.")
 
 
 def _all_keys(settings: type[Settings]) -> list[str]:

@@ -31,6 +31,9 @@ from pipeline.stages.all import STAGE_CLASSES
 from pipeline.stages.base import Stage
 from pipeline.tasks import TASKS, WORK
 
+NOT_BUILT = "not built yet"
+"""Why a stage is built that never was."""
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -63,7 +66,7 @@ def plan_build(recipe: Recipe, until: str | None = None) -> list[StagePlan]:
         before = [name for name in stage.after if name in changed]
         manifest = read_manifest(stage.folder)
         if manifest is None:
-            plan = StagePlan(stage.name, "build", ["not built yet"])
+            plan = StagePlan(stage.name, "build", [NOT_BUILT])
         elif before:
             own = _differences(manifest.fingerprint_of, stage, inputs_known=False)
             plan = StagePlan(stage.name, "build", own) if own else StagePlan(stage.name, "follow", before)

@@ -12,7 +12,7 @@ from rich.console import Console
 from manifests.errors import UsageError
 from manifests.settings import apply_override, load_toml
 from manifests.storage import Folder
-from pipeline.build import BuildReport, StagePlan, plan_build, run_build
+from pipeline.build import NOT_BUILT, BuildReport, StagePlan, plan_build, run_build
 from pipeline.console import RunConsole
 from pipeline.executors import ExecutorSettings
 from pipeline.plan import expect
@@ -57,6 +57,10 @@ def build(recipe: Recipe, until: str | None, executor: ExecutorSettings) -> Buil
     """Run a recipe and show what happens."""
     with RunConsole() as console:
         report = run_build(recipe, until, executor, console, console.stage)
+    if until is not None and report.rebuilt:
+        later = [plan.stage for plan in plan_build(recipe) if plan.action != "reuse" and plan.reasons != [NOT_BUILT]]
+        if later:
+            typer.echo(f"{', '.join(later)}: built from what was there before. Run without --until to renew them.")
     return report
 
 

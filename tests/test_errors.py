@@ -421,9 +421,24 @@ def test_an_interrupted_run_goes_on(world: World, tmp_path: Path, workers: int) 
     assert differing(world.build, tmp_path / "out") == []
 
 
+def test_stages_after_until_that_are_out_of_date_are_named(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.build, tmp_path / "out")
+    until = ["run", "base.toml", "--until", "filter", "--set", f"output={tmp_path / 'out'}"]
+    assert "was there before" not in world.succeeds(*until)
+    said = world.succeeds(*until, "--set", "filter.gopher_quality.min_words=60")
+    assert "dedup, tokenizer, shards: built from what was there before. Run without --until to renew them." in said
+    assert "dedup/manifest.json: was built from another filter/part-web-00000.parquet than is here. Run the recipe" in (
+        world.run("audit", tmp_path / "out").errors
+    )
+
+
 def test_every_document_filtered_away(world: World, tmp_path: Path) -> None:
     nothing = ["--set", "filter.language_threshold=1.0", "--set", f"output={tmp_path / 'out'}"]
     line = world.fails("run", "base.toml", *nothing)
+    assert "150 of 150 documents" in line
+    assert f"groundup drops {tmp_path / 'out'} --reason language" in line
+    assert "or accept it with --set max_dropped_fraction=1" in line
+    line = world.fails("run", "base.toml", *nothing, "--set", "max_dropped_fraction=1")
     assert "no document is left" in line
     assert f"groundup drops {tmp_path / 'out'}" in line
     assert re.search(r"filter +web +language +\d", world.succeeds("drops", tmp_path / "out"))

@@ -12,6 +12,7 @@ from pipeline.filters.pii.redact import check_placeholders
 from pipeline.filters.pii.settings import PiiSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import stop_words_digest
+from pipeline.filters.urls.rule import check_expressions
 from pipeline.filters.urls.settings import ListFile
 from pipeline.filters.urls.settings import list_digests as url_digests
 
@@ -47,6 +48,7 @@ def check(settings: FilterSettings) -> None:
     regions = PiiSettings().regions
     check_keys("pii.regions", [code for code in settings.pii.regions if code not in regions], model)
     digests(settings)
+    check_expressions(settings.urls)
     for language, path in settings.c4.bad_words.items():
         load_bad_words(path, boundaries_of(language).is_spaced)
     if settings.pii.enabled:

@@ -29,6 +29,11 @@ def test_an_unknown_key_is_refused_with_the_nearest_name() -> None:
         validate(_Outer, {"output": "x", "quality": {"min_word": 1}}, "r.toml")
 
 
+def test_a_key_in_the_wrong_place_is_refused_with_the_right_one() -> None:
+    with pytest.raises(UserError, match=r"unknown key min_words \(did you mean 'quality\.min_words'\?\)"):
+        validate(_Outer, {"output": "x", "min_words": 1}, "r.toml")
+
+
 def test_every_problem_is_named() -> None:
     with pytest.raises(UserError) as caught:
         validate(_Outer, {"quality": {"min_words": "many"}, "languages": "en"}, "r.toml")

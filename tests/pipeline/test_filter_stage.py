@@ -70,6 +70,8 @@ def folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(folder: Path) -> Recipe:
     (folder / "opt_out.txt").write_text("# nobody yet\n")
     (folder / "empty.txt").touch()
+    (folder / "blocked" / "forums").mkdir(parents=True)
+    (folder / "blocked" / "forums" / "expressions").write_text("(a\\1)\n")
     return load_recipe(folder / "recipe.toml")
 
 
@@ -298,6 +300,7 @@ def test_audit_misses_signals(build: Path, tmp_path: Path) -> None:
     ("override", "said"),
     [
         ("filter.urls.block_lists=['nowhere']", "nowhere"),
+        ("filter.urls.block_lists=['blocked']", "expressions: line 1: no regular expression that RE2 can read"),
         ("filter.classifier.model=none.safetensors", "none.safetensors"),
         ("filter.language_model=none.bin", "none.bin"),
         ("filter.c4.bad_words.en=none.txt", "none.txt"),

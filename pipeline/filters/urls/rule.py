@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -226,6 +227,13 @@ def _collect(files: list[ListFile], categories: list[str]) -> Entries:
     for file in files:
         collector.add(file, categories.index(file.category))
     return collector.entries()
+
+
+def check_expressions(settings: UrlSettings) -> None:
+    """Raise `UserError` for a regular expression of the lists that cannot be used. Paths as for `compile_url_rule`."""
+    for file in list_files(settings, Path()):
+        if file.kind == "expressions":
+            deque(_read(file), maxlen=0)
 
 
 def _read(file: ListFile) -> Iterator[str]:
