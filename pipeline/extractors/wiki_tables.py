@@ -1,10 +1,13 @@
-"""Tables of wikitext: a line for each row, cells parted by ` | `, or nothing of them."""
+"""Tables of wikitext: a line for each row, cells parted by ` | `, or nothing of them.
+
+Cells without text keep their place, but for the last ones, and lose it where most of a row is empty, as in HTML.
+"""
 
 from __future__ import annotations
 
 import re
 
-from pipeline.extractors.wiki_tags import CUT, tags_to_spaces
+from pipeline.extractors.wiki_tags import CELL, CUT, tags_to_spaces
 
 _ANY_TABLE = re.compile(rf"\n[ \t:*#{CUT}]*+(?:\{{\||\|)")
 _LINE = re.compile(rf"[ \t{CUT}]*+(\|\}}+|\|-|\|\+|\||!)")
@@ -17,6 +20,7 @@ _NOT_CONTENT = re.compile(
 )
 _CELL_LIMIT = 600  # characters of a cell beyond which it is prose in a layout and gets lines of its own
 _SEPARATOR = " | "
+_ROW = re.compile(rf"\n([^\n{CELL}]*+{CELL}[^\n]*+)")
 
 
 class _Rows:
@@ -31,21 +35,22 @@ class _Rows:
         if not cells:
             return
         row: list[str] = []
+        has_prose = False
         for lines in cells:
             kept = [line for line in lines if line.strip(f" \t{CUT}")]
             is_prose = sum(map(len, kept)) > _CELL_LIMIT or any(line.startswith(("=", "*", "#")) for line in kept)
             if is_prose:
-                self._write(row)
+                self._write([cell for cell in row if cell])  # a layout has no columns to keep
                 row = []
+                has_prose = True
                 self.lines += lines
-            elif kept:
-                row.append(tags_to_spaces(" ".join(line.strip() for line in kept)))
-        self._write(row)
+            else:
+                row.append(tags_to_spaces(" ".join(line.strip() for line in kept)).strip(f" \t|{CUT}"))
+        self._write([cell for cell in row if cell] if has_prose else row)
 
     def _write(self, row: list[str]) -> None:
-        line = _SEPARATOR.join(row).strip(f" \t|{CUT}")
-        if line:
-            self.lines.append(line)
+        if any(row):
+            self.lines.append(f" {CELL} ".join(row))
 
     def add(self, line: str) -> None:
         """A line that is no table markup: of the last cell where a row is open."""
@@ -57,6 +62,8 @@ class _Rows:
 
 def render_tables(text: str, keep: bool = True) -> str:
     """Text, which starts with a line end, with its tables as rows of cells, or, where not `keep`, without them.
+
+    `CELL` parts the cells, because what follows may still empty them: `join_cells` ends their rows.
 
     A table that nothing closes ends before the next heading or where the page does. Lines of cells outside of tables,
     which templates opened, are rows too. Links must have been replaced before: their pipes would part cells.
@@ -107,6 +114,23 @@ def render_tables(text: str, keep: bool = True) -> str:
             rows.cells += [[_content(cell)] for cell in rest.split("||")]
     rows.end_row()
     return "\n".join(rows.lines)
+
+
+def join_cells(text: str) -> str:
+    """Text, which starts with a line end, with ` | ` for `CELL`, and without the rows that were emptied."""
+    return _ROW.sub(_row_line, text) if CELL in text else text
+
+
+def _row_line(row: re.Match[str]) -> str:
+    cells = [cell.strip(" \t") for cell in row[1].split(CELL)]
+    texts = [cell for cell in cells if cell]
+    if texts == ["-"]:  # as an item of which nothing else is left
+        return ""
+    while cells and not cells[-1]:
+        cells.pop()
+    if len(texts) < 2 or 2 * len(texts) < len(cells):
+        return "\n" + _SEPARATOR.join(texts) if texts else ""
+    return "\n" + _SEPARATOR.join(cells).lstrip(" ")
 
 
 def _content(cell: str) -> str:

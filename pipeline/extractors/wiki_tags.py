@@ -13,6 +13,7 @@ import re
 ASIDE = "\x02"  # a number between two of these stands for content kept aside
 CUT = "\x01"  # where something was removed that may leave a hole: a template, a file, a list of references
 HEADING = "\x03"  # before a heading's level, one digit
+CELL = "\x04"  # between the cells of a table's row, until nothing can empty them any more
 
 _DROPPED = (
     "ref|references|gallery|timeline|imagemap|score|graph|mapframe|maplink|hiero|templatedata|templatestyles|style"
@@ -55,7 +56,7 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)(?=[\s/>])[^<>]*+>")
 _BROKEN_TAG = re.compile(
     r"<ref\s[^<>\n]*+|</?(?:ref(?:erences)?|br|div|span|small|su[bp]|nowiki|t[dr]|center|font)\b/?", re.IGNORECASE
 )
-_MARKERS = str.maketrans("", "", "\x00\x01\x02\x03")
+_MARKERS = str.maketrans("", "", "\x00\x01\x02\x03\x04")
 
 
 def decode_entities(text: str) -> str:
@@ -73,7 +74,7 @@ def _decode(entity: re.Match[str]) -> str:
 
 def set_aside(text: str) -> tuple[str, list[str]]:
     """Text without comments and dropped tags, and the contents kept aside, by their numbers. Linear in the text."""
-    if "\x02" in text or "\x01" in text or "\x03" in text or "\x00" in text:
+    if "\x02" in text or "\x01" in text or "\x03" in text or "\x00" in text or CELL in text:
         text = text.translate(_MARKERS)
     aside: list[str] = []
     if "<" not in text:

@@ -10,8 +10,8 @@ import re
 
 from pipeline.extractors.wiki_links import strip_links
 from pipeline.extractors.wiki_names import dropped_prefixes
-from pipeline.extractors.wiki_tables import render_tables
-from pipeline.extractors.wiki_tags import CUT, HEADING, decode_entities, put_back, set_aside, strip_tags
+from pipeline.extractors.wiki_tables import join_cells, render_tables
+from pipeline.extractors.wiki_tags import CELL, CUT, HEADING, decode_entities, put_back, set_aside, strip_tags
 from pipeline.extractors.wiki_templates import cut_templates, pick_variants
 
 _REDIRECT = re.compile(r"\s*#\s*\w+\s*:?\s*\[\[[^\]\n]+\]\]", re.UNICODE)
@@ -32,7 +32,7 @@ _OPENING, _CLOSING = "(（[", ")）]"
 _PARTING = " ,;:/、，；"
 _STOPS = " ,.;:!?)、。，．）\n"
 _TAIL = 64  # characters before a hole that are looked at
-_EMPTY = f" \t\n-*#:;.|{CUT}"
+_EMPTY = f" \t\n-*#:;.|{CUT}{CELL}"
 
 
 def is_redirect(text: str) -> bool:
@@ -135,7 +135,7 @@ def _tidy(text: str) -> str:
     text = text.replace(" \n", "\n").replace("\n ", "\n")
     if "\n|" in text:
         text = _LEADING_PIPES.sub("\n", text)
-    return _BLANK_LINES.sub("\n\n", text)
+    return _BLANK_LINES.sub("\n\n", join_cells(text))
 
 
 def _close_holes(text: str) -> str:

@@ -27,7 +27,8 @@ from pipeline.extractors.wiki_names import (
 from pipeline.extractors.wikitext import wikitext_to_text
 
 _MARKUP = re.compile(
-    r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|</?ref\b|\bthumb\||\|thumb\b|'''|^[ \t]*\|(?!\w? \|)|[\x00-\x03]", re.MULTILINE
+    r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|</?ref\b|\bthumb\||\|thumb\b|'''|^[ \t]*\|(?!\w? \|| [^\n]+ \| )|[\x00-\x04]",
+    re.MULTILINE,
 )
 _DUMPS = {
     "en": "gensim/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
@@ -99,6 +100,38 @@ after"""
     assert wikitext_to_text('a\n{| class="infobox geography"\n| b\n{|\n|c\n|}\n|}\nd') == "a\n\nd"
     assert wikitext_to_text("a\n{|\n| b\n== c ==\nd") == "a\n\nb\n\nc\n\nd"
     assert wikitext_to_text("<table><tr><th>a</th><td>b</td></tr><tr><td>c</td></tr></table>") == "a | b\n\nc"
+
+
+def test_empty_cells_keep_their_place() -> None:
+    source = """{| class="wikitable"
+! Nr. !! Name !! People !! Area
+|-
+| 1. || {{X-MI}} || {{Meta|Mitte}} || 39,47
+|-
+| 2. ||  ||  || 40,47
+|-
+| 3. || [[File:a.jpg|20px]] || <ref>x</ref> <span></span> || 41,47
+|-
+|
+| align=right |
+| b
+| c
+|-
+| 4. || d || {{e}} ||
+|-
+| || f || __NOTOC__ || g
+|-
+| || {{e}} ||
+|-
+| || <small></small> || <ref>x</ref>
+|}"""
+    rows = ("1. |  |  | 39,47", "2. |  |  | 40,47", "3. |  |  | 41,47", "|  | b | c", "4. | d", "| f |  | g")
+    assert wikitext_to_text(source) == "\n".join(("Nr. | Name | People | Area", *rows))
+    # As in HTML: a row whose cells are mostly empty, or all but one, has no columns to keep.
+    assert wikitext_to_text("{|\n| || || a || || || || b\n|-\n| || || c\n|-\n| - || ||\n|}") == "a | b\nc"
+    # Rows of layouts: what stands beside prose.
+    assert wikitext_to_text("{|\n| a || || b ||\n* c\n| || d || || e\n|}") == "a | b\n\n- c\nd | e"
+    assert wikitext_to_text("a\n{|\n| || {{x}}\n|-\n| <span></span> || ||\n|}\nb") == "a\n\nb"
 
 
 def test_links() -> None:
@@ -316,7 +349,7 @@ def test_deep_nesting_is_bounded(pair: tuple[str, str]) -> None:
 def test_any_string_becomes_text(source: str) -> None:
     text = wikitext_to_text(source)
     assert text == wikitext_to_text(source)
-    assert not re.search("[\x00-\x03]", text)
+    assert not re.search("[\x00-\x04]", text)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -335,4 +368,4 @@ def test_mutated_real_pages(shared_data: Path, data: st.DataObject) -> None:
     text = wikitext_to_text(source, language)
     assert text == wikitext_to_text(source, language)
     assert len(text) < 2 * len(source) + 100
-    assert not re.search("[\x00-\x03]", text)
+    assert not re.search("[\x00-\x04]", text)
