@@ -32,6 +32,7 @@ _ARC_HEADER = re.compile(
 )
 _HEADER_END = re.compile(rb"\n\r?\n")
 _STATED_LENGTH = re.compile(rb"\ncontent-length:\s*(\d+)", re.IGNORECASE)
+_SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 _PAGE_START = b"<page>"
 _PAGE_END = b"</page>"
 
@@ -42,8 +43,14 @@ def read_record(
     """The raw record of a document, decompressed: WARC record, `<page>` element, JSON line, row or whole file.
 
     format: of the raw file, as in the recipe. offset, length, id: the document's. columns: the source's names of the
-    columns, where it has others. Raises `UserError` when the bytes at that address are not the record.
+    columns, where it has others. Raises `UserError` when the bytes at that address are not the record, or when the file
+    is one in which nothing has an address.
     """
+    if offset < 0 and (reason := _no_address(path, format)) is not None:
+        raise UserError(
+            f"{path}: {id} has no address inside this file, because {reason}. "
+            "Its text is in the part and row that groundup trace names as its text."
+        )
     id_column = (columns or {}).get("id", "id")
     if format in ("warc", "wet"):
         return read_warc_record(path, offset, length, id)
@@ -57,6 +64,17 @@ def read_record(
         return _read_row(path, id, id_column)
     with _open(path) as file:
         return b"".join(_decompressed(file, path, 0, -1))
+
+
+def _no_address(path: str, format: str) -> str | None:
+    """Why nothing in a file can be found by its bytes once they are decompressed; None where it can."""
+    with _open(path) as file:
+        if file.read(len(_SEVEN_ZIP)) == _SEVEN_ZIP:
+            return "it is a 7z archive"
+        # In UTF-16 each ASCII letter has a NUL beside it, which no encoding has that spells tags in ASCII.
+        if format == "mediawiki" and b"\0" in next(_decompressed(file, path, 0, -1), b"")[:64]:
+            return "the dump is in UTF-16"
+    return None
 
 
 def read_warc_record(path: str, offset: int, length: int, record_id: str | None = None) -> bytes:

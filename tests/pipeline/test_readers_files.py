@@ -144,6 +144,8 @@ def test_real_dumps(shared_data: Path, path: str, num_documents: int, drops: dic
         address = document.metadata["offset"], document.metadata["length"]
         if address == (-1, -1):
             assert "bgwiki" in path
+            with pytest.raises(UserError, match=f"{document.id} has no address inside .* is in UTF-16. Its text is in"):
+                read_record(str(shared_data / path), "mediawiki", *address, document.id)
             continue
         assert read_page(str(shared_data / path), *address, document.id).startswith(b"<page>")
 

@@ -17,6 +17,8 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from manifests.errors import UserError
+from manifests.records import read_record
 from pipeline.documents import document_row
 from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.mediawiki import MediaWikiReader
@@ -82,6 +84,8 @@ def test_every_packing_gives_the_same_pages(xml: bytes, plain, tmp_path: Path, p
     assert not reader.damaged
     if packing in _PACKINGS:
         assert {(row["offset"], row["length"]) for row in documents} == {(-1, -1)}
+        with pytest.raises(UserError, match=r"has no address inside this file, because it is a 7z archive\. Its text"):
+            read_record(str(tmp_path / "ltgwiki.xml.7z"), "mediawiki", -1, -1, documents[0]["id"])
 
 
 def test_7z_in_other_formats(tmp_path: Path) -> None:
