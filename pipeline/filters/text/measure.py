@@ -34,7 +34,7 @@ from pipeline.kernels import kernel
 REPETITION, QUALITY, C4, FINEWEB = 1, 2, 4, 8
 """Which families of statistics are wanted, as bits. FineWeb's are those of the text that C4 left, where both are."""
 
-MOST_NGRAM_WORDS = 1 << 20
+MOST_NGRAM_WORDS = 1 << 19
 """Words that n-grams are looked for in. The memory for them would be the largest part of that for a huge text, and
 touching it most of the time; by default a text of more than 100,000 words is dropped for its length."""
 
