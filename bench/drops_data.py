@@ -156,6 +156,7 @@ def _documents(random: Any, texts: pa.Array, source: str, part: str, size: int) 
             f"https://www.site{host}.example/articles/{number % 97}/some-page-{number}.html"
             for host, number in zip(hosts.tolist(), numbers.tolist(), strict=True)
         ],
+        "title": [f"Page {number % 97}" for number in numbers.tolist()],
         "source": [source] * size,
         "language": ["en"] * size,
         "language_score": random.random(size).astype(np.float32),
@@ -165,7 +166,7 @@ def _documents(random: Any, texts: pa.Array, source: str, part: str, size: int) 
         "length": random.integers(500, 4096, size),
         "digest": [f"sha1:{number:032X}" for number in numbers],
     }
-    return pa.table({name: pa.array(values) for name, values in columns.items()}).cast(DOCUMENT_SCHEMA)
+    return pa.table({name: pa.array(columns[name]) for name in DOCUMENT_SCHEMA.names}).cast(DOCUMENT_SCHEMA)
 
 
 def _drops(documents: pa.Table, stage: str, reasons: Any, values: Any) -> pa.Table:
