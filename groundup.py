@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -106,6 +107,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), 2 if isinstance(error, UsageError) else 1, debug)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would come in the middle of what ends the process
         code = _INTERRUPTED
     except Exception as error:
         if hasattr(error, "format_message"):  # wrong usage, as Typer found it
