@@ -25,12 +25,12 @@ import pyarrow.dataset as pd
 from bench import drops_data
 from bench.data import OUTPUT, REPOSITORY
 from bench.results import Bench, Result, Table
-from manifests.builds import Build
-from manifests.drops.near import near_drops
-from manifests.drops.samples import find_drops
-from manifests.drops.what_if import what_if
-from manifests.sightings import find_journeys, near_urls
-from manifests.tables import Tables
+from manifests.explore.build import Build
+from manifests.explore.near import near_drops
+from manifests.explore.samples import find_drops
+from manifests.explore.sightings import find_journeys, near_urls
+from manifests.explore.sql import Tables
+from manifests.explore.what_if import what_if
 
 _NUM_DOCUMENTS = 1_000_000
 _REASON = "c4_too_few_sentences"

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.builds import write_seal
 from manifests.manifest import (
     Counts,
     FileEntry,
@@ -24,6 +23,7 @@ from manifests.manifest import (
     digest_of_files,
     write_manifest,
 )
+from manifests.seal import write_seal
 from manifests.storage import Folder
 from pipeline.documents import DOCUMENT_SCHEMA, DROP_SCHEMA
 from tokenizer.shards import INDEX_SCHEMA

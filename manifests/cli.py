@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import manifests.drops_cli
-from manifests.builds import Build
+import manifests.explore.cli
 from manifests.errors import UsageError, check_text
-from manifests.journeys import excerpt, journey_lines, limits_of
-from manifests.sightings import find_journeys
-from manifests.tables import Tables
+from manifests.explore.build import Build
+from manifests.explore.journeys import excerpt, journey_lines, limits_of
+from manifests.explore.sightings import find_journeys
+from manifests.explore.sql import Tables
 
 if TYPE_CHECKING:  # commands import what they run: a question about a build is answered before all of it is loaded
-    from manifests.trace import Trace
+    from manifests.explore.trace import Trace
 
 Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
-    manifests.drops_cli.register(app)
+    manifests.explore.cli.register(app)
 
     @app.command()
     def audit(
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
         as_json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     ) -> None:
         """Recount every stage, recompute every digest, check the four laws. Exit code 1 names what is wrong."""
-        from manifests.audit import as_json, audit_build, problem_lines
+        from manifests.audit.audit import as_json, audit_build, problem_lines
 
         report = audit_build(out, deep)
         if as_json_:
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
         record: Annotated[bool, typer.Option("--record", help="Print the raw record too.")] = False,
     ) -> None:
         """Follow a token to its document and raw record, or a document or URL to where it went."""
-        from manifests.trace import nowhere, trace_journey, trace_token
+        from manifests.explore.trace import nowhere, trace_journey, trace_token
 
         if sum(option is not None for option in (token, doc, url)) != 1:
             raise UsageError("trace: give one of --token, --doc and --url.")
@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
         output: Annotated[Path | None, typer.Option(help="Where to write it; OUT/report.html by default.")] = None,
     ) -> None:
         """Write one self-contained HTML page: the funnel, samples, tokenizer and shards, the loss curve."""
-        from manifests.report import write_report
+        from manifests.report.report import write_report
 
         typer.echo(f"report: {write_report(out, output)}")
 

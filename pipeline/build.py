@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from manifests.builds import SEAL, read_seal, unseal, write_seal
 from manifests.code import software_versions
 from manifests.errors import UsageError, UserError
 from manifests.manifest import (
@@ -22,6 +21,7 @@ from manifests.manifest import (
     read_manifest,
     write_manifest,
 )
+from manifests.seal import SEAL, read_seal, unseal, write_seal
 from manifests.storage import Folder, write_error
 from pipeline.drop_guard import check_dropped
 from pipeline.executors import ExecutorSettings

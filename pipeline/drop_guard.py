@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from manifests.drops.funnel import DROPPING_STAGES, funnel_lines
 from manifests.errors import UserError
+from manifests.explore.funnel import DROPPING_STAGES, funnel_lines
 from manifests.manifest import Counts, Manifest, SourceCounts
 from pipeline.runner import Watcher
 

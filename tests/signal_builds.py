@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 import manifests.cli
-from manifests.builds import Build
+from manifests.explore.build import Build
 from manifests.manifest import write_manifest
 from pipeline.build import run_build
 from pipeline.recipe import load_recipe

@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 import groundup
-from manifests.builds import Build
+from manifests.explore.build import Build
 from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.mirror import build_mirror
 from tests.builds import build_digests, differing

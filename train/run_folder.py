@@ -19,8 +19,8 @@ from typing import IO, Any
 
 import tomli_w
 
-from manifests.builds import RUN, unseal
 from manifests.errors import UserError
+from manifests.seal import RUN, unseal
 from manifests.settings import canonical_json, load_toml
 from manifests.storage import Folder
 from train.settings import OPERATIONAL_SETTINGS

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from manifests.builds import RUN, read_seal, write_seal
 from manifests.code import code_digest, library_versions, software_versions
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, write_manifest
+from manifests.seal import RUN, read_seal, write_seal
 from manifests.storage import Folder
 from train import checkpoint
 from train.hardware import Hardware, describe

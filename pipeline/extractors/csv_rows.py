@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from datatrove.data import Document
 
-from manifests.csv_header import DELIMITERS, choose_delimiter
 from manifests.errors import UserError
+from manifests.records.csv_header import DELIMITERS, choose_delimiter
 from pipeline.extractors.members import MemberStream, open_raw
 from pipeline.extractors.raw import RawFile, Reader
 from pipeline.extractors.text import fill_document, missing_column

@@ -11,11 +11,11 @@ from typing import Annotated, Protocol
 import typer
 from rich.console import Console
 
-from manifests.audit import audit_build, problem_lines
-from manifests.builds import Build
+from manifests.audit.audit import audit_build, problem_lines
 from manifests.errors import UserError
-from manifests.report import write_report
-from manifests.trace import trace_token
+from manifests.explore.build import Build
+from manifests.explore.trace import trace_token
+from manifests.report.report import write_report
 from pipeline.cli import build as run_recipe
 from pipeline.executors import ExecutorSettings
 from pipeline.mirrors.loopback import LoopbackMirror

@@ -2,7 +2,7 @@
 
 Neighbours in one WARC file come in one request. Every record is checked before it is written: a whole gzip member with
 exactly one WARC record, whose payload has the digest that the index says. It is written byte for byte as it was, after
-a `metadata` record that says where it was (see `manifests.origins`). The file's bytes follow from the rows alone.
+a `metadata` record that says where it was (`manifests.records.origins`). The file's bytes follow from the rows alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from manifests.errors import UserError
-from manifests.origins import Origin, origin_fields, stored_member
+from manifests.records.origins import Origin, origin_fields, stored_member
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.integrity import Damaged
 from pipeline.mirrors.remote import check_key, join_url, public_url

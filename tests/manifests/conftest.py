@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifests.builds import Build
+from manifests.explore.build import Build
 from tests.signal_builds import make_docstrings_build
 
 

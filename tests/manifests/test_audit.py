@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from manifests.audit import audit_build
-from manifests.builds import RawEntry, unseal
+from manifests.audit.audit import audit_build
+from manifests.audit.provenance import _check_record, _mismatch, _sha1
+from manifests.explore.build import RawEntry
 from manifests.manifest import STAGES
-from manifests.provenance import _check_record, _mismatch, _sha1
-from manifests.report import digest_line
+from manifests.report.report import digest_line
+from manifests.seal import unseal
 from manifests.storage import Folder
 from pipeline.build import run_build
 from pipeline.recipe import load_recipe

@@ -15,15 +15,15 @@ import pytest
 from typer.testing import CliRunner
 
 import groundup
-from manifests.builds import Build
-from manifests.drops.funnel import funnel, funnel_lines, reason_table
-from manifests.drops.samples import find_drops
-from manifests.drops.what_if import what_if
 from manifests.errors import UsageError, UserError
-from manifests.journeys import number_text
-from manifests.sightings import Journey, find_journeys, near_urls
-from manifests.tables import Tables
-from manifests.trace import trace_document
+from manifests.explore.build import Build
+from manifests.explore.funnel import funnel, funnel_lines, reason_table
+from manifests.explore.journeys import number_text
+from manifests.explore.samples import find_drops
+from manifests.explore.sightings import Journey, find_journeys, near_urls
+from manifests.explore.sql import Tables
+from manifests.explore.trace import trace_document
+from manifests.explore.what_if import what_if
 from tests.signal_builds import copy_build, rows_of, run_command
 
 _REASON = "gopher_too_few_words"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.drops import _STAGES, _urls, _where
 from bench.drops_data import make_build
-from manifests.builds import Build
+from manifests.explore.build import Build
 
 
 def test_it_is_a_build_that_drops_can_read(tmp_path: Path) -> None:

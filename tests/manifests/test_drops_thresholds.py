@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests.builds import Build
-from manifests.drops.near import near_drops
-from manifests.drops.what_if import what_if, written
 from manifests.errors import UsageError, UserError
-from manifests.journeys import number_text
+from manifests.explore.build import Build
+from manifests.explore.journeys import number_text
+from manifests.explore.near import near_drops
+from manifests.explore.what_if import what_if, written
 from manifests.manifest import write_manifest
 from tests.signal_builds import change_filter, copy_build, run_command, signals_of
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from manifests.builds import Build
 from manifests.errors import UserError
-from manifests.trace import trace_document
+from manifests.explore.build import Build
+from manifests.explore.trace import trace_document
 from pipeline.build import BuildReport, run_build
 from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.recipe import load_recipe

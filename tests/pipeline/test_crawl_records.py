@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import UserError
-from manifests.origins import Origin, origin_fields, original_address, stored_member
-from manifests.records import read_warc_record
+from manifests.records.origins import Origin, origin_fields, original_address, stored_member
+from manifests.records.read import read_warc_record
 from pipeline.extractors.raw import RawFile
 from pipeline.extractors.warc import WarcReader
 from pipeline.mirrors.download import Downloader

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.audit import audit_build
-from manifests.builds import Build
+from manifests.audit.audit import audit_build
+from manifests.audit.recount import recount_shards
 from manifests.errors import UserError
-from manifests.recount import recount_shards
-from manifests.report import write_report
-from manifests.trace import trace_document, trace_token
+from manifests.explore.build import Build
+from manifests.explore.trace import trace_document, trace_token
+from manifests.report.report import write_report
 from pipeline.build import plan_build, run_build
 from pipeline.executors import ExecutorSettings
 from pipeline.recipe import Recipe, load_recipe

@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.builds import Build
-from manifests.drops.funnel import funnel_lines
-from manifests.drops.what_if import what_if
+from manifests.audit.recount_signals import recount_signals
 from manifests.errors import UserError
+from manifests.explore.build import Build
+from manifests.explore.funnel import funnel_lines
+from manifests.explore.what_if import what_if
 from manifests.manifest import FileEntry, write_manifest
-from manifests.recount_signals import recount_signals
 from manifests.storage import Folder
 from pipeline.build import run_build
 from pipeline.filters.chain import Chain

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.builds import Build
 from manifests.errors import UserError
+from manifests.explore.build import Build
 from manifests.settings import Settings, validate
 from pipeline.build import run_build
 from pipeline.executors import ExecutorSettings

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.audit import audit_build
+from manifests.audit.audit import audit_build
 from manifests.manifest import MANIFEST, STAGES
 from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.mirror import build_mirror

@@ -13,9 +13,9 @@ from resiliparse.parse.encoding import bytes_to_str
 
 import pipeline.quickstart.cli as quickstart
 from groundup import _complete, _train
-from manifests.audit import audit_build
-from manifests.builds import Build
-from manifests.trace import trace_token
+from manifests.audit.audit import audit_build
+from manifests.explore.build import Build
+from manifests.explore.trace import trace_token
 from pipeline.extractors.html import extract_main_text
 from pipeline.quickstart.mirror import MirrorFacts, build_mirror
 from tokenizer.shards import ShardSet

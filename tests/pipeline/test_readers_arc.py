@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import UserError
-from manifests.records import read_record, split_record
+from manifests.records.read import read_record, split_record
 from pipeline.extractors.arc import arc_line_end, iso_date, next_arc_start, parse_arc_line
 from tests.pipeline.test_readers_warc import CHANGES, make_record, mutate, page, read
 

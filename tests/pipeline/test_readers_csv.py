@@ -21,9 +21,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manifests.csv_header import read_header
 from manifests.errors import UserError
-from manifests.records import read_record, split_csv_row
+from manifests.records.csv_header import read_header
+from manifests.records.read import read_record, split_csv_row
 from pipeline.extractors.csv_rows import CsvReader, RowScanner
 from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.members import MemberStream

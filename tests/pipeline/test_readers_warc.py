@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import UserError
-from manifests.records import read_record, read_warc_record, split_record
+from manifests.records.read import read_record, read_warc_record, split_record
 from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.http import join_chunks, parse_response
 from pipeline.extractors.members import MemberStream

@@ -19,7 +19,7 @@ import torch
 from typer.testing import CliRunner
 
 from groundup import app
-from manifests.builds import Build
+from manifests.explore.build import Build
 from manifests.settings import load_toml
 from model import GPT
 from pipeline.mirrors.loopback import LoopbackMirror

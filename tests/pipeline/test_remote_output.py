@@ -6,9 +6,9 @@ import os
 import uuid
 from pathlib import Path
 
-from manifests.audit import audit_build
-from manifests.builds import Build
-from manifests.trace import trace_token
+from manifests.audit.audit import audit_build
+from manifests.explore.build import Build
+from manifests.explore.trace import trace_token
 from pipeline.build import run_build
 from pipeline.recipe import load_recipe
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from manifests.builds import Build
-from manifests.trace import trace_token
+from manifests.explore.build import Build
+from manifests.explore.trace import trace_token
 from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.stages.all import STAGE_CLASSES
 from tests.conftest import REPOSITORY

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import UserError
-from manifests.records import read_record
+from manifests.records.read import read_record
 from pipeline.documents import document_row
 from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.mediawiki import MediaWikiReader

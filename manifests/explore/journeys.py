@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from manifests.builds import Build
-from manifests.drops.decisions import Comparison, decisions_of
-from manifests.sightings import Journey, Sighting
+from manifests.explore.build import Build
+from manifests.explore.decisions import Comparison, decisions_of
+from manifests.explore.sightings import Journey, Sighting
 
 _EXCERPT = 300  # characters
 _WHOLE = 1e15  # up to there a whole number is a count of something

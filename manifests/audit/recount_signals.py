@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from manifests.builds import DROPPED, Build
-from manifests.drops.decisions import SIGNALS, Comparison, decisions_of
+from manifests.explore.build import DROPPED, Build
+from manifests.explore.decisions import SIGNALS, Comparison, decisions_of
 from manifests.manifest import Manifest
 
 _FEW = 3  # lines about one part; a thousand of the same say no more

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from manifests.builds import Build
+from manifests.explore.build import Build
 
 _COLUMNS = ["source", "part", "row", "copy", "length", "num_bytes"]
 

@@ -8,10 +8,10 @@ import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from manifests.builds import Build
-from manifests.drops.decisions import Comparison, Decisions, read_decisions, reason_sql
 from manifests.errors import UsageError, UserError
-from manifests.tables import Parameters, Tables
+from manifests.explore.build import Build
+from manifests.explore.decisions import Comparison, Decisions, read_decisions, reason_sql
+from manifests.explore.sql import Parameters, Tables
 
 _OF_ALL_LANGUAGES = "language_threshold"
 _BY_LANGUAGE = "language_thresholds"  # the one table of thresholds whose keys are the user's

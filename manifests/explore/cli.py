@@ -8,13 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from manifests.builds import Build
-from manifests.drops.funnel import counted_table, funnel, funnel_lines
-from manifests.drops.near import NearDrop, near_drops
-from manifests.drops.samples import find_drops
-from manifests.drops.what_if import SourceEffect, WhatIf, what_if, written
 from manifests.errors import UsageError, UserError, check_text
-from manifests.journeys import (
+from manifests.explore.build import Build
+from manifests.explore.funnel import counted_table, funnel, funnel_lines
+from manifests.explore.journeys import (
     excerpt,
     journey_data,
     journey_lines,
@@ -23,8 +20,11 @@ from manifests.journeys import (
     number_text,
     value_of,
 )
-from manifests.sightings import Sighting, find_journeys, near_urls
-from manifests.tables import Tables
+from manifests.explore.near import NearDrop, near_drops
+from manifests.explore.samples import find_drops
+from manifests.explore.sightings import Sighting, find_journeys, near_urls
+from manifests.explore.sql import Tables
+from manifests.explore.what_if import SourceEffect, WhatIf, what_if, written
 
 _EXAMPLES = 10
 Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_default=False)]

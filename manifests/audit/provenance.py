@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
-from manifests.builds import Build, RawEntry
 from manifests.errors import UserError
-from manifests.records import read_record, split_csv_row, split_record
+from manifests.explore.build import Build, RawEntry
+from manifests.explore.trace import shard_stems
+from manifests.records.read import read_record, split_csv_row, split_record
 from manifests.storage import Folder
-from manifests.trace import shard_stems
 
 _SAMPLE = 200  # raw records, and documents of each shard, that a quick audit reads
 _DTYPES = {"uint16": "<u2", "uint32": "<u4"}

@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 
 import pyarrow.parquet as pq
 
-from manifests.builds import Build
 from manifests.errors import UsageError, UserError
-from manifests.journeys import nowhere_line
-from manifests.origins import Origin, original_address
-from manifests.records import read_record
-from manifests.sightings import Journey, Sighting, find_journeys, near_urls
-from manifests.tables import Tables
+from manifests.explore.build import Build
+from manifests.explore.journeys import nowhere_line
+from manifests.explore.sightings import Journey, Sighting, find_journeys, near_urls
+from manifests.explore.sql import Tables
+from manifests.records.origins import Origin, original_address
+from manifests.records.read import read_record
 
 _PROVENANCE = ("url", "title", "source", "language", "date", "file", "offset", "length", "digest")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.builds import DROPPED, Build
-from manifests.tables import Parameters, Tables, part_of, quoted
+from manifests.explore.build import DROPPED, Build
+from manifests.explore.sql import Parameters, Tables, part_of, quoted
 
 DOCUMENT_STAGES = ("extract", "filter", "dedup")
 _NEAR = 5  # URLs that are shown for one that is nowhere

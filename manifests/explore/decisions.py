@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from manifests.builds import Build
 from manifests.errors import UserError
+from manifests.explore.build import Build
+from manifests.explore.sql import Parameters, Tables, quoted
 from manifests.manifest import Manifest
 from manifests.settings import Settings
-from manifests.tables import Parameters, Tables, quoted
 
 SIGNALS = "signals"  # the folder of the filter stage's signals
 _PARTS = f"{SIGNALS}/part-"

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.builds import DROPPED, RUN, SEAL, TASKS, Build, read_seal
+from manifests.audit.provenance import check_documents, check_tokens
+from manifests.audit.recount import recount_shards
+from manifests.audit.recount_signals import recount_signals
 from manifests.errors import UserError
+from manifests.explore.build import DROPPED, Build
 from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files, read_manifest
-from manifests.provenance import check_documents, check_tokens
-from manifests.recount import recount_shards
-from manifests.recount_signals import recount_signals
-from manifests.report import REPORT, digest_line
+from manifests.report.report import REPORT, digest_line
+from manifests.seal import RUN, SEAL, TASKS, compute_seal, read_seal
 from manifests.secrets import scrub
 from manifests.settings import canonical_json
 from manifests.storage import Folder
@@ -120,7 +121,7 @@ def _check_seal(build: Build, report: AuditReport) -> None:
         return
     assert seal is not None  # Build would have refused the folder
     recipe = seal["recipe"]
-    expected = build.compute_seal(recipe)
+    expected = compute_seal(build.folder, recipe)
     for stage, digests in expected["run"].items():
         sealed = seal.get("run", {}).get(stage)
         if sealed is None:

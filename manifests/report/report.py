@@ -10,11 +10,11 @@ from typing import Any
 
 import jinja2
 
-from manifests.builds import Build
 from manifests.code import groundup_version
-from manifests.drops.funnel import reason_table
-from manifests.drops.samples import find_drops
-from manifests.journeys import number_text
+from manifests.explore.build import Build
+from manifests.explore.funnel import reason_table
+from manifests.explore.journeys import number_text
+from manifests.explore.samples import find_drops
 from manifests.storage import write_error
 
 _TEMPLATE = Path(__file__).with_name("report.html")

@@ -19,8 +19,8 @@ from typing import Any
 
 import fsspec
 
-from manifests.csv_header import Header, read_header
 from manifests.errors import UserError
+from manifests.records.csv_header import Header, read_header
 
 _BLOCK_BYTES = 64 << 10
 _MOST_HEADER_BYTES = 1 << 20

@@ -6,10 +6,10 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from manifests.builds import Build
-from manifests.drops.funnel import DROPPING_STAGES, reason_table
 from manifests.errors import UserError
-from manifests.tables import Parameters, Tables, part_of
+from manifests.explore.build import Build
+from manifests.explore.funnel import DROPPING_STAGES, reason_table
+from manifests.explore.sql import Parameters, Tables, part_of
 
 
 def find_drops(

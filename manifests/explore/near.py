@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from manifests.builds import DROPPED, Build
-from manifests.drops.decisions import Comparison, read_decisions
-from manifests.drops.samples import check_reason
 from manifests.errors import UserError
-from manifests.sightings import Journey, Sighting, follow
-from manifests.tables import Parameters, Tables, part_of, quoted
+from manifests.explore.build import DROPPED, Build
+from manifests.explore.decisions import Comparison, read_decisions
+from manifests.explore.samples import check_reason
+from manifests.explore.sightings import Journey, Sighting, follow
+from manifests.explore.sql import Parameters, Tables, part_of, quoted
 
 
 @dataclass(frozen=True)

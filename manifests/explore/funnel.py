@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from manifests.builds import Build
+from manifests.explore.build import Build
 from manifests.manifest import Manifest
 
 DROPPING_STAGES = ("extract", "filter", "dedup")

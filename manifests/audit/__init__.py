@@ -1,0 +1,1 @@
+"""The audit of a build: every count, digest and address, recomputed."""

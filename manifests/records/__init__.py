@@ -1,0 +1,1 @@
+"""Raw records read back from their addresses, without the pipeline's readers."""
