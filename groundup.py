@@ -91,7 +91,7 @@ def main() -> None:
     command = arguments[0] if arguments else None
     try:
         if command != _WITHOUT_ARROW:
-            from pipeline.libraries import settle_arrow
+            from pipeline.compiled.imports import settle_arrow
 
             settle_arrow()
         with _collecting_later():

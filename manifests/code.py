@@ -14,6 +14,7 @@ import json
 import platform
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,13 +117,17 @@ def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.Asy
         node.body = node.body[1:] or [ast.Pass()]
 
 
-def modules_used(entries: tuple[str, ...], plumbing: frozenset[str] = frozenset()) -> list[str]:
-    """`entries` and every module of ours that they import, directly or not, but for `plumbing`, sorted."""
+def _none(module: str) -> bool:
+    return False
+
+
+def modules_used(entries: tuple[str, ...], leaves_out: Callable[[str], bool] = _none) -> list[str]:
+    """`entries` and every module of ours that they import, directly or not, but for `leaves_out`, sorted."""
     seen: set[str] = set()
     waiting = list(entries)
     while waiting:
         module = waiting.pop()
-        if module in seen or module in plumbing:
+        if module in seen or leaves_out(module):
             continue
         seen.add(module)
         waiting.extend(_read(module).imports)
@@ -130,13 +135,13 @@ def modules_used(entries: tuple[str, ...], plumbing: frozenset[str] = frozenset(
     return sorted(seen)
 
 
-def code_digest(entries: tuple[str, ...], plumbing: frozenset[str] = frozenset()) -> str:
-    """`sha256:...` over the source of `modules_used(entries, plumbing)`.
+def code_digest(entries: tuple[str, ...], leaves_out: Callable[[str], bool] = _none) -> str:
+    """`sha256:...` over the source of `modules_used(entries, leaves_out)`.
 
-    `plumbing` names modules that move data but do not shape it; a change there must not rebuild a corpus.
+    leaves_out: says of a module whether it moves data and does not shape it; a change there must not rebuild a corpus.
     """
     digest = hashlib.sha256()
-    for module in modules_used(entries, plumbing):
+    for module in modules_used(entries, leaves_out):
         digest.update(f"{module}\0{_read(module).digest}\0".encode())
     return "sha256:" + digest.hexdigest()
 

@@ -24,12 +24,12 @@ from manifests.manifest import (
 from manifests.seal import SEAL, read_seal, unseal, write_seal
 from manifests.storage import Folder, write_error
 from pipeline.drop_guard import check_dropped
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.runner import PhaseRunner, Unwatched, Watcher
+from pipeline.engine.settings import ExecutorSettings
+from pipeline.engine.tasks import TASKS, WORK
 from pipeline.recipe import Recipe
-from pipeline.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.stages.all import STAGE_CLASSES
 from pipeline.stages.base import Stage
-from pipeline.tasks import TASKS, WORK
 
 NOT_BUILT = "not built yet"
 """Why a stage is built that never was."""

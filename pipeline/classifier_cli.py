@@ -10,11 +10,11 @@ import typer
 
 from manifests.errors import UsageError
 from manifests.storage import Folder
+from pipeline.engine.fingerprint import code_of
 from pipeline.filters.classifier.calibration import calibration_svg
 from pipeline.filters.classifier.examples import find_parts
 from pipeline.filters.classifier.model import load_model
 from pipeline.filters.classifier.training import Trained, TrainingSettings, train
-from pipeline.plumbing import code_of
 
 MODEL_FILE, REPORT_FILE, PLOT_FILE = "model.safetensors", "report.json", "calibration.svg"
 _NUM_WORDS = 15

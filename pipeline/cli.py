@@ -14,7 +14,7 @@ from manifests.settings import apply_override, load_toml
 from manifests.storage import Folder
 from pipeline.build import NOT_BUILT, BuildReport, StagePlan, plan_build, run_build
 from pipeline.console import RunConsole
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.plan import expect
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.units import format_bytes

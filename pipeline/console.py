@@ -51,7 +51,7 @@ class RunConsole:
             self._bar.stop()
 
     def progress(self, label: str, done: int, total: int, num_bytes: tuple[int, int | None] | None = None) -> None:
-        """See `pipeline.runner.Watcher`. Bytes that arrive are shown with their rate and the time that is left."""
+        """See `engine.runner.Watcher`. Bytes that arrive are shown with their rate and the time that is left."""
         rate = self._rate(label, *num_bytes) if num_bytes else ""
         if self._bar:
             if label not in self._tasks:
@@ -62,13 +62,13 @@ class RunConsole:
             self.console.print(f"  {label}: {done} of {total} tasks{', ' + rate if rate else ''}", markup=False)
 
     def waiting(self, label: str, why: str) -> None:
-        """See `pipeline.runner.Watcher`: a line at first, and then one every half minute."""
+        """See `pipeline.engine.runner.Watcher`: a line at first, and then one every half minute."""
         if time.monotonic() - self._last_wait > _LINE_SECONDS:
             self._last_wait = time.monotonic()
             self.console.print(f"  {label}: {scrub(why)}", markup=False)
 
     def note(self, text: str) -> None:
-        """See `pipeline.runner.Watcher`."""
+        """See `pipeline.engine.runner.Watcher`."""
         self.console.print(scrub(text), markup=False)
 
     def _rate(self, label: str, arrived: int, total: int | None) -> str:

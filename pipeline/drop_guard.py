@@ -7,7 +7,7 @@ import shlex
 from manifests.errors import UserError
 from manifests.explore.funnel import DROPPING_STAGES, funnel_lines
 from manifests.manifest import Counts, Manifest, SourceCounts
-from pipeline.runner import Watcher
+from pipeline.engine.runner import Watcher
 
 
 def check_dropped(manifest: Manifest, most: float, output: str, watcher: Watcher) -> None:

@@ -19,7 +19,7 @@ from datatrove.pipeline.base import PipelineStep
 from manifests.manifest import FileEntry
 from manifests.storage import Folder, HashingWriter
 from pipeline.documents import DOCUMENT_SCHEMA, DROP_SCHEMA, document_row, row_document
-from pipeline.tasks import CountsBuilder, TaskOutput
+from pipeline.engine.tasks import CountsBuilder, TaskOutput
 
 DROPPED = "dropped"
 _ROW_GROUP_DOCUMENTS = 2048

@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from manifests.errors import UserError
 from manifests.settings import Settings, apply_override, load_toml, validate
 from pipeline.dedup.settings import DedupSettings
-from pipeline.executors import ClusterSettings
+from pipeline.engine.settings import ClusterSettings
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.mirrors.network import AcquireSettings

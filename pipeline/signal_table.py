@@ -13,9 +13,9 @@ import pyarrow as pa
 from datatrove.data import Document
 
 from manifests.manifest import FileEntry
+from pipeline.engine.tasks import TaskOutput
 from pipeline.filters.chain import Decision
 from pipeline.parts import RowWriter, encodable
-from pipeline.tasks import TaskOutput
 
 SIGNALS = "signals"
 SIGNAL_FIELDS: list[tuple[str, pa.DataType]] = [

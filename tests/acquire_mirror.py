@@ -15,7 +15,7 @@ from typing import Any
 
 from manifests.manifest import Manifest
 from pipeline.build import run_build
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import load_recipe
 
 CRAWL = "CC-MAIN-2024-10"

@@ -17,7 +17,7 @@ from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
 from manifests.report.report import write_report
 from pipeline.cli import build as run_recipe
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.mirror import build_mirror
 from pipeline.recipe import load_recipe

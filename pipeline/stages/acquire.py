@@ -16,11 +16,12 @@ from typing import Any
 from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, SourceCounts, digest_of, read_manifest
 from manifests.storage import Folder
+from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.tasks import WORK, Task, TaskRecord
 from pipeline.mirrors.budget import Budget
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.remote import RemoteFile, public_url
 from pipeline.mirrors.space import check_space, expected_bytes
-from pipeline.runner import PhaseRunner
 from pipeline.sources.code import CodeSource, checkout_facts, checkouts, find_licences
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.files import FilesSource
@@ -45,7 +46,6 @@ from pipeline.stages.acquire_phases import (
 )
 from pipeline.stages.base import Stage, StageResult
 from pipeline.stages.verify_records import check_local_records
-from pipeline.tasks import WORK, Task, TaskRecord
 
 # Settings of a source that say what is done with its files later; not which they are.
 _LATER = {"weight", "rules", "filter"}

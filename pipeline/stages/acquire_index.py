@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from manifests.manifest import FileEntry
+from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.tasks import Task, TaskRecord
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.space import check_space
-from pipeline.runner import PhaseRunner
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.stages.acquire_phases import CutBatches, FetchRecords, ScanIndex, seed_of
-from pipeline.tasks import Task, TaskRecord
 
 _Sources = dict[str, CommonCrawlSource]
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from manifests.code import library_versions
 from manifests.manifest import FileEntry, json_bytes
+from pipeline.engine.fingerprint import code_of
+from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.remote import RemoteFile, Version, join_url, public_url
-from pipeline.plumbing import code_of
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.crawl_index import Batch, cut_batches, list_index_files, read_batch, scan_index_file, write_scan
 from pipeline.sources.crawl_records import UNAVAILABLE, fetch_records
@@ -23,7 +24,6 @@ from pipeline.sources.kinds import MirrorSource, list_mirror
 from pipeline.sources.pins import PinnedSource, check_remote
 from pipeline.sources.wikipedia import cut_streams
 from pipeline.stages.verify_records import check_records
-from pipeline.tasks import Phase, Task, TaskOutput
 
 _MOST_NOTES = 20  # of a wrong index
 _LISTING_FIELDS = ("key", "format", "bytes", "sha1")

@@ -12,10 +12,10 @@ from manifests.code import library_versions
 from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, digest_of_files, read_manifest
 from manifests.storage import Folder
-from pipeline.plumbing import code_of
+from pipeline.engine.fingerprint import code_of
+from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.tasks import Task, TaskRecord
 from pipeline.recipe import Recipe
-from pipeline.runner import PhaseRunner
-from pipeline.tasks import Task, TaskRecord
 
 
 @dataclass

@@ -20,10 +20,10 @@ from pipeline.dedup.keys import part_and_row, part_keys
 from pipeline.dedup.lsh import edges, partition_count, partition_pairs
 from pipeline.dedup.minhash import estimated_jaccard
 from pipeline.dedup.settings import DedupSettings
+from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 from pipeline.parts import PartReader, PartWriter, read_rows
-from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_tasks
-from pipeline.tasks import WORK, Phase, Task, TaskOutput
 
 _MEMORY_BYTES = 2 << 30  # what finding the edges of one partition may use
 _BATCH_DOCUMENTS = 1024

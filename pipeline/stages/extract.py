@@ -11,6 +11,8 @@ from typing import Any
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest
 from manifests.storage import Folder
+from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.extractors.formats import TextExtractor, extractor_for, reader_for
 from pipeline.extractors.guard import Guard, close_guards
 from pipeline.extractors.html import weights_digest
@@ -19,10 +21,8 @@ from pipeline.extractors.settings import ExtractSettings
 from pipeline.extractors.text_extractor import GuardedExtractor
 from pipeline.parts import PartWriter
 from pipeline.recipe import Recipe
-from pipeline.runner import PhaseRunner
 from pipeline.sources.settings import INDEX_FORMAT
 from pipeline.stages.base import Stage, StageResult
-from pipeline.tasks import Phase, Task, TaskOutput
 
 OPERATIONAL = {"damaged"}  # decides whether a build stops, not what is extracted
 

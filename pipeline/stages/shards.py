@@ -17,10 +17,10 @@ import xxhash
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
+from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 from pipeline.parts import read_rows
-from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks
-from pipeline.tasks import WORK, Phase, Task, TaskOutput
 from tokenizer.encode import bulk_encoder
 from tokenizer.shards import WrittenShard, shard_dtype, shard_facts, write_shard
 

@@ -12,11 +12,11 @@ import xxhash
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
+from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.parts import read_rows
 from pipeline.recipe import TokenizerSettings
-from pipeline.runner import PhaseRunner
 from pipeline.stages.base import Stage, StageResult, kept_parts
-from pipeline.tasks import Phase, Task, TaskOutput
 from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import bulk_encoder
 

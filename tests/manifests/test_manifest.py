@@ -14,7 +14,7 @@ from manifests.code import code_digest, modules_used
 from manifests.errors import UserError
 from manifests.manifest import MANIFEST, Counts, SourceCounts, digest_of, read_manifest
 from manifests.storage import Folder
-from pipeline.plumbing import PLUMBING
+from pipeline.engine.fingerprint import moves_data
 from pipeline.stages.all import STAGE_CLASSES
 
 _NAMES = st.sampled_from(["a", "b", "c"])
@@ -83,8 +83,8 @@ def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
         "tokenizer": "tokenizer.bpe",
         "shards": "tokenizer.shards",
     }
-    used = modules_used((stage.__module__,), PLUMBING)
+    used = modules_used((stage.__module__,), moves_data)
     assert makes[stage.name] in used  # type: ignore[attr-defined]
     for other in ("pipeline.filters.signals", "pipeline.extractors.charset"):
         assert (other in used) == (makes[stage.name] == other)  # type: ignore[attr-defined]
-    assert "pipeline.runner" not in used
+    assert "pipeline.engine.runner" not in used

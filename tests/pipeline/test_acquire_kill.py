@@ -27,7 +27,7 @@ import os, sys, traceback
 from pathlib import Path
 import pipeline.stages.all
 from pipeline.build import run_build
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import load_recipe
 for line in sys.stdin:
     workers, recipe = line.rstrip("\\n").split(" ", 1)

@@ -25,7 +25,7 @@ _RUN = """
 import re, sys
 from pathlib import Path
 from pipeline.build import run_build
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import load_recipe
 try:
     run_build(load_recipe(Path(sys.argv[1])), until="acquire", executor=ExecutorSettings(workers=int(sys.argv[2])))

@@ -17,7 +17,7 @@ from manifests.explore.build import Build
 from manifests.explore.trace import trace_document, trace_token
 from manifests.report.report import write_report
 from pipeline.build import plan_build, run_build
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import Recipe, load_recipe
 from tests.builds import differing
 from tests.recipes import write_real_recipe

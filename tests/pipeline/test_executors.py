@@ -10,7 +10,7 @@ import pytest
 
 from manifests.errors import UserError
 from pipeline.build import run_build
-from pipeline.executors import ClusterSettings, ExecutorSettings
+from pipeline.engine.settings import ClusterSettings, ExecutorSettings
 from pipeline.recipe import Recipe, load_recipe
 from tests.builds import differing
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.code import modules_used
+from pipeline.engine.fingerprint import moves_data
 from pipeline.extractors.settings import ExtractSettings
-from pipeline.plumbing import PLUMBING
 from pipeline.stages.extract import Extract, extract_tasks
 from tests.conftest import REPOSITORY
 
@@ -95,7 +95,7 @@ def test_what_was_learned_decides_which_tasks_are_reused() -> None:
 
 def test_every_module_of_the_extractors_is_in_the_digest_of_the_code() -> None:
     """Also those that another process loads by their name."""
-    used = set(modules_used(("pipeline.stages.extract",), PLUMBING))
+    used = set(modules_used(("pipeline.stages.extract",), moves_data))
     folder = REPOSITORY / "pipeline" / "extractors"
     modules = {path.relative_to(REPOSITORY).with_suffix("").as_posix() for path in folder.rglob("*.py")}
     unused = {"pipeline.extractors.digests"}  # acquire's, for records that are verified

@@ -19,12 +19,12 @@ from manifests.explore.what_if import what_if
 from manifests.manifest import FileEntry, write_manifest
 from manifests.storage import Folder
 from pipeline.build import run_build
+from pipeline.engine.runner import Unwatched
+from pipeline.engine.tasks import Task, TaskOutput
 from pipeline.filters.chain import Chain
 from pipeline.filters.settings import FilterSettings
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.runner import Unwatched
 from pipeline.stages.filter import Filter
-from pipeline.tasks import Task, TaskOutput
 from tests.builds import differing
 from tests.packing import pack_web_pages
 

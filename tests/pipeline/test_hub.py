@@ -19,7 +19,7 @@ from manifests.errors import UserError
 from manifests.explore.build import Build
 from manifests.settings import Settings, validate
 from pipeline.build import run_build
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.extractors.raw import RawFile
 from pipeline.extractors.text import ParquetReader
 from pipeline.recipe import load_recipe

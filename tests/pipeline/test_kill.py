@@ -53,7 +53,7 @@ _RUN = """
 import sys
 from pathlib import Path
 from pipeline.build import run_build
-from pipeline.executors import ExecutorSettings
+from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import load_recipe
 if __name__ == "__main__":
     run_build(load_recipe(Path(sys.argv[1])), executor=ExecutorSettings(workers=int(sys.argv[2])))

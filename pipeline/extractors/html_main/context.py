@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.extractors.html_main.kernels import entry
+from pipeline.compiled.cache import entry
 from pipeline.extractors.html_main.layout import B_NODE, N_PARENT, N_SHAPE
 from pipeline.extractors.html_main.signals import lengths
 

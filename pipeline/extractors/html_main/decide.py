@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.extractors.html_main.kernels import entry
+from pipeline.compiled.cache import entry
 from pipeline.extractors.html_main.layout import (
     ARIA_HIDDEN,
     B_CHARS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled.cache import kernel
 from pipeline.extractors.html_main.tables import FNV_OFFSET, FNV_PRIME
-from pipeline.kernels import kernel
 
 _MAX_NAME = 40  # bytes of a class word or entity name that is looked at
 

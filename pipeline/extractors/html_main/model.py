@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.compiled.cache import entry, kernel
+from pipeline.compiled.views import view
 from pipeline.extractors.html_main import context, features
 from pipeline.extractors.html_main.context import NUM_CONTEXT, set_context
 from pipeline.extractors.html_main.features import NUM_FEATURES, set_features
-from pipeline.extractors.html_main.kernels import entry
 from pipeline.extractors.html_main.layout import Tables, make_tables
-from pipeline.extractors.html_main.views import view
-from pipeline.kernels import kernel
 
 FOLDER = Path(__file__).parent
 # What saves time: a block that the first trees find this unlikely is not shown to the others, and one that the first

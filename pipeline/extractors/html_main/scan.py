@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.extractors.html_main.kernels import entry
+from pipeline.compiled.cache import entry, kernel
+from pipeline.compiled.views import view
 from pipeline.extractors.html_main.layout import (
     ARIA_HIDDEN,
     B_LINKS,
@@ -64,8 +65,6 @@ from pipeline.extractors.html_main.tags import (
     read_attributes,
 )
 from pipeline.extractors.html_main.text import end_block, read_text
-from pipeline.extractors.html_main.views import view
-from pipeline.kernels import kernel
 
 MAX_NODES = 1 << 20  # elements beyond these are not told apart; their text is
 MAX_BLOCKS = 1 << 17  # what comes after them is one block of many lines

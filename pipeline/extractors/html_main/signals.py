@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled.cache import kernel
 from pipeline.extractors.html_main.layout import B_CHARS, B_CJK, B_COMMAS, B_ENDS, B_LINK_CHARS
-from pipeline.kernels import kernel
 
 _TITLE_GRAM = 6  # bytes
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.compiled.cache import kernel
 from pipeline.extractors.html_main import tables
 from pipeline.extractors.html_main.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED
 from pipeline.extractors.html_main.lexing import add_words, class_hides, read_number, shape_of, style_hides
 from pipeline.extractors.html_main.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
-from pipeline.kernels import kernel
 
 MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at
 PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE

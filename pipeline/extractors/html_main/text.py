@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled.cache import kernel
 from pipeline.extractors.html_main.layout import (
     B_BOLD,
     B_BREAKS,
@@ -46,7 +47,6 @@ from pipeline.extractors.html_main.layout import (
 )
 from pipeline.extractors.html_main.lexing import find_value, read_reference
 from pipeline.extractors.html_main.tables import FNV_OFFSET, FNV_PRIME
-from pipeline.kernels import kernel
 
 
 @kernel

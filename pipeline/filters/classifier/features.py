@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.filters.classifier.kernels import entry
-from pipeline.kernels import kernel
+from pipeline.compiled.cache import entry, kernel
 
 EXCERPT_PIECES = 4
 PIECE_CHARACTERS = 1000

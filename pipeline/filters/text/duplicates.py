@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.compiled.cache import kernel
+from pipeline.compiled.memory import put32, put64, u32, u64
 from pipeline.filters.text.characters import SPACE, TERMINAL
-from pipeline.filters.text.compiled import put32, put64, u32, u64
 from pipeline.filters.text.kernels import FEW_SLOTS, FREE, SEED, clear_slots, grow_slots, same_span, slot_of, step
-from pipeline.kernels import kernel
 
 PART_NUMBERS = 4
 _PART_START, _PART_LENGTH = 2, 3

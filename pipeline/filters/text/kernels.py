@@ -2,17 +2,17 @@
 # ruff: noqa: SIM110 (compiled code has no generators, and its tuples are slow)
 """Hashing, and the hash tables that all compiled functions share.
 
-Arrays are known by their address (`compiled`); `codes` is that of a text's code points, `classes` that of the
-classes of characters, both `uint32`. A hash only says where to look: whatever is found by it is compared with what was
-sought, so no result rests on it.
+Arrays are known by their address (`pipeline.compiled.memory`); `codes` is that of a text's code points, `classes` that
+of the classes of characters, both `uint32`. A hash only says where to look: whatever is found by it is compared with
+what was sought, so no result rests on it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pipeline.filters.text.compiled import put32, u32, u64
-from pipeline.kernels import kernel
+from pipeline.compiled.cache import kernel
+from pipeline.compiled.memory import put32, u32, u64
 
 SEED = np.uint64(0x9AE16A3B2F90404F)
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)

@@ -7,8 +7,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.compiled.cache import kernel
+from pipeline.compiled.memory import put32, u32
 from pipeline.filters.text.characters import CURLY_BRACKET, DECIMAL, OPENING_BRACKET, PHRASE_HINT, PHRASE_HINTS
-from pipeline.filters.text.compiled import put32, u32
 from pipeline.filters.text.duplicates import strip
 from pipeline.filters.text.kernels import same_span
 from pipeline.filters.text.pieces import WORD_NUMBERS
@@ -29,7 +30,6 @@ from pipeline.filters.text.words import (
     flags_of,
     split_span,
 )
-from pipeline.kernels import kernel
 
 _JAVASCRIPT, _LOREM_IPSUM, _POLICY, _CITATION = 1, 2, 4, 8
 _PHRASES = {

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.filters.text.compiled import entry, u32
+from pipeline.compiled.cache import entry, kernel
+from pipeline.compiled.memory import u32
 from pipeline.filters.text.duplicates import count_duplicates, split_at_new_lines, split_filled, strip
 from pipeline.filters.text.kernels import same_span
 from pipeline.filters.text.lines import (
@@ -29,7 +30,6 @@ from pipeline.filters.text.words import (
     count_present,
     number_words,
 )
-from pipeline.kernels import kernel
 
 REPETITION, QUALITY, C4, FINEWEB = 1, 2, 4, 8
 """Which families of statistics are wanted, as bits. FineWeb's are those of the text that C4 left, where both are."""

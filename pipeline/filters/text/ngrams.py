@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.filters.text.compiled import prefetch64, put32, put64, u32, u64
+from pipeline.compiled.cache import kernel
+from pipeline.compiled.memory import prefetch64, put32, put64, u32, u64
 from pipeline.filters.text.kernels import FEW_SLOTS, FREE, clear_slots, grow_slots, slot_of
 from pipeline.filters.text.words import ENTRY_COUNT, ENTRY_LENGTH, ENTRY_NUMBERS
-from pipeline.kernels import kernel
 
 FIRST_DUPLICATE, LONGEST = 5, 10
 """Up to 4-grams the share of the commonest one is measured, from here on that of all that stood before."""

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.filters.text.compiled import u32, u64
+from pipeline.compiled.cache import kernel
+from pipeline.compiled.memory import u32, u64
 from pipeline.filters.text.kernels import FREE, same_span, slot_of
-from pipeline.kernels import kernel
 
 _BITS = (1 << 64) - 1
 _MASK, NUM_PHRASES, LONGEST, _ENTRIES, _CODES = range(5)

@@ -10,6 +10,8 @@ of a language are in `boundaries`.
 
 from __future__ import annotations
 
+from pipeline.compiled.cache import kernel
+from pipeline.compiled.memory import put32, put64, u32
 from pipeline.filters.text.characters import (
     ANY_DIGIT,
     BEFORE_FULL_STOP,
@@ -28,10 +30,8 @@ from pipeline.filters.text.characters import (
     UPPER,
     WORD,
 )
-from pipeline.filters.text.compiled import put32, put64, u32
 from pipeline.filters.text.kernels import hash_span
 from pipeline.filters.text.phrases import LONGEST, find_phrase, part_length
-from pipeline.kernels import kernel
 
 LONGEST_PIECE = 256
 """Characters. A longer piece is no word of a natural language; it is split by one linear scan."""

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pipeline.compiled.cache import entry, kernel
+from pipeline.compiled.memory import put32, put64, u32, u64
 from pipeline.filters.text.characters import (
     ALPHABETIC,
     LINE_BREAK,
@@ -14,7 +16,6 @@ from pipeline.filters.text.characters import (
     SPACE,
     UNSPACED_SCRIPT,
 )
-from pipeline.filters.text.compiled import entry, put32, put64, u32, u64
 from pipeline.filters.text.kernels import (
     FEW_SLOTS,
     FREE,
@@ -34,7 +35,6 @@ from pipeline.filters.text.phrases import (
     phrase_start,
 )
 from pipeline.filters.text.pieces import WORD_NUMBERS, add_parts, add_word, split_piece
-from pipeline.kernels import kernel
 
 IS_SYMBOL, HAS_LETTER, IS_SENTENCE_END, IS_PUNCTUATION = 1, 2, 4, 8
 """What a word can be: no character but marks; with a letter; one sentence-ending mark; Unicode's punctuation only."""

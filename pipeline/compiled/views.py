@@ -14,7 +14,7 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pipeline.kernels import kernel
+from pipeline.compiled.cache import kernel
 
 
 @intrinsic

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="call-arg"
-"""Compiled functions of this package (`pipeline.kernels`), and memory that they read and write by its address.
+"""Memory that compiled functions read and write by its address.
 
 An array in a compiled function is seven numbers and a count of references that all cores must agree on: too dear to
 hand to a function that is called for every word, and slow to compile. `u32` and its like take the address of the first
@@ -8,21 +8,14 @@ element instead. Nothing checks it: who passes an address keeps the array alive,
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-from pipeline.kernels import compiled_in
-
 _INT = types.int64
 _WIDE = ir.IntType(64)
-
-
-# Compiles a function that Python calls, when it is first called.
-entry = compiled_in(Path(__file__).parent)
 
 
 def _element(builder: Any, address: Any, index: Any, bits: int) -> Any:

@@ -24,8 +24,9 @@ from manifests.errors import UserError
 from manifests.manifest import json_bytes
 from manifests.secrets import scrub
 from manifests.storage import Folder, write_error
-from pipeline.executors import ExecutorSettings, make_executor
-from pipeline.tasks import (
+from pipeline.engine.executors.make import make_executor
+from pipeline.engine.settings import ExecutorSettings
+from pipeline.engine.tasks import (
     TASKS,
     Phase,
     Task,

@@ -7,6 +7,7 @@ were compiled into it. So the code is kept in a folder that is named by a digest
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 
 import numba
 
-from pipeline.libraries import not_installed
+from pipeline.compiled.imports import not_installed
 
 # Before its first function numba would load SciPy, for products of matrices, and awkward, which comes with gigatoken
 # and makes itself known to numba. No function of ours uses either; each would cost every process half a second.
@@ -32,25 +33,21 @@ def kernel(function: Callable[..., Any]) -> Any:
     return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
-def compiled_in(package: Path) -> Callable[[Callable[..., Any]], Any]:
-    """A decorator for functions of the package in a folder that Python calls: compiled when they are first called."""
-    folder = str(_folder(package))
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        usual = _CONFIG.CACHE_DIR
-        _CONFIG.CACHE_DIR = folder
-        try:
-            return numba.njit(cache=True, no_cfunc_wrapper=True)(function)
-        finally:
-            _CONFIG.CACHE_DIR = usual
-
-    return compiled
+def entry(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls, when it is first called; the code is kept for its package."""
+    usual = _CONFIG.CACHE_DIR
+    _CONFIG.CACHE_DIR = str(_folder(Path(function.__code__.co_filename).parent))
+    try:
+        return numba.njit(cache=True, no_cfunc_wrapper=True)(function)
+    finally:
+        _CONFIG.CACHE_DIR = usual
 
 
+@functools.cache
 def _folder(package: Path) -> Path:
-    """Where compiled code is kept: below `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    for source in sorted(package.glob("*.py")):
+    """Where compiled code of a package is kept: below `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache."""
+    digest = hashlib.sha256()
+    for source in (*sorted(Path(__file__).parent.glob("*.py")), *sorted(package.glob("*.py"))):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     name = f"{package.name}-{digest.hexdigest()[:16]}"
     if _CONFIG.CACHE_DIR:

@@ -1,0 +1,1 @@
+"""What compiled functions (numba) share: their cache, memory by its address, uncounted views, lighter imports."""

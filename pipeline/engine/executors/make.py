@@ -1,0 +1,25 @@
+"""The executor that the settings name."""
+
+from __future__ import annotations
+
+from datatrove.executor.base import PipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from loguru import logger
+
+from pipeline.engine.executors.local import LocalExecutor
+from pipeline.engine.executors.ray import ray_executor
+from pipeline.engine.executors.slurm import slurm_executor
+from pipeline.engine.settings import ExecutorSettings
+
+
+def make_executor(settings: ExecutorSettings, steps: list[PipelineStep], num_tasks: int, logs: str) -> PipelineExecutor:
+    """An executor for `num_tasks` ranks of `steps`, whose `run()` returns when all have ended.
+
+    `skip_completed` is off: the runner decides what is complete. Raises `UserError` when a cluster lacks a setting.
+    """
+    logger.disable("datatrove")
+    workers = max(1, min(settings.workers, num_tasks))
+    if settings.kind == "local":
+        return LocalExecutor(steps, num_tasks, workers, logs, skip_completed=False)
+    make = slurm_executor if settings.kind == "slurm" else ray_executor
+    return make(settings.cluster, steps, num_tasks, workers, logs)

@@ -1,0 +1,55 @@
+"""Tasks as an array job of a Slurm cluster."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from datatrove.executor.base import PipelineExecutor
+from datatrove.executor.slurm import SlurmPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from loguru import logger
+
+from manifests.errors import UserError
+from pipeline.engine.settings import ClusterSettings
+
+
+class _Quiet:
+    """Mixed into an executor: datatrove's own lines stay out of the user's terminal."""
+
+    def _run_for_rank(self, *arguments: Any, **keywords: Any) -> Any:
+        logger.disable("datatrove")
+        return super()._run_for_rank(*arguments, **keywords)  # type: ignore[misc]
+
+
+class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):
+    """Submits an array job and waits for its end (`sbatch --wait`)."""
+
+    def launch_merge_stats(self) -> None:
+        """Nothing: counts are in groundup's own records."""
+
+
+def slurm_executor(
+    cluster: ClusterSettings, steps: list[PipelineStep], num_tasks: int, workers: int, logs: str
+) -> PipelineExecutor:
+    """An array job of `num_tasks` tasks, `workers` at a time. Raises `UserError` where no partition is named."""
+    if cluster.partition is None:
+        raise UserError("--executor slurm: say which partition: --set executor.partition=NAME, or in the recipe.")
+    return _SlurmExecutor(
+        steps,
+        num_tasks,
+        time=cluster.time,
+        partition=cluster.partition,
+        cpus_per_task=cluster.cpus_per_task,
+        mem_per_cpu_gb=cluster.memory_gigabytes,
+        workers=workers,
+        job_name="groundup",
+        qos=cluster.qos,
+        env_command=f"source {Path(sys.prefix) / 'bin' / 'activate'}",
+        sbatch_args={"wait": ""},
+        logging_dir=logs,
+        slurm_logs_folder=f"{logs}/slurm",
+        skip_completed=False,
+        with_srun=False,
+    )

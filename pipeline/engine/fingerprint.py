@@ -1,0 +1,31 @@
+"""The version of the code that shapes an output, without the modules that only move data."""
+
+from __future__ import annotations
+
+from manifests.code import code_digest
+
+# A change in these rebuilds nothing: a file that was downloaded is the mirror's, whatever code fetched it.
+_MOVE_DATA = ("manifests", "pipeline.engine", "pipeline.mirrors")
+_SHAPE_OUTPUT = frozenset({"manifests.records.csv_header", "manifests.records.origins"})  # below those
+_SINGLE = frozenset(
+    {
+        "pipeline",
+        "pipeline.compiled.imports",
+        "pipeline.recipe",
+        "pipeline.stages",
+        "pipeline.stages.base",
+        "pipeline.stages.verify_records",  # accepts a file or not
+        "tokenizer",
+    }
+)
+
+
+def moves_data(module: str) -> bool:
+    """Whether a module moves data and does not shape it, so that a change of it rebuilds nothing."""
+    below = any(f"{module}.".startswith(f"{prefix}.") for prefix in _MOVE_DATA)
+    return module in _SINGLE or (below and module not in _SHAPE_OUTPUT)
+
+
+def code_of(*modules: str) -> str:
+    """The digest of these modules and of all that they use, but for what moves data."""
+    return code_digest(modules, moves_data)
