@@ -38,10 +38,10 @@ _BROKEN_PIPE = 141
 
 # Which module mounts a command: only that one is loaded, so that a command does not wait for the libraries of others.
 _MOUNTED_BY = {
-    "quickstart": "pipeline.quickstart.cli",
-    "run": "pipeline.cli",
-    "pin": "pipeline.pin_cli",
-    "classifier": "pipeline.classifier_cli",
+    "quickstart": "pipeline.commands.quickstart",
+    "run": "pipeline.commands.run",
+    "pin": "pipeline.commands.pin",
+    "classifier": "pipeline.commands.classifier",
     **dict.fromkeys(("drops", "audit", "trace", "report"), "manifests.cli"),
     "tokenizer": "tokenizer.cli",
     **dict.fromkeys(("train", "generate", "steps"), "train.cli"),
@@ -62,9 +62,9 @@ def make_app(command: str | None = None) -> typer.Typer:
     wanted = _MOUNTED_BY.get(command or "")
     for module in dict.fromkeys(_MOUNTED_BY.values()) if wanted is None else (wanted,):
         register = importlib.import_module(module).register
-        if module == "pipeline.quickstart.cli":
+        if module == "pipeline.commands.quickstart":
             register(app, _train, _complete)
-        elif module == "pipeline.cli":
+        elif module == "pipeline.commands.run":
             register(app, _check_training)
         else:
             register(app)

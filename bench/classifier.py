@@ -126,7 +126,7 @@ def _speeds(texts: list[str], model: Any, rounds: int) -> tuple[float, float, in
 
 
 def _run(rounds: int) -> Result:
-    from pipeline.classifier_cli import train_parts, write
+    from pipeline.commands.classifier import train_parts, write
     from pipeline.filters.classifier.model import load_model, score
     from pipeline.filters.classifier.training import TrainingSettings
 

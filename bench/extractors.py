@@ -19,14 +19,14 @@ MODULES = ("trafilatura", "readability", "justext", "lxml")
 
 
 def groundup() -> Extract:
-    from pipeline.extractors.html_main import extract_main_text
+    from pipeline.markup.html import extract_main_text
 
     return extract_main_text
 
 
 def groundup_held_out() -> Extract:
     """groundup with weights that have not seen the pages of held-out hosts."""
-    from pipeline.extractors.html_main import model, page
+    from pipeline.markup.html import model, page
 
     weights = model.load(HELD_OUT_WEIGHTS)
     return lambda html: page.text_with(html, weights)

@@ -13,8 +13,8 @@ import numpy as np
 from bench.data import OUTPUT
 from bench.extraction_data import SETS, read_pages
 from manifests.code import code_digest
-from pipeline.extractors.html_main import extract_main_text
 from pipeline.filters.language import identify_language
+from pipeline.markup.html import extract_main_text
 
 
 class Page(NamedTuple):
@@ -27,7 +27,7 @@ class Page(NamedTuple):
 
 def real_pages() -> list[Page]:
     """The pages of both collections that have a main text, extracted once and kept under `build/bench`."""
-    version = code_digest(("pipeline.extractors.html_main", "pipeline.filters.language"))[:12]
+    version = code_digest(("pipeline.markup.html", "pipeline.filters.language"))[:12]
     kept = OUTPUT / "data" / f"filter-pages-{version}.jsonl"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,11 @@ from datatrove.data import Document
 from bench.data import data_folder, missing_data
 from bench.extraction_data import SETS, read_pages
 from bench.results import Bench, Result, Table
-from pipeline.extractors.formats import RawFile, reader_for
+from pipeline.extractors.base import GuardedExtractor, normalise
 from pipeline.extractors.html import HtmlExtractor
-from pipeline.extractors.html_backends import groundup
-from pipeline.extractors.text_extractor import GuardedExtractor, normalise
-from pipeline.extractors.wikitext_extractor import WikitextExtractor, to_text
+from pipeline.extractors.wikitext import WikitextExtractor, to_text
+from pipeline.formats import RawFile, reader_for
+from pipeline.markup.html_backends import groundup
 
 _WIKI = "wiki/json-wikipedia/it__small-dump.xml.gz"
 _WEB = tuple(f"web/{name}" for name in SETS)

@@ -22,10 +22,10 @@ from typing import Any
 from bench.data import OUTPUT, data_folder, missing_data
 from bench.extraction_data import SETS, read_pages
 from bench.results import Bench, Result, Table
-from pipeline.extractors.formats import RawFile, reader_for
 from pipeline.extractors.html import extract_main_text, weights_digest
-from pipeline.extractors.wikitext import wikitext_to_text
 from pipeline.filters.language import UNKNOWN, Language, identify_language, identify_languages, load_language_model
+from pipeline.formats import RawFile, reader_for
+from pipeline.markup.wikitext.text import wikitext_to_text
 
 _SIZES = (5_500, 8_000)  # bytes
 _NUM_PAGES = 700  # of each set

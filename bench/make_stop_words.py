@@ -23,11 +23,11 @@ from itertools import islice
 from pathlib import Path
 
 from bench.data import REPOSITORY, data_folder
-from pipeline.extractors.formats import RawFile, reader_for
-from pipeline.extractors.wiki_names import WIKI_NAMES_KEY
-from pipeline.extractors.wikitext import wikitext_to_text
 from pipeline.filters.boundaries import UNSPACED_LANGUAGES, boundaries_of
 from pipeline.filters.text.measurer import words_of
+from pipeline.formats import RawFile, reader_for
+from pipeline.markup.wikitext.names import WIKI_NAMES_KEY
+from pipeline.markup.wikitext.text import wikitext_to_text
 
 GOPHER_STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
 _SMALLEST_SHARE = 0.008

@@ -1,4 +1,4 @@
-"""Makes `pipeline/extractors/html_main/model.json`: `python -m bench.train_extractor`. Needs the data.
+"""Makes `pipeline/markup/html/model.json`: `python -m bench.train_extractor`. Needs the data.
 
 Three steps, first on the pages of hosts that are not held out, then on all:
 
@@ -33,9 +33,9 @@ from bench.data import missing_data, missing_modules
 from bench.extraction_data import SETS, GoldPage, read_pages, score, words_of
 from bench.extractors import HELD_OUT_WEIGHTS, saved_run
 from bench.train_labels import VOTES, labels_by_gold, labels_by_votes
-from pipeline.extractors.html_main import context, features, model, page
-from pipeline.extractors.html_main.layout import B_END, B_NODE, B_START, N_PARENT, Scanned, Tables, make_tables
-from pipeline.extractors.html_main.scan import scan_page
+from pipeline.markup.html import context, features, model, page
+from pipeline.markup.html.layout import B_END, B_NODE, B_START, N_PARENT, Scanned, Tables, make_tables
+from pipeline.markup.html.scan import scan_page
 
 _MIN_HOSTS = 25
 _ATTRIBUTE = re.compile(

@@ -20,9 +20,9 @@ import mwparserfromhell
 from bench.data import data_folder, missing_data, missing_modules
 from bench.results import Bench, Result, Table
 from bench.wikitext_gold import Case, mean_f1, parser_tests
-from pipeline.extractors.formats import RawFile, reader_for
-from pipeline.extractors.wiki_names import WIKI_NAMES_KEY
-from pipeline.extractors.wikitext import wikitext_to_text
+from pipeline.formats import RawFile, reader_for
+from pipeline.markup.wikitext.names import WIKI_NAMES_KEY
+from pipeline.markup.wikitext.text import wikitext_to_text
 
 _DUMPS = {
     "en": "gensim/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",

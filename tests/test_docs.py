@@ -25,7 +25,7 @@ from manifests.manifest import SCHEMA_FILE, STAGES, Manifest, schema_bytes
 from manifests.settings import validate
 from model.config import PRESETS
 from pipeline.dedup.settings import DedupSettings
-from pipeline.documents import DROP_SCHEMA
+from pipeline.documents.schema import DROP_SCHEMA
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters import rules
 from pipeline.filters.settings import C4Settings, FilterSettings
@@ -229,7 +229,9 @@ def test_formats_page_has_every_column() -> None:
 def test_formats_page_has_every_reason_of_the_extractors() -> None:
     """The class docstrings list them after a colon, with what their value and detail are in brackets."""
     found = set()
-    for path in sorted((REPOSITORY / "pipeline" / "extractors").glob("*.py")):
+    for path in sorted(
+        path for part in ("extractors", "readers") for path in (REPOSITORY / "pipeline" / part).glob("*.py")
+    ):
         text = path.read_text(encoding="utf-8")
         for listed in re.findall(r"(?:[Rr]easons of drops|the reasons of `TextExtractor`): ([^.]*)\.", text):
             names = re.split("[,;]", re.sub(r"\([^)]*\)|, for pages.*|those of `\w+`", "", listed, flags=re.DOTALL))
@@ -344,7 +346,17 @@ def test_no_circles_between_modules() -> None:
 
 def test_parts_of_the_pipeline_do_not_know_stages() -> None:
     """What stages are made of can be used without them, in anyone's datatrove pipeline."""
-    parts_below = {"dedup": (), "extractors": ("sources",), "filters": (), "mirrors": (), "sources": ("mirrors",)}
+    parts_below: dict[str, tuple[str, ...]] = {
+        "compiled": (),
+        "dedup": (),
+        "documents": ("engine",),
+        "extractors": ("markup", "readers"),
+        "filters": ("engine",),
+        "markup": (),
+        "mirrors": (),
+        "readers": ("markup", "sources"),
+        "sources": ("mirrors",),
+    }
     shared = ("compiled", "documents", "units")
     wrong = []
     for module, imported in _imports().items():

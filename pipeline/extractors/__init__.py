@@ -1,1 +1,1 @@
-"""Readers, which make documents of raw files, and extractors, which make plain text of documents: see `formats`."""
+"""Extractors, which make plain text of documents: see `pipeline.formats`."""

@@ -7,14 +7,14 @@ import importlib.util
 from pathlib import Path
 
 from manifests.errors import UserError
-from pipeline.extractors import html_backends
-from pipeline.extractors.guard import Budget
-from pipeline.extractors.text_extractor import MAX_PAGE_CHARACTERS, GuardedExtractor
+from pipeline.extractors.base import MAX_PAGE_CHARACTERS, GuardedExtractor
+from pipeline.extractors.guard.guard import Budget
+from pipeline.markup import html_backends
 
 
 def extract_main_text(html: str) -> str:
-    """The main content of a page as plain text: see `pipeline.extractors.html_main`."""
-    from pipeline.extractors.html_main import extract_main_text as extract  # loads compiled code: half a second
+    """The main content of a page as plain text: see `pipeline.markup.html`."""
+    from pipeline.markup.html import extract_main_text as extract  # loads compiled code: half a second
 
     return extract(html)
 
@@ -22,7 +22,7 @@ def extract_main_text(html: str) -> str:
 def weights_digest() -> str:
     """The sha256 of what `extract_main_text` learned: its data files take part in a build's fingerprint."""
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent / "html_main").glob("*.json")):
+    for path in sorted(Path(html_backends.__file__).with_name("html").glob("*.json")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

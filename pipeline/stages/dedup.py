@@ -20,9 +20,9 @@ from pipeline.dedup.keys import part_and_row, part_keys
 from pipeline.dedup.lsh import edges, partition_count, partition_pairs
 from pipeline.dedup.minhash import estimated_jaccard
 from pipeline.dedup.settings import DedupSettings
+from pipeline.documents.parts import PartReader, PartWriter, read_rows
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
-from pipeline.parts import PartReader, PartWriter, read_rows
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_tasks
 
 _MEMORY_BYTES = 2 << 30  # what finding the edges of one partition may use

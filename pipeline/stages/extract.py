@@ -11,15 +11,15 @@ from typing import Any
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest
 from manifests.storage import Folder
+from pipeline.documents.parts import PartWriter
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import Phase, Task, TaskOutput
-from pipeline.extractors.formats import TextExtractor, extractor_for, reader_for
-from pipeline.extractors.guard import Guard, close_guards
+from pipeline.extractors.base import GuardedExtractor
+from pipeline.extractors.guard.guard import Guard, close_guards
 from pipeline.extractors.html import weights_digest
-from pipeline.extractors.raw import RawFile
 from pipeline.extractors.settings import ExtractSettings
-from pipeline.extractors.text_extractor import GuardedExtractor
-from pipeline.parts import PartWriter
+from pipeline.formats import TextExtractor, extractor_for, reader_for
+from pipeline.readers.base import RawFile
 from pipeline.recipe import Recipe
 from pipeline.sources.settings import INDEX_FORMAT
 from pipeline.stages.base import Stage, StageResult

@@ -11,13 +11,13 @@ from typing import Any
 from datatrove.data import Document
 
 from manifests.manifest import FileEntry
+from pipeline.documents.parts import PartReader, PartWriter
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import Phase, Task, TaskOutput, TaskRecord
 from pipeline.filters.chain import Chain
 from pipeline.filters.paths import check, digests, name_of_list, resolved
 from pipeline.filters.settings import FilterSettings
-from pipeline.parts import PartReader, PartWriter
-from pipeline.signal_table import SignalWriter
+from pipeline.filters.signal_table import SignalWriter
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_source, part_tasks
 
 

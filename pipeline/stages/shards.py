@@ -17,9 +17,9 @@ import xxhash
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
+from pipeline.documents.parts import read_rows
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
-from pipeline.parts import read_rows
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks
 from tokenizer.encode import bulk_encoder
 from tokenizer.shards import WrittenShard, shard_dtype, shard_facts, write_shard

@@ -12,9 +12,9 @@ import xxhash
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
+from pipeline.documents.parts import read_rows
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import Phase, Task, TaskOutput
-from pipeline.parts import read_rows
 from pipeline.recipe import TokenizerSettings
 from pipeline.stages.base import Stage, StageResult, kept_parts
 from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe

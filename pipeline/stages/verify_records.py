@@ -10,7 +10,7 @@ from pipeline.mirrors.remote import RemoteFile
 def check_records(path: str) -> None:
     """Raises `Damaged` that names the first record whose block or payload is not of the digest in its header, or the
     first place where no record can be read."""
-    from pipeline.extractors.digests import check_warc_digests
+    from pipeline.readers.digests import check_warc_digests
 
     report = check_warc_digests(path)
     more = f" (and {report.num_mismatches - 1:,} more)" if report.num_mismatches > 1 else ""

@@ -77,7 +77,7 @@ def test_code_counts_comments_and_docstrings_do_not(tmp_path: Path, monkeypatch:
 def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
     makes = {
         "acquire": "pipeline.sources.crawl_records",
-        "extract": "pipeline.extractors.charset",
+        "extract": "pipeline.readers.charset",
         "filter": "pipeline.filters.signals",
         "dedup": "pipeline.dedup.minhash",
         "tokenizer": "tokenizer.bpe",
@@ -85,6 +85,6 @@ def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
     }
     used = modules_used((stage.__module__,), moves_data)
     assert makes[stage.name] in used  # type: ignore[attr-defined]
-    for other in ("pipeline.filters.signals", "pipeline.extractors.charset"):
+    for other in ("pipeline.filters.signals", "pipeline.readers.charset"):
         assert (other in used) == (makes[stage.name] == other)  # type: ignore[attr-defined]
     assert "pipeline.engine.runner" not in used

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from manifests.errors import UserError
-from pipeline import classifier_cli
-from pipeline.documents import DOCUMENT_SCHEMA
+from pipeline.commands import classifier as classifier_cli
+from pipeline.documents.schema import DOCUMENT_SCHEMA
 from pipeline.filters.classifier import features
 from pipeline.filters.classifier.blocks import ClassifierFilter
 from pipeline.filters.classifier.calibration import calibration_bins, calibration_svg

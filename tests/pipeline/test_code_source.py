@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import validate
-from pipeline.extractors.code import CodeExtractor, CodeReader, language_of_file
-from pipeline.extractors.raw import RawFile
+from pipeline.extractors.plain import CodeExtractor
+from pipeline.readers.base import RawFile
+from pipeline.readers.code import CodeReader, language_of_file
 from pipeline.sources.code import (
     CodeSource,
     checkout_facts,

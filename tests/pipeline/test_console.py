@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-import pipeline.console as console_module
-from pipeline.console import RunConsole
+import pipeline.commands.console as console_module
+from pipeline.commands.console import RunConsole
 
 
 class _Clock:

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from manifests.errors import UserError
 from manifests.records.origins import Origin, origin_fields, original_address, stored_member
 from manifests.records.read import read_warc_record
-from pipeline.extractors.raw import RawFile
-from pipeline.extractors.warc import WarcReader
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.integrity import Damaged
 from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
 from pipeline.mirrors.retry import RetrySettings
 from pipeline.mirrors.transport import TooShort
+from pipeline.readers.base import RawFile
+from pipeline.readers.warc import WarcReader
 from pipeline.sources.crawl_index import INDEX_ROWS
 from pipeline.sources.crawl_records import RecordCounts, _check, _payloads, fetch_records, join_neighbours
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages

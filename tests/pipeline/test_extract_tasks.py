@@ -96,7 +96,8 @@ def test_what_was_learned_decides_which_tasks_are_reused() -> None:
 def test_every_module_of_the_extractors_is_in_the_digest_of_the_code() -> None:
     """Also those that another process loads by their name."""
     used = set(modules_used(("pipeline.stages.extract",), moves_data))
-    folder = REPOSITORY / "pipeline" / "extractors"
-    modules = {path.relative_to(REPOSITORY).with_suffix("").as_posix() for path in folder.rglob("*.py")}
-    unused = {"pipeline.extractors.digests"}  # acquire's, for records that are verified
+    folders = [REPOSITORY / "pipeline" / part for part in ("extractors", "markup", "readers")]
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
+    modules = {path.relative_to(REPOSITORY).with_suffix("").as_posix() for path in paths}
+    unused = {"pipeline.readers.digests"}  # acquire's, for records that are verified
     assert {name.removesuffix("/__init__").replace("/", ".") for name in modules} - used == unused

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import validate
-from pipeline.extractors.charset import codec_of, decode
-from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.extractors.html import HtmlExtractor, extract_main_text
-from pipeline.extractors.text_extractor import PlainTextExtractor
-from pipeline.extractors.wikitext import is_redirect, wikitext_to_text
+from pipeline.extractors.plain import PlainTextExtractor
+from pipeline.formats import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.markup.wikitext.text import is_redirect, wikitext_to_text
+from pipeline.readers.charset import codec_of, decode
 
 LEGACY = [
     ("shift_jis", "cp932", "①日本語の髙島屋、テスト。"),
@@ -127,7 +127,7 @@ def test_every_document_is_kept_or_dropped() -> None:
 
 def test_a_text_that_no_arrow_column_can_hold_is_a_drop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit counts bytes in UTF-8, whatever the extractor; a lower one stands for the real one."""
-    from pipeline.extractors import text_extractor
+    from pipeline.extractors import base as text_extractor
 
     monkeypatch.setattr(text_extractor, "MAX_TEXT_BYTES", 400)
     drops: list[tuple[str, str, float | None]] = []

@@ -13,7 +13,7 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 
 from manifests.errors import UserError
-from pipeline.documents import Block
+from pipeline.documents.schema import Block
 from pipeline.filters.bad_words import BadWords
 from pipeline.filters.blocks import C4Filter, FineWebFilter, GopherQualityFilter, GopherRepetitionFilter, RuleFilter
 from pipeline.filters.boundaries import boundaries_of

@@ -20,8 +20,6 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import validate
-from pipeline.extractors.formats import RawFile, reader_for
-from pipeline.extractors.wikitext import wikitext_to_text
 from pipeline.filters.language import (
     Language,
     LanguageFilter,
@@ -40,6 +38,8 @@ from pipeline.filters.language import (
 from pipeline.filters.language.tags import lookup_order
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import default_stop_words
+from pipeline.formats import RawFile, reader_for
+from pipeline.markup.wikitext.text import wikitext_to_text
 from tests.pipeline.fasttext_model import write_model
 from tests.pipeline.filter_pages import load_pages
 from tests.pipeline.test_filters import PROSE, Sink

@@ -16,8 +16,8 @@ import pytest
 from datatrove.data import Document
 
 from manifests.errors import UserError
-from pipeline.extractors.guard import Budget, Guard
-from pipeline.extractors.guard_protocol import Answer, Page, pack_answer, parse_answers
+from pipeline.extractors.guard.guard import Budget, Guard
+from pipeline.extractors.guard.protocol import Answer, Page, pack_answer, parse_answers
 from pipeline.extractors.html import HtmlExtractor
 from tests.packing import read_web_pages
 from tests.pipeline import hostile_extractor
@@ -89,7 +89,7 @@ def test_details_say_what_happened(guard: Guard) -> None:
 def test_a_page_that_waits_for_ever_is_stopped_by_the_wall_clock(
     order: str, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.extractors.guard._MOST_WAITED", 1.0)
+    monkeypatch.setattr("pipeline.extractors.guard.guard._MOST_WAITED", 1.0)
     assert ask(guard, "a", order, "b") == [("", "A"), ("page_timeout", ""), ("", "B")]
 
 
@@ -139,7 +139,8 @@ def test_an_extractor_that_cannot_be_loaded_is_said() -> None:
 
 def test_the_process_ends_with_a_worker_that_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys; from pipeline.extractors.guard import *; from pipeline.extractors.guard_protocol import Page\n"
+        "import sys; from pipeline.extractors.guard.guard import *\n"
+        "from pipeline.extractors.guard.protocol import Page\n"
         f"g = Guard({EXTRACTOR!r}); g.submit([Page(b'a')]); g.answers(); g.submit([Page(b'loop')])\n"
         "print(g._process.pid, flush=True); sys.stdin.read()\n"
     )
@@ -229,10 +230,10 @@ def test_hostile_pages_of_html(backend: str) -> None:
 def test_nothing_is_left_to_compile_when_the_first_page_comes(shared_data: Path) -> None:
     """Else the first pages of a machine would pay for it out of their budget, and be dropped."""
     script = (
-        "import sys, json, numba, pipeline.extractors.html_backends as h\n"
+        "import sys, json, numba, pipeline.markup.html_backends as h\n"
         "h.groundup(h.WARM_UP)\n"
         "known = lambda: {f'{m}.{n}': len(f.signatures) for m, v in sorted(sys.modules.items())\n"
-        "    if m.startswith('pipeline.extractors.html_main') for n, f in vars(v).items()\n"
+        "    if m.startswith('pipeline.markup.html') for n, f in vars(v).items()\n"
         "    if hasattr(f, 'signatures')}\n"
         "before = known()\n"
         "for page in json.load(sys.stdin): h.groundup(page.encode())\n"

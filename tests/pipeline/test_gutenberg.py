@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
-from pipeline.extractors.gutenberg import LICENCE_LINE, Header, book_of, read_header
-from pipeline.extractors.unwrap import unwrap
+from pipeline.formats import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.markup.unwrap import unwrap
+from pipeline.readers.gutenberg import LICENCE_LINE, Header, book_of, read_header
 
 # File below `books/gitenberg` or `dedup/gutenberg-versions/sherlock` -> (number, language, date, first, second, last
 # line of the book; lines between the markers that are no part of it). Looked up by hand in each file.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.extractors.html_main import extract_main_text, extract_page, model
-from pipeline.extractors.html_main.layout import B_END, B_START, HIDDEN, N_FLAGS, N_PARENT
-from pipeline.extractors.html_main.render import render
-from pipeline.extractors.html_main.scan import scan_page
+from pipeline.markup.html import extract_main_text, extract_page, model
+from pipeline.markup.html.layout import B_END, B_START, HIDDEN, N_FLAGS, N_PARENT
+from pipeline.markup.html.render import render
+from pipeline.markup.html.scan import scan_page
 
 _HEADLINE = "How to bake bread at home"
 _BEFORE = (

@@ -9,10 +9,10 @@ import pytest
 
 from bench.extraction_data import SETS, GoldPage, read_pages, score
 from bench.extractors import HELD_OUT_WEIGHTS
-from pipeline.extractors.html_main import extract_main_text, extract_page, model
-from pipeline.extractors.html_main.layout import B_END, B_START
-from pipeline.extractors.html_main.page import text_with
-from pipeline.extractors.html_main.scan import scan_page
+from pipeline.markup.html import extract_main_text, extract_page, model
+from pipeline.markup.html.layout import B_END, B_START
+from pipeline.markup.html.page import text_with
+from pipeline.markup.html.scan import scan_page
 
 
 def test_model_file_names_what_the_code_computes() -> None:

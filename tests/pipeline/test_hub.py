@@ -20,8 +20,8 @@ from manifests.explore.build import Build
 from manifests.settings import Settings, validate
 from pipeline.build import run_build
 from pipeline.engine.settings import ExecutorSettings
-from pipeline.extractors.raw import RawFile
-from pipeline.extractors.text import ParquetReader
+from pipeline.readers.base import RawFile
+from pipeline.readers.rows import ParquetReader
 from pipeline.recipe import load_recipe
 from pipeline.sources.hub import HuggingFaceSource, list_hub
 from pipeline.sources.hub_rows import COLUMNS, HubCounts, fetch_shard

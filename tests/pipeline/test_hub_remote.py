@@ -30,7 +30,7 @@ from pathlib import Path
 from manifests.errors import UserError
 from pipeline.sources.hub import HuggingFaceSource, list_hub
 from pipeline.sources.hub_rows import fetch_shard
-import pipeline.cli
+import pipeline.commands.run
 assert "datasets" not in sys.modules, "imported by a build without such a source"
 for settings in json.loads(sys.argv[1]):
     try:

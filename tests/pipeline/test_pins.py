@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from manifests.errors import UserError
 from manifests.storage import Folder
-from pipeline import pin_cli
 from pipeline.build import run_build
+from pipeline.commands import pin as pin_cli
+from pipeline.commands.pin import make_pin, pin_source
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
 from pipeline.mirrors.retry import RetrySettings
-from pipeline.pin_cli import make_pin, pin_source
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.hub import HuggingFaceSource, list_hub

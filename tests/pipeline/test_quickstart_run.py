@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from resiliparse.parse.encoding import bytes_to_str
 
-import pipeline.quickstart.cli as quickstart
+import pipeline.commands.quickstart as quickstart
 from groundup import _complete, _train
 from manifests.audit.audit import audit_build
 from manifests.explore.build import Build

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from manifests.errors import UserError
 from manifests.records.csv_header import read_header
 from manifests.records.read import read_record, split_csv_row
-from pipeline.extractors.csv_rows import CsvReader, RowScanner
-from pipeline.extractors.formats import RawFile, reader_for
-from pipeline.extractors.members import MemberStream
-from pipeline.extractors.raw import Reader
+from pipeline.formats import RawFile, reader_for
+from pipeline.readers.base import Reader
+from pipeline.readers.csv_rows import CsvReader, RowScanner
+from pipeline.readers.members import MemberStream
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -253,7 +253,7 @@ def test_an_unclosed_quote_takes_neither_the_file_nor_for_ever(tmp_path: Path) -
 
 def test_broken_quotes_in_every_line_are_read_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """From each line the quotes lead to the file's end: without a bound the time would be the square of its size."""
-    monkeypatch.setattr("pipeline.extractors.csv_rows._RESCAN_BYTES", 1 << 20)
+    monkeypatch.setattr("pipeline.readers.csv_rows._RESCAN_BYTES", 1 << 20)
     data = b'x","\n' * 100_000
     scanner = RowScanner(MemberStream(io.BytesIO(data)), max_row_bytes=100_000)
     rows = list(scanner.rows())

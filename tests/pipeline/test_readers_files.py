@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.records.read import read_page, read_record
-from pipeline.documents import document_row
-from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
-from pipeline.extractors.mediawiki import MediaWikiReader
-from pipeline.extractors.members import MemberStream
-from pipeline.extractors.raw import Reader
+from pipeline.documents.schema import document_row
+from pipeline.formats import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.readers.base import Reader
+from pipeline.readers.mediawiki import MediaWikiReader
+from pipeline.readers.members import MemberStream
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="de">
   <siteinfo><sitename>Wikipedia</sitename><dbname>dewiki</dbname><base>https://de.wikipedia.org/wiki/Hauptseite</base>
@@ -104,7 +104,7 @@ def test_every_compression_gives_the_same_pages_and_an_address(tmp_path: Path) -
 
 
 def test_large_streams_have_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.extractors.mediawiki.MAX_STREAM_BYTES", 2000)
+    monkeypatch.setattr("pipeline.readers.mediawiki.MAX_STREAM_BYTES", 2000)
     xml = (HEAD + "".join(wiki_page(number) for number in range(50)) + "</mediawiki>").encode()
     documents, _ = read(tmp_path / "x.xml.bz2", "mediawiki", bz2.compress(xml))
     assert len(documents) == 50
@@ -312,7 +312,7 @@ def test_a_bomb_is_unpacked_in_steps(tmp_path: Path, ending: str) -> None:
 
 
 def test_no_page_of_a_stream_too_large_has_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.extractors.mediawiki.MAX_STREAM_BYTES", 2000)
+    monkeypatch.setattr("pipeline.readers.mediawiki.MAX_STREAM_BYTES", 2000)
     pages = "".join(wiki_page(number, f"T{number}") for number in range(1, 40))
     large = bz2.compress(f"<mediawiki>{pages}".encode())
     small = bz2.compress((wiki_page(50, "T50") + "</mediawiki>").encode())

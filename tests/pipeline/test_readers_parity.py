@@ -13,11 +13,11 @@ import pytest
 from fastwarc.warc import ArchiveIterator as FastWarcIterator
 from fastwarc.warc import WarcRecordType
 
-from pipeline.extractors.http import BodyError, decode_body, parse_response
-from pipeline.extractors.members import MemberStream
-from pipeline.extractors.raw import RawFile
-from pipeline.extractors.warc import WarcReader
-from pipeline.extractors.warc_records import WarcRecord, iterate_records, starts_record
+from pipeline.readers.base import RawFile
+from pipeline.readers.http import BodyError, decode_body, parse_response
+from pipeline.readers.members import MemberStream
+from pipeline.readers.warc import WarcReader
+from pipeline.readers.warc_records import WarcRecord, iterate_records, starts_record
 
 warcio = pytest.importorskip("warcio.archiveiterator")
 

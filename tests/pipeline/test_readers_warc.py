@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.records.read import read_record, read_warc_record, split_record
-from pipeline.extractors.formats import RawFile, reader_for
-from pipeline.extractors.http import join_chunks, parse_response
-from pipeline.extractors.members import MemberStream
-from pipeline.extractors.warc import WarcReader, record_place
-from pipeline.extractors.warc_records import Unreadable, WarcRecord, iterate_records, starts_record
+from pipeline.formats import RawFile, reader_for
+from pipeline.readers.http import join_chunks, parse_response
+from pipeline.readers.members import MemberStream
+from pipeline.readers.warc import WarcReader, record_place
+from pipeline.readers.warc_records import Unreadable, WarcRecord, iterate_records, starts_record
 
 
 def make_record(
@@ -448,7 +448,7 @@ def test_mutated_real_files_never_crash_and_counts_close(shared_data: Path, tmp_
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.binary(max_size=2000))
 def test_http_never_raises(block: bytes) -> None:
-    from pipeline.extractors.http import BodyError, decode_body
+    from pipeline.readers.http import BodyError, decode_body
 
     for head in (
         b"",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from manifests.errors import UserError
-from pipeline.extractors.digests import BLOCK, PAYLOAD, DigestReport, Mismatch, check_warc_digests
+from pipeline.readers.digests import BLOCK, PAYLOAD, DigestReport, Mismatch, check_warc_digests
 from tests.pipeline.test_readers_warc import CHANGES, make_record, mutate, page
 
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
@@ -110,7 +110,7 @@ def test_what_is_not_checked(tmp_path: Path) -> None:
 def test_a_chunked_body_may_be_digested_either_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_bytes: int
 ) -> None:
-    monkeypatch.setattr("pipeline.extractors.digests._HELD_BYTES", held_bytes)
+    monkeypatch.setattr("pipeline.readers.digests._HELD_BYTES", held_bytes)
     plain = page(1)
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(plain), plain)
     http = "Content-Type: text/html\r\nTransfer-Encoding: chunked"
@@ -125,7 +125,7 @@ def test_a_chunked_body_may_be_digested_either_way(
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_large_blocks_are_hashed_as_they_come(tmp_path: Path, pack, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("pipeline.extractors.digests._HELD_BYTES", 1 << 18)
+    monkeypatch.setattr("pipeline.readers.digests._HELD_BYTES", 1 << 18)
     body = bytes(range(256)) * (16 << 12)
     records = [
         digested(1, body, "sha256"),
@@ -162,7 +162,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
 def test_mutated_files_never_crash_and_are_never_all_sound(
     shared_data: Path, tmp_path: Path, name: str, held_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.extractors.digests._HELD_BYTES", held_bytes)
+    monkeypatch.setattr("pipeline.readers.digests._HELD_BYTES", held_bytes)
     made = b"".join(digested(number, page(number)) for number in range(20))
     original = made if name == "plain" else (shared_data / "warc" / name).read_bytes()
     path = tmp_path / "x.warc"

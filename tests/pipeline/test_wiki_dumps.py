@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.records.read import read_record
-from pipeline.documents import document_row
-from pipeline.extractors.formats import RawFile, reader_for
-from pipeline.extractors.mediawiki import MediaWikiReader
+from pipeline.documents.schema import document_row
+from pipeline.formats import RawFile, reader_for
+from pipeline.readers.mediawiki import MediaWikiReader
 from tests.pipeline.test_wikipedia import Drops, real_pages
 
 _PACKINGS = {

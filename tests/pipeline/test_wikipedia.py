@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.documents import document_row
-from pipeline.extractors.mediawiki import MediaWikiReader
-from pipeline.extractors.raw import RawFile
+from pipeline.documents.schema import document_row
 from pipeline.mirrors.download import Downloader
+from pipeline.readers.base import RawFile
+from pipeline.readers.mediawiki import MediaWikiReader
 from pipeline.sources.wikipedia import WikipediaSource, cut_streams, index_of, list_wikipedia
 from pipeline.sources.wikis import language_of_wiki
 

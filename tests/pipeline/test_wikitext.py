@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from bench.wikitext_gold import Case, html_text, mean_f1, parser_tests, word_f1
 from manifests.errors import UserError
 from manifests.settings import validate
-from pipeline.extractors.formats import ExtractSettings, RawFile, extractor_for, reader_for
-from pipeline.extractors.wiki_names import (
+from pipeline.formats import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.markup.wikitext.names import (
     WIKI_NAMES_KEY,
     all_local_names,
     dropped_prefixes,
     is_disambiguation,
     normal_prefix,
 )
-from pipeline.extractors.wikitext import wikitext_to_text
+from pipeline.markup.wikitext.text import wikitext_to_text
 
 _MARKUP = re.compile(
     r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|</?ref\b|\bthumb\||\|thumb\b|'''|^[ \t]*\|(?!\w? \|| [^\n]+ \| )|[\x00-\x04]",

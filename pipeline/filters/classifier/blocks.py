@@ -6,7 +6,7 @@ from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.typeshelper import StatHints
 
-from pipeline.documents import Block
+from pipeline.documents.schema import Block
 from pipeline.filters.classifier.settings import ClassifierSettings
 from pipeline.filters.classifier.signals import Classifier, classifier_comparisons
 

@@ -8,7 +8,7 @@ from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.typeshelper import StatHints
 
-from pipeline.documents import Block
+from pipeline.documents.schema import Block
 from pipeline.filters.language.identify import identify_language
 from pipeline.filters.language.model import Language, load_language_model
 from pipeline.filters.language.rule import REASON, LanguageRule

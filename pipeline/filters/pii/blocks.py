@@ -5,7 +5,7 @@ from __future__ import annotations
 from datatrove.data import DocumentsPipeline
 from datatrove.utils.typeshelper import StatHints
 
-from pipeline.documents import Block
+from pipeline.documents.schema import Block
 from pipeline.filters.pii.redact import Redacted, check_placeholders, redact
 from pipeline.filters.pii.settings import PiiSettings
 

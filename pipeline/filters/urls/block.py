@@ -8,7 +8,7 @@ from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.typeshelper import StatHints
 
-from pipeline.documents import Block
+from pipeline.documents.schema import Block
 from pipeline.filters.urls.address import read_address
 from pipeline.filters.urls.rule import UrlMatch, UrlRule, compile_url_rule
 from pipeline.filters.urls.settings import UrlSettings

@@ -1,0 +1,1 @@
+"""Commands of the pipeline: `run`, `pin`, `classifier`, `quickstart`."""

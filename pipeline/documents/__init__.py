@@ -1,0 +1,1 @@
+"""Documents and drops: their schemas, and the Parquet parts in which they travel."""

@@ -1,0 +1,150 @@
+"""What the extractors share: a document's raw text becomes plain text, or a drop with its reason."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from datatrove.data import Document
+
+from pipeline.documents.schema import Block
+from pipeline.extractors.guard.guard import BATCH_BYTES, BATCH_PAGES, Budget, Guard, guard_for
+from pipeline.extractors.guard.protocol import FAILED, TIMED_OUT, Page
+from pipeline.readers.warc import PLAIN_TEXT_KEY
+
+MAX_PAGE_CHARACTERS = 16 << 20
+# A value of an Arrow string column has less than 2 GiB, and the filter's placeholders for personal data are up to three
+# times as long as what they stand for.
+MAX_TEXT_BYTES = 512 << 20
+
+_Batch = list[tuple[Document, Literal["page", "plain", "too_large"]]]
+
+
+class TextExtractor(Block):
+    """Base of the extractors: replaces a document's text by what `extract` makes of it.
+
+    Documents that a reader marked as plain text pass as they are. Reasons of drops: empty_text, text_too_large (value:
+    bytes in UTF-8), extraction_error (detail: the error).
+    """
+
+    type = "extractor"
+
+    def extract(self, document: Document) -> str:
+        raise NotImplementedError
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        for document in data or ():
+            if document.metadata.pop(PLAIN_TEXT_KEY, False):
+                text = document.text
+            else:
+                try:
+                    text = self.extract(document)
+                except (Exception, RecursionError) as error:  # every error of a document is a drop
+                    self.refuse(document, FAILED, detail=f"{type(error).__name__}: {error}"[:500])
+                    continue
+            yield from self.finish(document, text)
+
+    def finish(self, document: Document, text: str) -> Iterator[Document]:
+        """The document with its text, or nothing where that is empty."""
+        document.text = normalise(text)
+        if not document.text:
+            self.drop(document, "empty_text")
+            return
+        # No character has more than 4 bytes, so most texts need not be encoded to know.
+        if 4 * len(document.text) > MAX_TEXT_BYTES and (num_bytes := len(document.text.encode())) > MAX_TEXT_BYTES:
+            self.refuse(document, "text_too_large", num_bytes, f"over {MAX_TEXT_BYTES} bytes in UTF-8")
+            return
+        self.stat_update("documents")
+        yield document
+
+    def refuse(self, document: Document, reason: str, value: float | None = None, detail: str | None = None) -> None:
+        """Drop a document without its raw text, which no column is made for."""
+        document.text = ""
+        self.drop(document, reason, value, detail)
+
+
+class GuardedExtractor(TextExtractor):
+    """Base of the extractors whose parsers read what anybody may have written: they run behind a guard.
+
+    Besides the reasons of `TextExtractor`: page_too_large (value: characters), page_timeout (value: seconds),
+    page_memory, extractor_crashed (detail: how the process ended).
+    """
+
+    extractor: str  # `module:function`, see `Guard`
+
+    def __init__(self, max_characters: int = MAX_PAGE_CHARACTERS, budget: Budget | None = None) -> None:
+        super().__init__()
+        self.max_characters = max_characters
+        self.budget = budget or Budget()
+
+    def guard(self) -> Guard:
+        """This process's guard for this extractor."""
+        return guard_for(self.extractor, self.budget)
+
+    def note(self, document: Document) -> str:
+        """What the function is told of a document beside its text."""
+        return ""
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        guard = self.guard()
+        under_way: deque[_Batch] = deque()
+        try:
+            for batch in self._batches(data or ()):
+                guard.submit([self._page(document) for document, kind in batch if kind == "page"])
+                under_way.append(batch)
+                if len(under_way) > 1:
+                    yield from self._answered(guard, under_way.popleft())
+            while under_way:
+                yield from self._answered(guard, under_way.popleft())
+        finally:
+            guard.forget()  # where somebody stopped in the middle
+
+    def _batches(self, documents: Iterable[Document]) -> Iterator[_Batch]:
+        batch: _Batch = []
+        size = 0
+        for document in documents:
+            if document.metadata.pop(PLAIN_TEXT_KEY, False):
+                batch.append((document, "plain"))
+            else:
+                batch.append((document, "page" if len(document.text) <= self.max_characters else "too_large"))
+            size += len(document.text)
+            if size >= BATCH_BYTES or len(batch) >= BATCH_PAGES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _page(self, document: Document) -> Page:
+        return Page(document.text.encode("utf-8", "replace"), self.note(document))
+
+    def _answered(self, guard: Guard, batch: _Batch) -> Iterator[Document]:
+        answers = iter(guard.answers())
+        for document, kind in batch:
+            if kind == "plain":
+                yield from self.finish(document, document.text)
+                continue
+            if kind == "too_large":
+                self.refuse(document, "page_too_large", len(document.text))
+                continue
+            answer = next(answers)
+            if answer.reason:
+                value = self.budget.seconds if answer.reason == TIMED_OUT else None
+                self.refuse(document, answer.reason, value, answer.detail or None)
+                continue
+            if answer.title:
+                document.metadata["title"] = answer.title
+            yield from self.finish(document, answer.text)
+
+
+def normalise(text: str) -> str:
+    """Line ends as `\\n`, no NULs or lone surrogates (Arrow refuses them), nothing around the text."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.strip()

@@ -1,0 +1,88 @@
+"""What the scanner gives: columns of its tables, flags of elements; and what it looks things up in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.markup.html import tables
+from pipeline.markup.html.tables import TAG
+
+# Columns of `nodes`. N_NUMBER is the number of an item of an ordered list, and the last number of such a list. N_STYLE
+# of such a list is the byte of its `type` (0: none); LIST_REVERSED is added where it counts down, LIST_FROM_END where
+# it counts down to 1: its numbers are -1, -2, ... then.
+N_TAG, N_PARENT, N_FLAGS, N_SHAPE, N_ROW, N_ITEM, N_LISTS, N_DEPTH, N_NUMBER, N_STYLE = range(10)
+NODE_COLUMNS = 10
+LIST_REVERSED, LIST_FROM_END = 256, 512
+# Columns of `blocks`. Characters are without white space; B_TEXT_WORDS is a set of bits.
+B_START, B_END, B_NODE, B_INNER, B_CHARS, B_CJK, B_SPACES, B_LINK_CHARS, B_LINKS, B_COMMAS, B_ENDS = range(11)
+B_DIGITS, B_UPPER, B_SIGNS, B_BOLD, B_FIRST, B_LAST, B_BREAKS, B_HASH, B_TEXT_WORDS, B_IMAGES, B_LETTERS = range(11, 22)
+BLOCK_COLUMNS = 22
+
+# What the scanner knows between two tokens: output bytes, numbers of rows, depth of the stack, the innermost element
+# and its flags, the link that text is in and the depth it began at, whether a block is open and white space is due,
+# line breaks and images since the last block, the last character, the title's place, whether `<pre>` just began,
+# whether the link is one that nobody reads.
+S_OUT, S_BLOCKS, S_NODES, S_PAIRS, S_DEPTH, S_CURRENT, S_FLAGS, S_LINK, S_LINK_DEPTH, S_OPEN, S_PENDING = range(11)
+S_BREAKS, S_IMAGES, S_LAST, S_TITLE_START, S_TITLE_END, S_AFTER_PRE, S_LINK_SKIP = range(11, 18)
+STATE_SIZE = 18
+
+# What an element is, or is in: flags of a node are those of its parent and its own.
+HIDDEN, ARIA_HIDDEN, IN_SKIP, IN_PRE, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE = (
+    1 << bit for bit in range(10)
+)
+IN_ARTICLE, IN_MAIN, IN_ITEM, IN_CELL, IN_QUOTE, IN_HEADING, IN_P, IN_BOLD, IN_CODE, IN_BUTTON = (
+    1 << bit for bit in range(10, 20)
+)
+IN_ADDRESS, IN_DIALOG, IN_CAPTION, IN_DL, IN_TIME, IN_DETAILS = (1 << bit for bit in range(20, 26))
+
+_FLAG_OF_TAG = {
+    "pre": IN_PRE, "listing": IN_PRE, "nav": IN_NAV, "header": IN_HEADER, "footer": IN_FOOTER, "aside": IN_ASIDE,
+    "form": IN_FORM, "figure": IN_FIGURE, "article": IN_ARTICLE, "main": IN_MAIN, "li": IN_ITEM, "td": IN_CELL,
+    "th": IN_CELL, "blockquote": IN_QUOTE, "h1": IN_HEADING, "h2": IN_HEADING, "h3": IN_HEADING, "h4": IN_HEADING,
+    "h5": IN_HEADING, "h6": IN_HEADING, "p": IN_P, "b": IN_BOLD, "strong": IN_BOLD, "code": IN_CODE, "tt": IN_CODE,
+    "kbd": IN_CODE, "samp": IN_CODE, "button": IN_BUTTON, "address": IN_ADDRESS, "dialog": IN_DIALOG,
+    "figcaption": IN_CAPTION, "caption": IN_CAPTION, "dl": IN_DL, "time": IN_TIME, "details": IN_DETAILS,
+    "svg": IN_SKIP, "template": IN_SKIP, "select": IN_SKIP, "datalist": IN_SKIP, "audio": IN_SKIP, "video": IN_SKIP,
+    "canvas": IN_SKIP, "annotation": IN_SKIP, "annotation-xml": IN_SKIP, "map": IN_SKIP, "rt": IN_SKIP, "rp": IN_SKIP,
+    "applet": IN_SKIP, "progress": IN_SKIP, "meter": IN_SKIP,
+}  # fmt: skip
+
+
+class Tables(NamedTuple):
+    """What the scanner looks things up in."""
+
+    tag_keys: np.ndarray
+    tag_values: np.ndarray
+    tag_kinds: np.ndarray
+    tag_flags: np.ndarray
+    entity_keys: np.ndarray
+    entity_values: np.ndarray
+    entity_characters: np.ndarray
+    windows_1252: np.ndarray
+    class_keys: np.ndarray
+    class_values: np.ndarray
+    text_keys: np.ndarray
+    text_values: np.ndarray
+
+
+class Scanned(NamedTuple):
+    """Text of all blocks, blocks, elements, (element, class word) pairs, and where the title's raw text stands."""
+
+    text: np.ndarray
+    blocks: np.ndarray
+    nodes: np.ndarray
+    words: np.ndarray
+    title: tuple[int, int]
+
+
+def make_tables(class_words: dict[str, int], text_words: dict[str, int]) -> Tables:
+    """Tables for the scanner: `class_words` gives the number of a word, `text_words` the bit of one."""
+    keys, values, kinds = tables.tag_table()
+    flags = np.zeros(kinds.size, np.int32)
+    for name, flag in _FLAG_OF_TAG.items():
+        flags[TAG[name]] = flag
+    classes = tables.hashed({word.encode(): number for word, number in class_words.items()})
+    texts = tables.hashed({word.encode(): bit for word, bit in text_words.items()})
+    return Tables(keys, values, kinds, flags, *tables.entity_table(), tables.windows_1252(), *classes, *texts)

@@ -1,0 +1,155 @@
+"""Kept blocks to text: a line a block, items with "- " or a number, cells of a row side by side, `<pre>` as it is."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+
+from pipeline.markup.html.layout import (
+    B_END,
+    B_NODE,
+    B_START,
+    IN_PRE,
+    LIST_FROM_END,
+    N_FLAGS,
+    N_ITEM,
+    N_LISTS,
+    N_NUMBER,
+    N_PARENT,
+    N_ROW,
+    N_STYLE,
+    N_TAG,
+    Scanned,
+)
+from pipeline.markup.html.tables import TAG
+
+_CELLS = (TAG["td"], TAG["th"])
+_HEADINGS = frozenset(range(TAG["h1"], TAG["h6"] + 1))
+_OL = TAG["ol"]
+# A row stands in one line where its cells hold words rather than a page's columns: at most so many blocks a cell, and
+# where there are two or more, short ones (bytes).
+_MAX_LINES, _LONG_LINE = 6, 100
+_MAX_ABOVE = 6  # elements between a block and its cell
+_MAX_INDENT = 8
+
+
+def _number(nodes: np.ndarray, item: int) -> str:
+    """What stands before an item: "- ", or "3. " in an ordered list, with letters where the list asks for them."""
+    parent = int(nodes[item, N_PARENT])
+    if nodes[parent, N_TAG] != _OL:
+        return "- "
+    number, style = int(nodes[item, N_NUMBER]), int(nodes[parent, N_STYLE])
+    if style & LIST_FROM_END:
+        number += 1 - int(nodes[parent, N_NUMBER])
+    kind = chr(style & 127)
+    if kind in "aA" and 1 <= number <= 26:
+        return f"{chr(ord(kind) + number - 1)}. "
+    if kind in "iI" and 1 <= number < 400:
+        roman = "".join(
+            digits[number // unit % 10]
+            for unit, digits in (
+                (100, ("", "c", "cc", "ccc", "", "", "", "", "", "")),
+                (10, ("", "x", "xx", "xxx", "xl", "l", "lx", "lxx", "lxxx", "xc")),
+                (1, ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")),
+            )
+        )
+        return f"{roman if kind == 'i' else roman.upper()}. "
+    return f"{number}. "
+
+
+def _cells_of(nodes: np.ndarray, places: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The cell that each block stands in, of its row's own; -1 where there is none."""
+    cells = np.where(rows >= 0, places, -1)
+    found = np.full(len(places), -1, np.int64)
+    for _ in range(_MAX_ABOVE):
+        inside = cells > 0
+        if not inside.any():
+            break
+        at = np.where(inside, cells, 0)
+        is_cell = inside & np.isin(nodes[at, N_TAG], _CELLS) & (nodes[at, N_ROW] == rows)
+        found[is_cell] = at[is_cell]
+        cells = np.where(inside & ~is_cell & (nodes[at, N_ROW] == rows) & (at != rows), nodes[at, N_PARENT], -1)
+    return found
+
+
+def _rows_of_words(rows: np.ndarray, cells: np.ndarray, sizes: np.ndarray, plain: np.ndarray) -> np.ndarray:
+    """For each block, whether its row is written as one line: see _MAX_LINES."""
+    _, cell_of, lines = np.unique(cells, return_inverse=True, return_counts=True)
+    longest = np.zeros(len(lines), np.int64)
+    np.maximum.at(longest, cell_of, sizes)
+    unfit = ((lines > _MAX_LINES) | ((lines > 1) & (longest > _LONG_LINE)))[cell_of] | ~plain | (cells < 0)
+    _, row_of = np.unique(rows, return_inverse=True)
+    found: np.ndarray = (np.bincount(row_of, unfit)[row_of] == 0) & (rows >= 0)
+    return found
+
+
+def _with_empty_cells(nodes: np.ndarray, scanned: Scanned, rows: list[int]) -> dict[int, dict[int, int]]:
+    """For each row, the places of its cells among those it has, where more than half of them hold text."""
+    wanted = np.flatnonzero(np.isin(nodes[:, N_TAG], _CELLS) & np.isin(nodes[:, N_ROW], rows))
+    columns: dict[int, dict[int, int]] = {row: {} for row in rows}
+    for cell, row in zip(wanted.tolist(), nodes[wanted, N_ROW].tolist(), strict=True):
+        columns[row][cell] = len(columns[row])
+    return columns
+
+
+def _row_line(cells: list[int], lines: list[list[str]], columns: dict[int, int]) -> str:
+    """A row: its cells with " | " between them, those without text too, but for what is empty at its end."""
+    texts = [" ".join(each) for each in lines]
+    places = [columns.get(cell, -1) for cell in cells]
+    if -1 in places or 2 * len(cells) < places[-1] + 1 or len(cells) == 1:
+        return " | ".join(texts)
+    row = [""] * (places[-1] + 1)
+    for place, text in zip(places, texts, strict=True):
+        row[place] = text
+    return " | ".join(row).lstrip(" ") if row[0] else "| " + " | ".join(row[1:])
+
+
+def render(scanned: Scanned, kept: np.ndarray) -> str:
+    """The text of the blocks whose numbers are `kept`, in order, in Unicode's composed form (NFC)."""
+    text, nodes = scanned.text.tobytes(), scanned.nodes
+    blocks = scanned.blocks[kept]
+    places = blocks[:, B_NODE]
+    around = nodes[places]
+    starts, ends = blocks[:, B_START].tolist(), blocks[:, B_END].tolist()
+    rows = around[:, N_ROW]
+    row_of = cell_of = [-1] * len(blocks)
+    columns: dict[int, dict[int, int]] = {}
+    if (rows >= 0).any():
+        cells = _cells_of(nodes, places, rows)
+        plain = ((around[:, N_FLAGS] & IN_PRE) == 0) & ~np.isin(around[:, N_TAG], list(_HEADINGS))
+        joined = _rows_of_words(rows, cells, blocks[:, B_END] - blocks[:, B_START], plain)
+        row_of, cell_of = np.where(joined, rows, -1).tolist(), cells.tolist()
+        columns = _with_empty_cells(nodes, scanned, sorted(set(row_of) - {-1}))
+    lines: list[str] = []
+    last_item = open_row = -1
+    row_cells: list[int] = []
+    row_lines: list[list[str]] = []
+    for start, end, node, row, cell, (tag, parent, item, lists) in zip(
+        starts,
+        ends,
+        places.tolist(),
+        row_of,
+        cell_of,
+        around[:, [N_TAG, N_PARENT, N_ITEM, N_LISTS]].tolist(),
+        strict=True,
+    ):
+        line = text[start:end].decode("utf-8")
+        if open_row >= 0 and row != open_row:
+            lines.append(_row_line(row_cells, row_lines, columns[open_row]))
+        if row >= 0:
+            if row != open_row:
+                row_cells, row_lines = [], []
+            if row_cells and row_cells[-1] == cell:
+                row_lines[-1].append(line)
+            else:
+                row_cells.append(cell)
+                row_lines.append([line])
+        else:
+            if item >= 0 and item != last_item and (node == item or parent == item) and tag not in _HEADINGS:
+                line = "  " * (min(lists, _MAX_INDENT) - 1) + _number(nodes, item) + line
+            lines.append(line)
+        open_row, last_item = row, item
+    if open_row >= 0:
+        lines.append(_row_line(row_cells, row_lines, columns[open_row]))
+    return unicodedata.normalize("NFC", "\n".join(lines))

@@ -1,0 +1,351 @@
+"""The scanner: bytes of a page to blocks of clean text and the elements that they stand in, in one pass.
+
+A block is the text between two line breaks as a browser would lay it out: a paragraph, a heading, a list item, a cell,
+a line before `<br>`. Its text is written decoded, with white space folded (but in `<pre>`), so that features and
+rendering work on what a reader sees. Elements are rows of `nodes` in document order, parents before children. Time and
+memory are linear in the bytes, whatever is nested in what.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.compiled.cache import entry, kernel
+from pipeline.compiled.views import view
+from pipeline.markup.html.layout import (
+    ARIA_HIDDEN,
+    B_LINKS,
+    BLOCK_COLUMNS,
+    HIDDEN,
+    IN_PRE,
+    IN_SKIP,
+    LIST_FROM_END,
+    LIST_REVERSED,
+    N_DEPTH,
+    N_FLAGS,
+    N_ITEM,
+    N_LISTS,
+    N_NUMBER,
+    N_PARENT,
+    N_ROW,
+    N_SHAPE,
+    N_STYLE,
+    N_TAG,
+    NODE_COLUMNS,
+    S_AFTER_PRE,
+    S_BLOCKS,
+    S_BREAKS,
+    S_CURRENT,
+    S_DEPTH,
+    S_FLAGS,
+    S_IMAGES,
+    S_LAST,
+    S_LINK,
+    S_LINK_DEPTH,
+    S_LINK_SKIP,
+    S_NODES,
+    S_OPEN,
+    S_OUT,
+    S_PAIRS,
+    S_PENDING,
+    S_TITLE_END,
+    S_TITLE_START,
+    STATE_SIZE,
+    Scanned,
+    Tables,
+)
+from pipeline.markup.html.lexing import after_markup_declaration, end_of_raw_text, find_value, is_mark
+from pipeline.markup.html.tables import BLOCK, FNV_OFFSET, FNV_PRIME, INLINE, RAW, TAG, VOID
+from pipeline.markup.html.tags import (
+    NO_LINK,
+    NO_NUMBER,
+    PAIRS_OF_TAG,
+    TO_PLACE,
+    place_to_close,
+    read_attributes,
+)
+from pipeline.markup.html.text import end_block, read_text
+
+MAX_NODES = 1 << 20  # elements beyond these are not told apart; their text is
+MAX_BLOCKS = 1 << 17  # what comes after them is one block of many lines
+_A, _LI, _UL, _OL, _TABLE, _TR = (TAG[name] for name in ("a", "li", "ul", "ol", "table", "tr"))
+_BR, _TITLE, _SVG, _MATH, _IMG = (TAG[name] for name in ("br", "title", "svg", "math", "img"))
+_HTML, _HEAD, _BODY, _PLAINTEXT = (TAG[name] for name in ("html", "head", "body", "plaintext"))
+
+
+@kernel
+def _grown(rows: np.ndarray) -> np.ndarray:
+    """The rows with room for as many more."""
+    larger = np.empty((rows.shape[0] * 2, rows.shape[1]), rows.dtype)
+    for row in range(rows.shape[0]):  # in loops: an assignment of slices takes five seconds to compile
+        for column in range(rows.shape[1]):
+            larger[row, column] = rows[row, column]
+    return larger
+
+
+@kernel
+def _close(place: int, state: np.ndarray, stack: np.ndarray, last: np.ndarray, tag_kinds: np.ndarray) -> bool:
+    """Close elements down to a place of the stack; whether one of them was a block element."""
+    depth = state[S_DEPTH]
+    ends_block = False
+    while depth >= place and depth > 0:
+        closed = stack[depth, 1]
+        if tag_kinds[closed] & BLOCK:
+            ends_block = True
+        last[closed] = stack[depth, 2]
+        depth -= 1
+    state[S_DEPTH] = depth
+    if state[S_LINK_DEPTH] > depth:
+        state[S_LINK] = -1
+        state[S_LINK_SKIP] = 0
+    return ends_block
+
+
+@kernel
+def _open(
+    tag: int,
+    kind: int,
+    flags: int,
+    shape: np.uint64,
+    is_link: bool,
+    number: int,
+    style: int,
+    state: np.ndarray,
+    nodes: np.ndarray,
+    stack: np.ndarray,
+    last: np.ndarray,
+    blocks: np.ndarray,
+) -> None:
+    """Add an element inside the innermost open one. Links are not put on the stack: they end where `</a>` is."""
+    node, current, depth = state[S_NODES], state[S_CURRENT], state[S_DEPTH]
+    state[S_NODES] = node + 1
+    nodes[node, N_TAG] = tag
+    nodes[node, N_PARENT] = current
+    nodes[node, N_FLAGS] = state[S_FLAGS] | flags
+    nodes[node, N_SHAPE] = np.int64(shape >> np.uint64(33))
+    nodes[node, N_ROW] = -1 if tag == _TABLE else node if tag == _TR else nodes[current, N_ROW]
+    nodes[node, N_ITEM] = node if tag == _LI else nodes[current, N_ITEM]
+    nodes[node, N_LISTS] = nodes[current, N_LISTS] + (tag in (_UL, _OL))
+    nodes[node, N_DEPTH] = nodes[current, N_DEPTH] + 1
+    nodes[node, N_NUMBER] = nodes[node, N_STYLE] = 0
+    if tag == _A:
+        state[S_LINK] = node if is_link else -1
+        state[S_LINK_DEPTH] = depth
+        state[S_LINK_SKIP] = flags & IN_SKIP != 0
+        if state[S_OPEN] and is_link:
+            blocks[state[S_BLOCKS], B_LINKS] += 1
+        return
+    if tag == _OL:
+        if number != NO_NUMBER:
+            nodes[node, N_NUMBER] = number + (1 if style & LIST_REVERSED else -1)
+        nodes[node, N_STYLE] = style | (LIST_FROM_END if style & LIST_REVERSED and number == NO_NUMBER else 0)
+    elif tag == _LI and nodes[current, N_TAG] == _OL:
+        if number == NO_NUMBER:
+            number = nodes[current, N_NUMBER] + (-1 if nodes[current, N_STYLE] & LIST_REVERSED else 1)
+        nodes[node, N_NUMBER] = nodes[current, N_NUMBER] = number
+    depth += 1
+    stack[depth, 0] = node
+    stack[depth, 1] = tag
+    stack[depth, 2] = last[tag]
+    stack[depth, 3] = depth if kind & BLOCK else (stack[depth - 1, 3] if depth > 1 else -1)
+    last[tag] = depth
+    state[S_DEPTH] = depth
+    state[S_CURRENT] = node
+    state[S_FLAGS] |= flags
+    state[S_AFTER_PRE] = flags & IN_PRE != 0
+
+
+@kernel
+def _read_tag(
+    data: np.ndarray,
+    i: int,
+    state: np.ndarray,
+    text: np.ndarray,
+    blocks: np.ndarray,
+    nodes: np.ndarray,
+    pairs: np.ndarray,
+    stack: np.ndarray,
+    last: np.ndarray,
+    tag_keys: np.ndarray,
+    tag_values: np.ndarray,
+    tag_kinds: np.ndarray,
+    tag_flags: np.ndarray,
+    class_keys: np.ndarray,
+    class_values: np.ndarray,
+    text_keys: np.ndarray,
+    text_values: np.ndarray,
+) -> int:
+    """Read the tag at `i` (its `<`), and the content of an element of raw text; returns where it stopped."""
+    end = data.size
+    is_end = data[i + 1] == 47
+    i += 2 if is_end else 1
+    name_start = i
+    key = FNV_OFFSET
+    while i < end:
+        byte = np.int64(data[i])
+        if byte <= 32 or byte == 62 or byte == 47:
+            break
+        if 65 <= byte <= 90:
+            byte |= 32
+        key = (key ^ np.uint64(byte)) * FNV_PRIME
+        i += 1
+    name_end = i
+    tag = max(0, find_value(tag_keys, tag_values, key))
+    kind = np.int64(tag_kinds[tag])
+    is_element = not is_end and kind & (VOID | RAW) == 0
+    i, link, closes_itself, own_flags, shape, num_pairs, number, style = read_attributes(
+        data, i, is_element, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values
+    )
+    if i >= end:
+        return end  # the page ends inside a tag, which is then none
+    i += 1
+    if tag == _BR:
+        state[S_BREAKS] += 1
+    elif is_end and tag == _A:
+        state[S_LINK] = -1
+        state[S_LINK_SKIP] = 0
+    close_to, ends_block = place_to_close(tag, kind, is_end, last, stack, state[S_DEPTH])  # type: ignore[arg-type]
+    ends_block = ends_block or kind & BLOCK != 0
+    if close_to >= 0:
+        ends_block = _close(close_to, state, stack, last, tag_kinds) or ends_block
+        state[S_CURRENT] = stack[state[S_DEPTH], 0]
+        state[S_FLAGS] = nodes[state[S_CURRENT], N_FLAGS]
+    if state[S_OPEN] and (ends_block or tag == _BR):
+        if state[S_BLOCKS] < MAX_BLOCKS:
+            end_block(blocks, state, text, text_keys, text_values)
+        else:
+            text[state[S_OUT]] = 10
+            state[S_OUT] += 1
+            state[S_PENDING] = 0
+    if ends_block:
+        state[S_BREAKS] = 0
+    if is_end or tag in (_BR, _HTML, _HEAD, _BODY, _PLAINTEXT):
+        return i
+    if kind & VOID:
+        state[S_IMAGES] += tag == _IMG
+        return i
+    is_foreign = last[_SVG] >= 0 or last[_MATH] >= 0
+    if kind & RAW and not is_foreign:
+        stop = end_of_raw_text(data, i, name_start, name_end)
+        if tag == _TITLE and state[S_TITLE_START] < 0:
+            state[S_TITLE_START], state[S_TITLE_END] = i, stop
+        return int(stop)
+    if (closes_itself and (tag == 0 or is_foreign)) or state[S_NODES] >= MAX_NODES:
+        return i
+    state[S_PAIRS] = num_pairs
+    if (kind & INLINE and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
+        own_flags |= IN_SKIP
+    own_flags |= np.int64(tag_flags[tag])  # type: ignore[assignment]
+    _open(tag, kind, own_flags, shape, link != NO_LINK, number, style, state, nodes, stack, last, blocks)  # type: ignore[arg-type]
+    return i
+
+
+@kernel
+def _scan_on(
+    data: np.ndarray,
+    i: int,
+    state: np.ndarray,
+    text: np.ndarray,
+    blocks: np.ndarray,
+    nodes: np.ndarray,
+    pairs: np.ndarray,
+    stack: np.ndarray,
+    last: np.ndarray,
+    tag_keys: np.ndarray,
+    tag_values: np.ndarray,
+    tag_kinds: np.ndarray,
+    tag_flags: np.ndarray,
+    class_keys: np.ndarray,
+    class_values: np.ndarray,
+    text_keys: np.ndarray,
+    text_values: np.ndarray,
+    entity_keys: np.ndarray,
+    entity_values: np.ndarray,
+    entity_characters: np.ndarray,
+    low_characters: np.ndarray,
+) -> int:
+    """Scan until the page ends or one of the arrays has no room for one more; returns where it stopped.
+
+    Arrays are neither replaced nor taken out of a tuple in here: compiled code counts references to them, which would
+    cost more than all else.
+    """
+    end = data.size
+    while i < end:
+        if (
+            state[S_BLOCKS] + 2 > blocks.shape[0]
+            or state[S_NODES] + 2 > nodes.shape[0]
+            or state[S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]
+            or state[S_DEPTH] + 2 > stack.shape[0]
+        ):
+            return i
+        if data[i] == 60 and i + 1 < end:
+            following = data[i + 1]
+            first = data[i + 2] if following == 47 and i + 2 < end else following
+            if 97 <= first | 32 <= 122:
+                i = _read_tag(
+                    data, i, state, text, blocks, nodes, pairs, stack, last,
+                    tag_keys, tag_values, tag_kinds, tag_flags, class_keys, class_values, text_keys, text_values,
+                )  # fmt: skip
+                continue
+            if following == 33 or following == 63 or following == 47:
+                i = after_markup_declaration(data, i)
+                continue
+        i = read_text(
+            data, i, state, text, blocks, stack, entity_keys, entity_values, entity_characters, low_characters
+        )
+    return i
+
+
+@entry
+def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int]:
+    """Scan a page (UTF-8 bytes): text, blocks, nodes, word pairs, start and end of the title in `data`."""
+    (
+        tag_keys, tag_values, tag_kinds, tag_flags, entity_keys, entity_values, entity_characters, low_characters,
+        class_keys, class_values, text_keys, text_values,
+    ) = tables  # fmt: skip
+    text = np.empty(data.size + data.size // 4 + 64, np.uint8)  # what a reference means is hardly longer than it is
+    blocks = np.empty((512, BLOCK_COLUMNS), np.int32)
+    nodes = np.zeros((2048, NODE_COLUMNS), np.int32)
+    nodes[0, N_ROW] = nodes[0, N_ITEM] = nodes[0, N_PARENT] = -1
+    pairs = np.empty((4096, 2), np.int32)
+    # Rows of open elements: node, tag, place of the next element of its tag below, place of the nearest block element.
+    stack = np.zeros((256, 4), np.int32)
+    last = np.full(tag_kinds.size, -1, np.int32)  # where in the stack the innermost element of each tag is
+    state = np.zeros(STATE_SIZE, np.int64)
+    state[S_NODES] = 1
+    state[S_LINK] = state[S_TITLE_START] = state[S_TITLE_END] = -1
+    state[S_LAST] = 32
+    i = np.int64(0)  # a plain 0 has a type of its own, for which all would be compiled once more
+    while True:
+        i = _scan_on(
+            view(data), i, view(state), view(text), view(blocks), view(nodes), view(pairs), view(stack), view(last),
+            view(tag_keys), view(tag_values), view(tag_kinds), view(tag_flags),
+            view(class_keys), view(class_values), view(text_keys), view(text_values),
+            view(entity_keys), view(entity_values), view(entity_characters), view(low_characters),
+        )  # fmt: skip
+        if i >= data.size:
+            break
+        if state[S_BLOCKS] + 2 > blocks.shape[0]:
+            blocks = _grown(blocks)
+        if state[S_NODES] + 2 > nodes.shape[0]:
+            nodes = _grown(nodes)
+        if state[S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]:
+            pairs = _grown(pairs)
+        if state[S_DEPTH] + 2 > stack.shape[0]:
+            stack = _grown(stack)
+    if state[S_OPEN]:
+        end_block(blocks, state, text, text_keys, text_values)
+    return (
+        text[: state[S_OUT]],
+        blocks[: state[S_BLOCKS]],
+        nodes[: state[S_NODES]],
+        pairs[: state[S_PAIRS]],
+        state[S_TITLE_START],
+        state[S_TITLE_END],
+    )
+
+
+def scan_page(data: bytes, looked_up: Tables) -> Scanned:
+    """Scan a page of UTF-8 bytes."""
+    text, blocks, nodes, words, start, end = scan(np.frombuffer(data, np.uint8), looked_up)
+    return Scanned(text, blocks, nodes, words, (start, end))

@@ -1,0 +1,195 @@
+"""Kernels of the scanner for tags: what a tag's attributes say, and which open elements it closes.
+
+The rules are those of the HTML standard in the cases that pages hold: implied end tags of paragraphs, list items, cells
+and rows, scopes that end tags do not reach beyond. An end tag is looked up, not searched for, so nesting costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.compiled.cache import kernel
+from pipeline.markup.html import tables
+from pipeline.markup.html.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED
+from pipeline.markup.html.lexing import add_words, class_hides, read_number, shape_of, style_hides
+from pipeline.markup.html.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
+
+MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at
+PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE
+NO_NUMBER = -(1 << 30)
+NO_LINK, TO_PAGE, TO_PLACE = 0, 1, 2
+
+_P, TAG_A, _LI, _UL, _OL, _DL, _DT, _DD = (TAG[name] for name in ("p", "a", "li", "ul", "ol", "dl", "dt", "dd"))
+_TABLE, _TR, _TD, _TH, _CAPTION = (TAG[name] for name in ("table", "tr", "td", "th", "caption"))
+_THEAD, _TFOOT, _H1, _H6, TAG_BR, _TITLE = (TAG[name] for name in ("thead", "tfoot", "h1", "h6", "br", "title"))
+_SVG, _MATH, _IMG, _HTML, _HEAD, _BODY = (TAG[name] for name in ("svg", "math", "img", "html", "head", "body"))
+_FORM, _TEMPLATE = TAG["form"], TAG["template"]
+_CLASS, _ID, _STYLE, _HREF, _HIDDEN, _ARIA, _ROLE, _ITEMPROP, _REL = (
+    np.uint64(tables.fnv(name))
+    for name in (b"class", b"id", b"style", b"href", b"hidden", b"aria-hidden", b"role", b"itemprop", b"rel")
+)
+_START, _VALUE, _TYPE, _REVERSED = (np.uint64(tables.fnv(name)) for name in (b"start", b"value", b"type", b"reversed"))
+
+
+@kernel
+def read_attributes(
+    data: np.ndarray,
+    i: int,
+    is_element: bool,
+    shape: np.uint64,
+    pairs: np.ndarray,
+    num_pairs: int,
+    node: int,
+    class_keys: np.ndarray,
+    class_values: np.ndarray,
+) -> tuple[int, int, bool, int, np.uint64, int, int, int]:
+    """Read what stands between a tag's name and its `>`, where the first place goes.
+
+    Then: whether there is an address in `href` (TO_PAGE, TO_PLACE on the page), whether the tag closes itself, flags
+    of the element, the hash of tag and class, the number of `pairs` with the known words of the attributes, and of a
+    list or item its number (NO_NUMBER: none) and style. Without `is_element` nothing is looked at but where the tag
+    ends. `pairs` must have room for PAIRS_OF_TAG more.
+    """
+    end = data.size
+    closes_itself = False
+    link = NO_LINK
+    own_flags = style = 0
+    number: Any = np.int64(NO_NUMBER)
+    pairs_end = num_pairs + MAX_ATTRIBUTE
+    while i < end:
+        byte = data[i]
+        if byte <= 32 or byte == 47:
+            closes_itself = byte == 47
+            i += 1
+            continue
+        if byte == 62:
+            break
+        key = FNV_OFFSET
+        first = i
+        while i < end:
+            byte = data[i]
+            if byte <= 32 or byte == 62 or byte == 47 or (byte == 61 and i > first):
+                break
+            if 65 <= byte <= 90:
+                byte |= 32
+            key = (key ^ np.uint64(byte)) * FNV_PRIME
+            i += 1
+        while i < end and data[i] <= 32:
+            i += 1
+        value_start = value_end = i
+        if i < end and data[i] == 61:
+            i += 1
+            while i < end and data[i] <= 32:
+                i += 1
+            if i < end and (data[i] == 34 or data[i] == 39):
+                quote = data[i]
+                value_start = i + 1
+                i += 1
+                while i < end and data[i] != quote:
+                    i += 1
+                value_end = i
+                i += 1
+            else:
+                value_start = i
+                while i < end and data[i] > 32 and data[i] != 62:
+                    i += 1
+                value_end = i
+        closes_itself = False
+        if is_element:
+            if key in (_CLASS, _ID, _ROLE, _ITEMPROP, _REL):
+                value_end = min(value_end, value_start + MAX_ATTRIBUTE)
+                if num_pairs < pairs_end:
+                    num_pairs = add_words(
+                        data, value_start, value_end, class_keys, class_values, pairs, num_pairs, node
+                    )
+                if key == _CLASS:
+                    shape = shape_of(data, value_start, value_end, shape)
+                    if class_hides(data, value_start, value_end):
+                        own_flags |= HIDDEN
+            elif key == _HREF:
+                if value_end > value_start:
+                    link = TO_PLACE if data[value_start] == 35 else TO_PAGE
+            elif key == _STYLE:
+                if style_hides(data, value_start, value_end):
+                    own_flags |= HIDDEN
+            elif key == _HIDDEN:
+                own_flags |= HIDDEN
+            elif key == _ARIA and value_start < value_end and data[value_start] | 32 == 116:
+                own_flags |= ARIA_HIDDEN
+            elif key in (_START, _VALUE):
+                number = read_number(data, value_start, value_end, number)
+            elif key == _TYPE and value_end == value_start + 1:
+                style |= np.int64(data[value_start])  # type: ignore[assignment]
+            elif key == _REVERSED:
+                style |= LIST_REVERSED
+    return i, link, closes_itself, own_flags, shape, num_pairs, number, style
+
+
+@kernel
+def place_to_close(
+    tag: int, kind: int, is_end: bool, last: np.ndarray, stack: np.ndarray, depth: int
+) -> tuple[int, bool]:
+    """Down to which place of the stack a tag closes elements (-1: none), and whether it ends the block before it.
+
+    `last` has the place of the innermost element of each tag; a row of `stack` is an element's number, its tag, the
+    place of the next element of that tag below, and the place of the innermost block element.
+    """
+    close_to = -1
+    ends_block = False
+    barrier = max(last[_TD], last[_TH], last[_CAPTION], last[_TABLE], last[_TEMPLATE])
+    if is_end:
+        place = last[tag] if tag else -1
+        if tag == 0 or tag in (TAG_A, TAG_BR):
+            return -1, False
+        if _H1 <= tag <= _H6:
+            for heading in range(_H1, _H6 + 1):
+                place = max(place, last[heading])
+            ends_block = True
+            if place > barrier:
+                close_to = place
+        elif tag == _TABLE:
+            close_to = place
+        elif tag in (_TD, _TH, _TR, _CAPTION) or _THEAD <= tag <= _TFOOT:
+            if place > last[_TABLE]:
+                close_to = place
+        elif tag == _LI:
+            if place > max(barrier, last[_UL], last[_OL]):
+                close_to = place
+        elif tag == _FORM:
+            if place == depth and depth > 0:
+                close_to = place
+        elif kind & BLOCK:
+            ends_block = tag == _P
+            if place > barrier or (tag == _TEMPLATE and place > 0):
+                close_to = place
+        elif place > (stack[depth, 3] if depth else -1):
+            close_to = place
+    elif tag != _HTML and tag != _HEAD and tag != _BODY:
+        if kind & CLOSES_P and last[_P] > barrier:
+            close_to = last[_P]
+        if tag == _LI:
+            if last[_LI] > max(barrier, last[_UL], last[_OL]):
+                close_to = last[_LI]
+        elif tag in (_DT, _DD):
+            place = max(last[_DT], last[_DD])
+            if place > max(barrier, last[_DL]):
+                close_to = place
+        elif tag == _TR or _THEAD <= tag <= _TFOOT:
+            place = last[_TR]
+            if tag != _TR:
+                for group in range(_THEAD, _TFOOT + 1):
+                    if last[group] > last[_TABLE]:
+                        place = last[group]
+            if place > last[_TABLE]:
+                close_to = place
+            elif max(last[_TD], last[_TH]) > last[_TABLE]:
+                close_to = max(last[_TD], last[_TH])
+        elif tag in (_TD, _TH):
+            place = max(last[_TD], last[_TH])
+            if place > max(last[_TABLE], last[_TR]):
+                close_to = place
+        elif _H1 <= tag <= _H6 and depth and _H1 <= stack[depth, 1] <= _H6:
+            close_to = depth
+    return close_to, ends_block

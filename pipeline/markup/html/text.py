@@ -1,0 +1,300 @@
+"""Kernels of the scanner for text: characters between tags to clean text and counts of a block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.compiled.cache import kernel
+from pipeline.markup.html.layout import (
+    B_BOLD,
+    B_BREAKS,
+    B_CHARS,
+    B_CJK,
+    B_COMMAS,
+    B_DIGITS,
+    B_END,
+    B_ENDS,
+    B_FIRST,
+    B_HASH,
+    B_IMAGES,
+    B_INNER,
+    B_LAST,
+    B_LETTERS,
+    B_LINK_CHARS,
+    B_LINKS,
+    B_NODE,
+    B_SIGNS,
+    B_SPACES,
+    B_START,
+    B_TEXT_WORDS,
+    B_UPPER,
+    IN_BOLD,
+    IN_PRE,
+    IN_SKIP,
+    S_AFTER_PRE,
+    S_BLOCKS,
+    S_BREAKS,
+    S_CURRENT,
+    S_DEPTH,
+    S_FLAGS,
+    S_IMAGES,
+    S_LAST,
+    S_LINK,
+    S_LINK_SKIP,
+    S_OPEN,
+    S_OUT,
+    S_PENDING,
+)
+from pipeline.markup.html.lexing import find_value, read_reference
+from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME
+
+
+@kernel
+def end_block(
+    blocks: np.ndarray, state: np.ndarray, text: np.ndarray, text_keys: np.ndarray, text_values: np.ndarray
+) -> None:
+    """End the open block: its hash, its last sentence, the known words in it."""
+    count, end = state[S_BLOCKS], state[S_OUT]
+    state[S_BLOCKS] = count + 1
+    state[S_OPEN] = 0
+    start = np.int64(blocks[count, B_START])
+    while end > start and text[end - 1] <= 32:
+        end -= 1
+    blocks[count, B_END] = end
+    whole = word = FNV_OFFSET
+    letters = found = 0
+    for place in range(start, end):
+        byte = np.int64(text[place])
+        if byte >= 128 or 97 <= byte | 32 <= 122 or 48 <= byte <= 57:
+            if 65 <= byte <= 90:
+                byte |= 32
+            word = (word ^ np.uint64(byte)) * FNV_PRIME
+            letters += 1
+        elif letters:
+            bit = find_value(text_keys, text_values, word)
+            if bit >= 0:
+                found |= 1 << bit
+            whole = (whole ^ word) * FNV_PRIME
+            word = FNV_OFFSET
+            letters = 0
+    bit = find_value(text_keys, text_values, word)
+    if bit >= 0:
+        found |= 1 << bit
+    whole = (whole ^ word) * FNV_PRIME
+    blocks[count, B_HASH] = np.int64(whole >> np.uint64(33))
+    blocks[count, B_TEXT_WORDS] = found
+    last = blocks[count, B_LAST]
+    if last == 46 or last == 33 or last == 63:
+        blocks[count, B_ENDS] += 1
+
+
+@kernel
+def _begin_block(blocks: np.ndarray, state: np.ndarray, stack: np.ndarray, out: int, first: int) -> None:
+    """Begin a block with the character `first`."""
+    count, depth, link = state[S_BLOCKS], state[S_DEPTH], state[S_LINK]
+    blocks[count, :] = 0
+    blocks[count, B_START] = out
+    place = stack[depth, 3] if depth else -1
+    blocks[count, B_NODE] = stack[place, 0] if place > 0 else 0
+    blocks[count, B_INNER] = link if link >= 0 else state[S_CURRENT]
+    blocks[count, B_BREAKS] = state[S_BREAKS]
+    blocks[count, B_FIRST] = first
+    blocks[count, B_IMAGES] = state[S_IMAGES]
+    blocks[count, B_LINKS] = link >= 0
+    state[S_BREAKS] = state[S_IMAGES] = 0
+    state[S_OPEN] = 1
+
+
+@kernel
+def is_unseen(cp: int, is_inside: bool) -> bool:
+    """Whether a character of General Punctuation has no shape: joiners count as text inside a block only."""
+    if cp == 0x200B or cp == 0x200E or cp == 0x200F or 0x202A <= cp <= 0x202E or cp >= 0x2060:
+        return True
+    return (cp == 0x200C or cp == 0x200D) and not is_inside
+
+
+@kernel
+def _copy_indentation(data: np.ndarray, i: int, text: np.ndarray, out: int) -> int:
+    """Copy the spaces and tabs before the character at `i`, the first of a preformatted block."""
+    start = i
+    while start > 0 and (data[start - 1] == 32 or data[start - 1] == 9):
+        start -= 1
+    for place in range(start, i):
+        text[out] = data[place]
+        out += 1
+    return out
+
+
+@kernel
+def read_text(
+    data: np.ndarray,
+    i: int,
+    state: np.ndarray,
+    text: np.ndarray,
+    blocks: np.ndarray,
+    stack: np.ndarray,
+    entity_keys: np.ndarray,
+    entity_values: np.ndarray,
+    entity_characters: np.ndarray,
+    low_characters: np.ndarray,
+) -> int:
+    """Read characters up to the next `<`, and at least one; returns where it stopped.
+
+    `blocks` must have room for one block more, `text` for a quarter more than the bytes of the page.
+    """
+    end = data.size
+    flags = state[S_FLAGS]
+    if flags & IN_SKIP or state[S_LINK_SKIP]:
+        i += 1
+        while i < end and data[i] != 60:
+            i += 1
+        return i
+    is_pre = flags & IN_PRE != 0
+    out = state[S_OUT]
+    is_open = state[S_OPEN] != 0
+    pending = state[S_PENDING] != 0
+    last = state[S_LAST]
+    chars = spaces = letters = commas = ends = digits = upper = signs = cjk = 0
+    second = 0
+    begun = i
+    limit = text.size - 8
+    while (i < end or second) and out < limit:
+        at = i
+        if second:
+            cp = np.int64(second)
+            second = 0
+        else:
+            byte = np.int64(data[i])
+            if byte < 128:
+                if byte == 38:
+                    cp, second, i = read_reference(  # type: ignore[assignment]
+                        data, i, entity_keys, entity_values, entity_characters, low_characters
+                    )
+                elif byte == 60 and i > begun:
+                    break
+                else:
+                    cp = byte
+                    i += 1
+            elif byte < 224:
+                cp = (byte & 31) << 6 | np.int64(data[i + 1]) & 63
+                i += 2
+            elif byte < 240:
+                cp = (byte & 15) << 12 | (np.int64(data[i + 1]) & 63) << 6 | np.int64(data[i + 2]) & 63
+                i += 3
+            else:
+                cp = (
+                    (byte & 7) << 18
+                    | (np.int64(data[i + 1]) & 63) << 12
+                    | (np.int64(data[i + 2]) & 63) << 6
+                    | np.int64(data[i + 3]) & 63
+                )
+                i += 4
+        if cp <= 32 or cp == 0xA0 or cp == 0x3000 or 0x2000 <= cp <= 0x200A or cp == 0x2028 or cp == 0x2029:
+            if not is_pre:
+                pending = True
+                while i < end and data[i] <= 32 and second == 0:
+                    i += 1
+                continue
+            if cp == 13:
+                if i < end and data[i] == 10:
+                    continue
+                cp = 10  # type: ignore[assignment]
+            if cp == 10 and state[S_AFTER_PRE]:
+                state[S_AFTER_PRE] = 0
+            elif is_open and (cp == 10 or cp == 9 or cp >= 32):
+                text[out] = cp if cp < 33 else 32
+                out += 1
+                spaces += 1
+            continue
+        if 0x7F <= cp <= 0xAD and (cp < 0xA0 or cp == 0xAD):  # controls, soft hyphen
+            continue
+        if cp == 0xFEFF or (0x200B <= cp <= 0x2069 and is_unseen(cp, is_open)):
+            continue
+        if not is_open:
+            is_open = True
+            _begin_block(blocks, state, stack, out, cp)  # type: ignore[arg-type]
+            if is_pre:
+                out = _copy_indentation(data, at, text, out)
+            state[S_AFTER_PRE] = 0
+            pending = False
+        elif pending:
+            text[out] = 32
+            out += 1
+            spaces += 1
+            pending = False
+            if last == 46 or last == 33 or last == 63:  # . ! ?
+                ends += 1
+        last = cp
+        chars += 1
+        if cp < 128:
+            text[out] = cp
+            out += 1
+            if 97 <= cp <= 122:
+                letters += 1
+            elif 65 <= cp <= 90:
+                letters += 1
+                upper += 1
+            elif 48 <= cp <= 57:
+                digits += 1
+            elif cp == 44 or cp == 59:
+                commas += 1
+            elif cp == 124 or cp == 47 or cp == 62 or cp == 43 or cp == 64 or cp == 95 or cp == 123 or cp == 61:
+                signs += 1  # | / > + @ _ { =
+        elif cp < 0x800:
+            text[out] = 0xC0 | cp >> 6
+            text[out + 1] = 0x80 | cp & 63
+            out += 2
+            if cp == 0xA9 or cp == 0xAB or cp == 0xBB or cp == 0xB7 or cp == 0xAE:
+                signs += 1
+            elif cp == 0x60C:
+                commas += 1
+            elif cp == 0x61F or cp == 0x6D4:
+                ends += 1
+            else:
+                letters += 1
+        elif cp < 0x10000:
+            text[out] = 0xE0 | cp >> 12
+            text[out + 1] = 0x80 | (cp >> 6) & 63
+            text[out + 2] = 0x80 | cp & 63
+            out += 3
+            if cp == 0x3001 or cp == 0xFF0C or cp == 0xFF1B:
+                commas += 1
+            elif cp == 0x3002 or cp == 0xFF01 or cp == 0xFF1F or cp == 0x964:
+                ends += 1
+            elif cp == 0x2022 or cp == 0x203A or cp == 0x2192 or cp == 0x2190 or cp == 0x25BA or cp == 0x25B6:
+                signs += 1
+            elif cp >= 0x2E80 and (cp < 0xE000 or cp >= 0xF900):
+                cjk += 1
+                letters += 1
+            elif 0x900 <= cp < 0x2000:
+                letters += 1
+        else:
+            text[out] = 0xF0 | cp >> 18
+            text[out + 1] = 0x80 | (cp >> 12) & 63
+            text[out + 2] = 0x80 | (cp >> 6) & 63
+            text[out + 3] = 0x80 | cp & 63
+            out += 4
+            if 0x20000 <= cp < 0x32000:
+                cjk += 1
+                letters += 1
+    state[S_OUT] = out
+    state[S_PENDING] = pending
+    state[S_LAST] = last
+    if is_open:
+        count = state[S_BLOCKS]
+        blocks[count, B_CHARS] += chars
+        blocks[count, B_SPACES] += spaces
+        blocks[count, B_LETTERS] += letters
+        blocks[count, B_COMMAS] += commas
+        blocks[count, B_ENDS] += ends
+        blocks[count, B_DIGITS] += digits
+        blocks[count, B_UPPER] += upper
+        blocks[count, B_SIGNS] += signs
+        blocks[count, B_CJK] += cjk
+        if chars:
+            blocks[count, B_LAST] = last
+        if state[S_LINK] >= 0:
+            blocks[count, B_LINK_CHARS] += chars
+        if flags & IN_BOLD:
+            blocks[count, B_BOLD] += chars
+    return i if out < limit else end

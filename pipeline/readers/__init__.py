@@ -1,0 +1,1 @@
+"""Readers, which make documents of raw files: see `pipeline.formats`."""
