@@ -21,7 +21,7 @@ from manifests.secrets import scrub
 
 
 def _train(recipe: Path, overrides: list[str]) -> Any:
-    from train.pretrain import pretrain  # torch takes seconds to import; other commands need not wait
+    from train.objectives.pretrain import pretrain  # torch takes seconds to import; other commands need not wait
     from train.settings import load_run
 
     return pretrain(load_run(recipe, overrides))

@@ -26,7 +26,7 @@ from manifests.manifest import (
 from manifests.seal import write_seal
 from manifests.storage import Folder
 from pipeline.documents.schema import DOCUMENT_SCHEMA, DROP_SCHEMA
-from tokenizer.shards import INDEX_SCHEMA
+from tokenizer.shards.format import INDEX_SCHEMA
 
 _ROWS_A_GROUP = 2048  # as the parts of a build
 _NUM_SHARDS = 16

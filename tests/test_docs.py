@@ -33,7 +33,7 @@ from pipeline.filters.text.lines import REMOVED
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.stages.dedup import CLUSTER_SCHEMA
 from tests.conftest import REPOSITORY
-from tokenizer.shards import INDEX_SCHEMA
+from tokenizer.shards.format import INDEX_SCHEMA
 from train.settings import check_tables, load_run
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -32,7 +32,7 @@ from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import BulkEncoder
 from tokenizer.evaluate import Measures
 from tokenizer.evaluate import evaluate as measure
-from tokenizer.shards import WrittenShard, shard_facts, write_shard
+from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
 from tokenizer.texts import FileText, read_texts
 
 _BATCH_TEXTS = 512

@@ -13,7 +13,7 @@ import typer
 from train.settings import load_run
 
 if TYPE_CHECKING:
-    from train.pretrain import RunSummary
+    from train.loop import RunSummary
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
@@ -31,7 +31,7 @@ def train(
     restart: Annotated[bool, typer.Option(help="Remove the run that is there and train anew.")] = False,
 ) -> None:
     """Train the recipe's model on its shards, or go on with a run that was interrupted."""
-    from train.pretrain import pretrain  # torch takes seconds to import; the other commands need not wait
+    from train.objectives.pretrain import pretrain  # torch takes seconds to import; the other commands need not wait
 
     summary = pretrain(load_run(recipe, overrides), run, until_step, restart)
     if summary.reused or os.environ.get("RANK", "0") != "0":  # under torchrun the first rank speaks for all
@@ -76,7 +76,7 @@ def steps(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a document.")] = False,
 ) -> None:
     """List the documents that a training step saw, in the order it read them."""
-    from train.steps import documents_of_run_step
+    from train.data.steps import documents_of_run_step
 
     for document in documents_of_run_step(run, step):
         typer.echo(json.dumps(document) if as_json else _line(document))
@@ -89,7 +89,7 @@ def _line(document: dict[str, Any]) -> str:
 
 def train_recipe(recipe: Path, overrides: list[str]) -> RunSummary:
     """`groundup train RECIPE --set ...`, for other commands."""
-    from train.pretrain import pretrain
+    from train.objectives.pretrain import pretrain
 
     return pretrain(load_run(recipe, overrides))
 

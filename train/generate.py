@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from manifests.errors import UserError
 from model import GPT, GPTConfig
 from model.generate import generate_stream
-from train import checkpoint
-from train.run_folder import CHECKPOINTS, TOKENIZER
+from train.run import checkpoint
+from train.run.folder import CHECKPOINTS, TOKENIZER
 
 END_OF_TEXT = "<|endoftext|>"
 _REPLACEMENT = "\ufffd"

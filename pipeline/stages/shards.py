@@ -22,7 +22,8 @@ from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks
 from tokenizer.encode import bulk_encoder
-from tokenizer.shards import WrittenShard, shard_dtype, shard_facts, write_shard
+from tokenizer.shards.format import shard_dtype
+from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
 
 TRAIN, VALIDATION = "train", "validation"
 _BATCH_DOCUMENTS = 512

@@ -81,7 +81,7 @@ def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
         "filter": "pipeline.filters.signals",
         "dedup": "pipeline.dedup.minhash",
         "tokenizer": "tokenizer.bpe",
-        "shards": "tokenizer.shards",
+        "shards": "tokenizer.shards.write",
     }
     used = modules_used((stage.__module__,), moves_data)
     assert makes[stage.name] in used  # type: ignore[attr-defined]

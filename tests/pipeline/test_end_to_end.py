@@ -21,10 +21,10 @@ from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import Recipe, load_recipe
 from tests.builds import differing
 from tests.recipes import write_real_recipe
-from tokenizer.shards import ShardSet
-from train.pretrain import pretrain
+from tokenizer.shards.read import ShardSet
+from train.data.steps import documents_of_run_step
+from train.objectives.pretrain import pretrain
 from train.settings import load_run
-from train.steps import documents_of_run_step
 
 
 @pytest.fixture(scope="module")

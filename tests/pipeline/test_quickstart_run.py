@@ -18,7 +18,7 @@ from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
 from pipeline.extractors.html import extract_main_text
 from pipeline.quickstart.mirror import MirrorFacts, build_mirror
-from tokenizer.shards import ShardSet
+from tokenizer.shards.read import ShardSet
 
 _PACKAGES = ("argparse.py", "asyncio", "email", "http", "logging", "multiprocessing", "unittest", "urllib", "xml")
 _SMALL = [

@@ -20,7 +20,7 @@ from tokenizer.bpe import END_OF_TEXT, Pretokenizer, load_gpt2, read_tokenizer, 
 from tokenizer.encode import BulkEncoder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROSE = (Path(__file__).read_text() + (REPOSITORY / "tokenizer" / "shards.py").read_text()).split("\n\n")
+PROSE = (Path(__file__).read_text() + (REPOSITORY / "tokenizer" / "shards" / "read.py").read_text()).split("\n\n")
 
 
 @pytest.fixture(scope="module", params=["gpt2", "gpt4"])

@@ -17,7 +17,7 @@ from manifests.manifest import read_manifest
 from manifests.storage import Folder
 from tokenizer.cli import register
 from tokenizer.encode import BulkEncoder
-from tokenizer.shards import ShardSet
+from tokenizer.shards.read import ShardSet
 from tokenizer.texts import read_texts
 
 SOURCE = Path(__file__).read_text()

@@ -19,7 +19,8 @@ from manifests.errors import UserError
 from manifests.storage import Folder
 from tokenizer.bpe import END_OF_TEXT, load_merges, tokenizer_bytes, train_bpe
 from tokenizer.encode import BulkEncoder
-from tokenizer.shards import ShardSet, shard_facts, write_shard
+from tokenizer.shards.read import ShardSet
+from tokenizer.shards.write import shard_facts, write_shard
 
 PROSE = Path(__file__).read_text().split("\n")
 

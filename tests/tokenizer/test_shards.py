@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.storage import TEMPORARY_SUFFIX, Folder
-from tokenizer.shards import INDEX_SCHEMA, ShardSet, WrittenShard, shard_dtype, shard_facts, write_shard
+from tokenizer.shards.format import INDEX_SCHEMA, shard_dtype
+from tokenizer.shards.read import ShardSet
+from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
 
 Documents = list[list[int]]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -305,7 +307,7 @@ WRITER = """
 import sys, time
 import numpy as np
 from manifests.storage import Folder
-from tokenizer.shards import write_shard
+from tokenizer.shards.write import write_shard
 
 def documents():
     for number in range(10**9):

@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from manifests.storage import Folder
-from tokenizer.shards import WrittenShard, shard_facts, write_shard
+from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
 from train.settings import TrainRecipe
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ __all__ = ["build", "documents", "one_thread"]
 @pytest.fixture(scope="session")
 def documents() -> list[str]:
     """Real prose that is in every checkout: the trainer's own source and that of the shards."""
-    sources = [*sorted((REPOSITORY / "train").glob("*.py")), *sorted((REPOSITORY / "tokenizer").glob("*.py"))]
+    sources = [*sorted((REPOSITORY / "train").rglob("*.py")), *sorted((REPOSITORY / "tokenizer").rglob("*.py"))]
     return paragraphs("\n\n".join(path.read_text(encoding="utf-8") for path in sources))
 
 

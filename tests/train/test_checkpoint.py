@@ -12,8 +12,8 @@ import torch
 from manifests.errors import UserError
 from model import GPT, GPTConfig
 from tests.train.builds import SMALL_MODEL
-from train import checkpoint
-from train.optimizer import build_optimizer
+from train.optim.optimizer import build_optimizer
+from train.run import checkpoint
 from train.settings import ModelSettings
 
 State = checkpoint.CheckpointState

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import UserError
-from tokenizer.shards import ShardSet
-from train.loader import Loader, permute
+from tokenizer.shards.read import ShardSet
+from train.data.loader import Loader, permute
 
 B, T = 8, 32
 

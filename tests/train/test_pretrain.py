@@ -15,13 +15,14 @@ import torch
 
 from manifests.errors import UserError
 from tests.train.builds import command, losses, recipe, write_build, write_recipe
-from tokenizer.shards import ShardSet
-from train import checkpoint
-from train import pretrain as pretrain_module
-from train.distributed import Ranks
-from train.hardware import find_hardware
-from train.pretrain import pretrain
-from train.validation import bits_per_byte, validate
+from tokenizer.shards.read import ShardSet
+from train import loop
+from train.objectives.pretrain import pretrain
+from train.parallel.hardware import find_hardware
+from train.parallel.ranks import Ranks
+from train.run import checkpoint
+from train.run.folder import RunFolder
+from train.run.validation import bits_per_byte, validate
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +107,14 @@ def test_kill_and_go_on_is_exact(build: Path, tmp_path: Path) -> None:
 
 
 def test_a_signal_saves_and_stops(build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = pretrain_module._Pretraining._row
+    original = loop.Loop._row
 
     def interrupt(self: object, step: int, *rest: object) -> object:
         if step == 6:
             os.kill(os.getpid(), signal.SIGTERM)
         return original(self, step, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pretrain_module._Pretraining, "_row", interrupt)
+    monkeypatch.setattr(loop.Loop, "_row", interrupt)
     with pytest.raises(UserError, match="stopped by SIGTERM after step 7, which is saved"):
         pretrain(recipe(build), tmp_path)
     assert checkpoint.list_checkpoints(tmp_path / "checkpoints")[-1].name == "step-00000007"
@@ -144,7 +145,7 @@ def test_another_configuration_is_refused(build: Path, tmp_path: Path, documents
 
 
 def test_two_processes_do_not_share_a_run(build: Path, tmp_path: Path) -> None:
-    with pretrain_module.RunFolder(tmp_path).locked(), pytest.raises(UserError, match="another process trains here"):
+    with RunFolder(tmp_path).locked(), pytest.raises(UserError, match="another process trains here"):
         pretrain(recipe(build), tmp_path)
 
 

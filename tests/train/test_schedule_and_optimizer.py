@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from train import schedule
-from train.optimizer import build_optimizer, decay_groups, set_learning_rate
+from train.optim import schedule
+from train.optim.optimizer import build_optimizer, decay_groups, set_learning_rate
 
 
 def test_cosine_values() -> None:

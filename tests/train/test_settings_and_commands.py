@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 from manifests.errors import UserError
 from model import GPTConfig
 from tests.train.builds import byte_tokenizer, recipe, write_recipe
-from tokenizer.shards import ShardSet
-from train import checkpoint, cli
+from tokenizer.shards.read import ShardSet
+from train import cli
 from train.generate import load_trained
-from train.hardware import peak_flops_of
-from train.pretrain import pretrain
+from train.objectives.pretrain import pretrain
+from train.parallel.hardware import peak_flops_of
+from train.run import checkpoint
 from train.settings import ModelSettings, check_tables, load_run
 
 
@@ -40,7 +41,7 @@ def app() -> typer.Typer:
     [
         ({"train": {"learning_rat": 1.0}}, r"unknown key train.learning_rat \(did you mean 'learning_rate'\?\)"),
         ({"train": {"max_tokens": "many"}}, r"train.max_tokens: .*integer"),
-        ({"train": {"schedule": "linear"}}, r"train.schedule: .*cosine"),
+        ({"train": {"schedule": "linear"}}, r"train.optim.schedule: .*cosine"),
         ({"train": {"sequence_length": 100, "batch_tokens": 1024}}, r"1024 is not a multiple .* 1000 is"),
         ({"train": {"betas": [0.9, 1.0]}}, r"betas must lie in"),
         ({"train": {"micro_batch_sequences": 0}}, r"at least 1"),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tokenizer.shards import ShardSet
-from train.distributed import Ranks
-from train.hardware import Hardware
+from tokenizer.shards.read import ShardSet
+from train.parallel.hardware import Hardware
+from train.parallel.ranks import Ranks
 
 
 @dataclass(frozen=True)

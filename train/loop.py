@@ -1,4 +1,4 @@
-"""Pretraining: from token shards to weights, interrupted as often as it may be.
+"""The loop of training: steps, checkpoints and metrics, interrupted as often as it may be. The objective is given.
 
 A run is decided by its recipe and its data. Rows of the metrics, checkpoints and `--until-step` count finished
 steps, so row and checkpoint 100 are the state after 100 steps; the loader counts from 0, so the 100th step reads
@@ -11,7 +11,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,20 +20,20 @@ import torch
 
 from manifests.errors import UserError
 from manifests.storage import Folder
-from model import GPT, GPTConfig
-from tokenizer.shards import ShardSet
-from train import checkpoint, schedule
-from train.distributed import Ranks, open_ranks
-from train.hardware import Hardware, find_hardware, micro_batch_sequences
-from train.loader import Loader, seed_of
-from train.optimizer import build_optimizer, set_learning_rate
-from train.progress import TrainingProgress
-from train.run_folder import RunFolder, deciding_sha256, differences, read_metrics, sync
-from train.run_manifest import seal_run, write_run_manifest
-from train.samples import write_samples
+from model import GPT
+from train.data.loader import seed_of
+from train.objectives.base import Objective
+from train.optim import schedule
+from train.optim.optimizer import build_optimizer, set_learning_rate
+from train.parallel.hardware import Hardware, find_hardware, micro_batch_sequences
+from train.parallel.ranks import Ranks, open_ranks
+from train.run import checkpoint
+from train.run.folder import RunFolder, deciding_sha256, differences, read_metrics, sync
+from train.run.manifest import seal_run, write_run_manifest
+from train.run.progress import TrainingProgress
+from train.run.samples import write_samples
+from train.run.stop_signal import StopSignal
 from train.settings import TrainRecipe
-from train.stop_signal import StopSignal
-from train.validation import ValidationLoss, validate
 
 
 @dataclass
@@ -49,10 +49,14 @@ class RunSummary:
     last_validation: dict[str, Any] | None = None
 
 
-def pretrain(
-    recipe: TrainRecipe, run: str | Path | None = None, until_step: int | None = None, restart: bool = False
+def run_training(
+    recipe: TrainRecipe,
+    objective: Callable[[TrainRecipe, Ranks], Objective],
+    run: str | Path | None = None,
+    until_step: int | None = None,
+    restart: bool = False,
 ) -> RunSummary:
-    """Train what `recipe` says into the folder `run` (by default `train/` of the build), from where it stands.
+    """Train `objective` into the folder `run` (by default `train/` of the build), from where it stands.
 
     A finished run of the same recipe and data is left as it is; an interrupted one goes on from its last checkpoint.
     `until_step` stops after so many steps of the whole, with a checkpoint. `restart` removes a run that is there.
@@ -62,7 +66,7 @@ def pretrain(
     with open_ranks() as ranks:
         folder = RunFolder(run if run is not None else f"{recipe.output.rstrip('/')}/train")
         with folder.locked() if ranks.is_first else contextlib.nullcontext():
-            return _Pretraining(recipe, folder, ranks).run(until_step, restart)
+            return Loop(recipe, folder, ranks, objective(recipe, ranks)).run(until_step, restart)
 
 
 @dataclass
@@ -74,21 +78,14 @@ class _Plan:
     batch_tokens: int
 
 
-class _Pretraining:
+class Loop:
     """One run on one rank."""
 
-    def __init__(self, recipe: TrainRecipe, folder: RunFolder, ranks: Ranks) -> None:
+    def __init__(self, recipe: TrainRecipe, folder: RunFolder, ranks: Ranks, objective: Objective) -> None:
         self.recipe, self.settings, self.folder, self.ranks = recipe, recipe.train, folder, ranks
-        self.output = Folder(recipe.output)
-        shards = self.output.folder("shards")
-        self.shards = ShardSet.open(shards, "train")
-        self.validation_shards = _open_validation(shards)
-        self.model_config: GPTConfig = recipe.config(self.shards.vocab_size)
-        self.sequence_length = self.model_config.sequence_length
-        batch_sequences = self.settings.batch_tokens // self.sequence_length
-        self.loader = Loader(
-            self.shards, batch_sequences, self.sequence_length, recipe.seed, ranks.rank, ranks.num_ranks
-        )
+        self.objective = objective
+        self.loader = objective.loader
+        self.model_config = objective.model_config
         self.plan = self._make_plan()
         self.config = self._make_config()
         self.settings_sha256 = deciding_sha256(self.config)
@@ -142,13 +139,9 @@ class _Pretraining:
         return _Plan(num_steps, min(warmup_steps, num_steps), batch_tokens)
 
     def _make_config(self) -> dict[str, Any]:
-        data = {
-            "shards": self.shards.folder.url,
-            "manifest_sha256": self.shards.manifest_sha256,
-            "num_tokens": self.shards.num_tokens,
-        }
         # "resolved_model" is the whole model, so that a preset that changes is seen.
-        config = self.recipe.model_dump(mode="json") | {"data": data, "resolved_model": self.model_config.to_dict()}
+        config = self.recipe.model_dump(mode="json") | {"data": self.objective.data}
+        config["resolved_model"] = self.model_config.to_dict()
         config["plan"] = {"num_steps": self.plan.num_steps, "warmup_steps": self.plan.warmup_steps}
         return config
 
@@ -172,7 +165,7 @@ class _Pretraining:
             return
         self.folder.folder.remove_unpublished()
         self.folder.write_config(self.config)
-        self.folder.copy_tokenizer(self.output)
+        self.folder.copy_tokenizer(Folder(self.recipe.output))
 
     def _is_finished(self) -> bool:
         """Whether the manifest is there and the checkpoint it stands for is, too."""
@@ -199,7 +192,7 @@ class _Pretraining:
     def _load(self, path: Path) -> int:
         """Go on from a checkpoint; returns its step."""
         state = checkpoint.read_state(path)
-        checkpoint.check_matches(path, state, self.model_config.to_dict(), self.shards.manifest_sha256)
+        checkpoint.check_matches(path, state, self.model_config.to_dict(), self.objective.data["manifest_sha256"])
         if state.settings_sha256 != self.settings_sha256:
             raise UserError(f"{path}: was made with other settings than {self.folder.path}/config.toml. Use --restart.")
         checkpoint.load_model(path, self.model)
@@ -220,13 +213,13 @@ class _Pretraining:
         epochs = plan.num_steps / self.loader.num_steps_per_epoch
         say(
             f"model: {self.model.num_parameters():,} parameters; {plan.num_steps:,} steps of {plan.batch_tokens:,} "
-            f"tokens ({epochs:.2f} epochs of {self.shards.num_tokens:,} tokens)"
+            f"tokens ({epochs:.2f} epochs of {self.objective.data['num_tokens']:,} tokens)"
         )
         say(
             f"device: {self.hardware.name}, {self.ranks.num_ranks} rank(s), micro-batch {self.micro_batch}; peak "
             f"{self.hardware.peak_flops / 1e12:.3g} TFLOP/s ({self.hardware.peak_source})"
         )
-        if self.validation_shards is None:
+        if not self.objective.has_validation:
             say("no validation shards in this build: no validation loss is measured")
         if step:
             say(f"going on from step {step}")
@@ -280,7 +273,7 @@ class _Pretraining:
             is_last = first + self.micro_batch >= len(tokens)
             with ranks.synchronise(self.parallel_model, now=is_last):
                 with self.hardware.precision():
-                    loss = self.parallel_model(tokens[part], targets[part])
+                    loss = self.objective.loss(self.parallel_model, tokens[part], targets[part])
                 share = loss * (len(tokens[part]) / self.loader.batch_sequences)
                 # The gradients of the ranks are averaged, while the shares of a batch must be added.
                 (share * ranks.num_ranks).backward()
@@ -309,24 +302,16 @@ class _Pretraining:
         return {"kind": "train", "step": step, "tokens": step * self.plan.batch_tokens, **values, **speed}
 
     def _validate(self, step: int) -> None:
-        if self.validation_shards is None:
+        found = self.objective.validate(self.model, self.validation_batch, self.ranks, self.hardware)
+        if found is None:
             return
-        found: ValidationLoss = validate(
-            self.model,
-            self.validation_shards,
-            self.settings.validation_tokens,
-            self.sequence_length,
-            self.validation_batch,
-            self.ranks,
-            self.hardware,
-        )
         row = {"kind": "validation", "step": step, "tokens": step * self.plan.batch_tokens}
         self._write(row | {"validation_loss": found.loss, "bits_per_byte": found.bits_per_byte})
         self.progress.say(f"step {step}: validation loss {found.loss:.4f}, {found.bits_per_byte:.4f} bits per byte")
 
     def _sample(self, step: int) -> None:
         if not write_samples(self.folder, self.model, step, self.settings, self.recipe.seed):
-            self.progress.say(f"no samples: {self.output.url} has no tokenizer/tokenizer.json")
+            self.progress.say(f"no samples: {self.recipe.output} has no tokenizer/tokenizer.json")
 
     def _save(self, step: int, loss: float) -> None:
         if self.ranks.is_first and self.metrics is not None:
@@ -336,7 +321,7 @@ class _Pretraining:
                 tokens=step * self.plan.batch_tokens,
                 seed=self.recipe.seed,
                 model_config=self.model_config.to_dict(),
-                data_sha256=self.shards.manifest_sha256,
+                data_sha256=self.objective.data["manifest_sha256"],
                 settings_sha256=self.settings_sha256,
                 num_ranks=self.ranks.num_ranks,
                 loss=loss,
@@ -381,11 +366,3 @@ class _Pretraining:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _open_validation(shards: Folder) -> ShardSet | None:
-    """The validation split, None where the build made none or an empty one."""
-    splits = json.loads(shards.read_bytes("manifest.json"))["facts"]["splits"]
-    if splits.get("validation", {}).get("num_tokens", 0) < 2:
-        return None
-    return ShardSet.open(shards, "validation")

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from manifests.errors import UserError
-from tokenizer.shards import ShardSet
+from tokenizer.shards.read import ShardSet
 
 IdArray = npt.NDArray[np.int64]
 _WordArray = npt.NDArray[np.uint64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model import GPT
 from train.generate import Trained, load_tokenizer
-from train.run_folder import TOKENIZER, RunFolder
+from train.run.folder import TOKENIZER, RunFolder
 from train.settings import TrainSettings
 
 _TEMPERATURE, _TOP_K = 0.8, 50

@@ -7,9 +7,9 @@ from typing import Any
 
 from manifests.errors import UserError
 from manifests.storage import Folder
-from tokenizer.shards import ShardSet
-from train.loader import Loader
-from train.run_folder import CONFIG, RunFolder
+from tokenizer.shards.read import ShardSet
+from train.data.loader import Loader
+from train.run.folder import CONFIG, RunFolder
 
 
 def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:

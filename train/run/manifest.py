@@ -10,9 +10,9 @@ from manifests.code import code_digest, library_versions, software_versions
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, write_manifest
 from manifests.seal import RUN, read_seal, write_seal
 from manifests.storage import Folder
-from train import checkpoint
-from train.hardware import Hardware, describe
-from train.run_folder import CHECKPOINTS, CONFIG, LOCK, MANIFEST, RunFolder, deciding, read_metrics
+from train.parallel.hardware import Hardware, describe
+from train.run import checkpoint
+from train.run.folder import CHECKPOINTS, CONFIG, LOCK, MANIFEST, RunFolder, deciding, read_metrics
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
 
@@ -33,7 +33,7 @@ def write_run_manifest(
     weights = f"{CHECKPOINTS}/{checkpoint.checkpoint_path(folder.checkpoints, step).name}/{checkpoint.MODEL_FILE}"
     parts = FingerprintParts(
         settings=deciding(config),
-        code=code_digest(("train.pretrain",)),
+        code=code_digest(("train.objectives.pretrain",)),
         libraries=library_versions(_LIBRARIES),
         inputs=f"sha256:{config['data']['manifest_sha256']}",
     )

@@ -1,0 +1,1 @@
+"""Token shards as batches, and which documents a step saw."""

@@ -1,0 +1,1 @@
+"""What a run learns: one module an objective, given to the loop."""

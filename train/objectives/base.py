@@ -1,0 +1,38 @@
+"""What the loop asks of an objective."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from model import GPTConfig
+from train.data.loader import Loader
+from train.parallel.hardware import Hardware
+from train.parallel.ranks import Ranks
+from train.run.validation import ValidationLoss
+
+
+class Objective(Protocol):
+    """What a run learns, and from which data. The loop has the steps, the optimizer, checkpoints and metrics.
+
+    loader: this rank's batches. model_config: of the model that learns. data: what decides the batches, for
+    `config.toml`; at least `shards` (URL), `manifest_sha256` and `num_tokens`.
+    """
+
+    loader: Loader
+    model_config: GPTConfig
+    data: dict[str, Any]
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether `validate` can measure anything."""
+
+    def loss(self, model: nn.Module, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
+        """The mean loss of some sequences of a batch, in nats, a scalar."""
+
+    def validate(
+        self, model: nn.Module, micro_batch_sequences: int, ranks: Ranks, hardware: Hardware
+    ) -> ValidationLoss | None:
+        """The loss on held-out data; None where there is none."""
