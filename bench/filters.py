@@ -28,7 +28,7 @@ from bench.measure import SINGLE_THREAD
 from bench.results import Bench, Result, Table
 from pipeline.filters.rules import judge
 from pipeline.filters.settings import RULE_NAMES, FilterSettings, RuleName
-from tests.pipeline.datatrove_filters import datatrove_filter, datatrove_value, settings_of
+from tests.pipeline.filters.datatrove_filters import datatrove_filter, datatrove_value, settings_of
 
 LANGUAGES = ("en", "de", "es", "fr")
 _BYTES = (6_000, 7_000)

@@ -93,7 +93,7 @@ def _anchors(page: Path) -> set[str]:
 
 def test_pages_name_only_files_that_exist() -> None:
     """Paths in code marks that begin with a folder of ours and look like a file or a folder."""
-    folders = "bench|docs|manifests|model|pipeline|recipes|tests|tokenizer|train"
+    folders = "bench|docs|manifests|model|pipeline|recipes|tests|tokenizer|tools|train"
     missing = []
     for page in _pages():
         for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text(encoding="utf-8")):
@@ -323,7 +323,7 @@ def test_imports_go_down_only() -> None:
             mine, theirs = _folder(module), _folder(other)
             if mine == theirs or mine == "groundup":
                 continue
-            if theirs in ("groundup", "bench", "tests", "recipes") or (
+            if theirs in ("groundup", "bench", "tests", "tools", "recipes") or (
                 theirs in _FLOORS and _FLOORS[theirs] >= _FLOORS[mine]
             ):
                 wrong.append(f"{module} imports {other}")

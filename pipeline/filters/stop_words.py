@@ -2,7 +2,7 @@
 
 English has Gopher's eight. Those of other languages are the commonest words of sample sentences and of articles of
 Wikipedia, as FineWeb-2 (Penedo et al. 2025, arXiv:2506.20920) takes them from word frequencies. `stop_words.json` is
-made by `python -m bench.make_stop_words`, which says how.
+made by `python -m tools.make_stop_words`, which says how.
 """
 
 from __future__ import annotations

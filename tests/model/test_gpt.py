@@ -10,7 +10,7 @@ import torch
 
 from model import GPT, GPTConfig
 from model.cache import KVCache
-from model.gpt import reference_attention, rotary_angles, rotate, sdpa_attention
+from model.layers import reference_attention, rotary_angles, rotate, sdpa_attention
 from tests.model.configs import KINDS, small
 
 

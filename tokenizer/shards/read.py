@@ -27,6 +27,7 @@ from tokenizer.shards.format import (
 )
 
 _CACHED_INDEXES = 4
+_TOKENS_PER_READ = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -192,8 +193,8 @@ class ShardSet:
             starts, _ = self._index(number)
             ends = np.append(starts[1:], shard.num_tokens) - 1
             found: list[IdArray] = []
-            for position in range(0, shard.num_tokens, _TOKENS_PER_WRITE):
-                count = min(_TOKENS_PER_WRITE, shard.num_tokens - position)
+            for position in range(0, shard.num_tokens, _TOKENS_PER_READ):
+                count = min(_TOKENS_PER_READ, shard.num_tokens - position)
                 ids = self.read(int(self._starts[number]) + position, count)
                 found.append(np.flatnonzero(ids == self.end_of_text_id) + position)
             if shard.num_tokens and not np.array_equal(np.concatenate(found), ends):

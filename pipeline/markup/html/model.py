@@ -1,7 +1,7 @@
 """The trained model: learned numbers of class words, and two sets of small trees. Read from `model.json`.
 
 The first set scores a block by itself and its surroundings; the second sees those scores around the block and decides.
-`bench/train_extractor.py` writes the file and says from what.
+`tools/train_extractor.py` writes the file and says from what.
 """
 
 from __future__ import annotations

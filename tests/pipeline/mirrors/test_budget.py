@@ -24,7 +24,7 @@ from manifests.errors import UserError
 from pipeline.mirrors.budget import Budget, BudgetSettings, HostLimits, HostStopped, host_of, no_budget
 from pipeline.mirrors.host_limits import HostState, pack, unpack
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 URL = "https://data.example.org/a/b.gz"
 FAST = 1e6  # requests a second, where a test is about something else
 

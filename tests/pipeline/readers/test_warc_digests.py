@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 
 from manifests.errors import UserError
 from pipeline.readers.digests import BLOCK, PAYLOAD, DigestReport, Mismatch, check_warc_digests
-from tests.pipeline.test_readers_warc import CHANGES, make_record, mutate, page
+from tests.pipeline.readers.test_readers_warc import CHANGES, make_record, mutate, page
 
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
 

@@ -25,9 +25,9 @@ from pipeline.mirrors.loopback import Fault, FaultHook, LoopbackMirror, Request
 from pipeline.mirrors.remote import RemoteFile
 from pipeline.mirrors.retry import Retrier, RetrySettings
 from pipeline.mirrors.transport import Interrupted, NotFound
-from tests.pipeline.download_site import NAME, Site, make_members
+from tests.pipeline.mirrors.download_site import NAME, Site, make_members
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

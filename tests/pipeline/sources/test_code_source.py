@@ -31,7 +31,7 @@ from pipeline.sources.code import (
 )
 from pipeline.sources.licences import is_licence_name, recognise_licence
 
-LICENCE = Path(__file__).resolve().parents[2] / "LICENSE"
+LICENCE = Path(__file__).resolve().parents[3] / "LICENSE"
 # Path inside the checkout -> (content, reason of the drop or None)
 FILES: dict[str, tuple[bytes, str | None]] = {
     "src/main.py": (b"import os\r\n\r\n\r\n    # odd\r\nprint(os)\r\n", None),
@@ -129,7 +129,7 @@ def source_of(**table) -> CodeSource:
 
 
 def test_every_file_is_a_document_or_a_drop(checkout: Path) -> None:
-    texts, drops = read(source_of(paths=["projects/vendor/tool"], max_file_bytes=100_000), checkout.parents[2])
+    texts, drops = read(source_of(paths=["projects/vendor/tool"], max_file_bytes=100_000), checkout.parents[3])
     assert {path: drops.get(f"code/tool/{path}", [None])[0] for path in FILES} == {
         path: reason for path, (_, reason) in FILES.items()
     }

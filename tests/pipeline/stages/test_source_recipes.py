@@ -22,7 +22,7 @@ from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.stages.all import STAGE_CLASSES
 from tests.conftest import REPOSITORY
 from tests.crawl_mirror import CRAWL, CrawlMirror, make_crawl, real_pages
-from tests.pipeline.hub_server import fake_hub
+from tests.pipeline.sources.hub_server import fake_hub
 
 RECIPES = REPOSITORY / "recipes"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

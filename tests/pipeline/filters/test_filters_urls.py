@@ -31,7 +31,7 @@ from pipeline.filters.urls import (
 )
 from pipeline.filters.urls import address as address_module
 from pipeline.filters.urls.lists import read_entry
-from tests.pipeline.test_filters import Sink
+from tests.pipeline.filters.test_filters import Sink
 
 
 def make_lists(folder: Path, files: dict[str, str | bytes]) -> Path:

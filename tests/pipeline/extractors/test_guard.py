@@ -20,7 +20,7 @@ from pipeline.extractors.guard.guard import Budget, Guard
 from pipeline.extractors.guard.protocol import Answer, Page, pack_answer, parse_answers
 from pipeline.extractors.html import HtmlExtractor
 from tests.packing import read_web_pages
-from tests.pipeline import hostile_extractor
+from tests.pipeline.extractors import hostile_extractor
 
 EXTRACTOR = f"{hostile_extractor.__name__}:{hostile_extractor.extract.__name__}"
 

@@ -1,4 +1,4 @@
-"""Makes `pipeline/markup/html/model.json`: `python -m bench.train_extractor`. Needs the data.
+"""Makes `pipeline/markup/html/model.json`: `python -m tools.train_extractor`. Needs the data.
 
 Three steps, first on the pages of hosts that are not held out, then on all:
 
@@ -32,10 +32,10 @@ import numpy as np
 from bench.data import missing_data, missing_modules
 from bench.extraction_data import SETS, GoldPage, read_pages, score, words_of
 from bench.extractors import HELD_OUT_WEIGHTS, saved_run
-from bench.train_labels import VOTES, labels_by_gold, labels_by_votes
 from pipeline.markup.html import context, features, model, page
 from pipeline.markup.html.layout import B_END, B_NODE, B_START, N_PARENT, Scanned, Tables, make_tables
 from pipeline.markup.html.scan import scan_page
+from tools.train_labels import VOTES, labels_by_gold, labels_by_votes
 
 _MIN_HOSTS = 25
 _ATTRIBUTE = re.compile(
@@ -286,7 +286,7 @@ def write(fitted: Fitted, vocabulary: list[str], origin: str, target: Path) -> N
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.train_extractor", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.train_extractor", description=__doc__.splitlines()[0])
     parser.add_argument("--folds", action="store_true", help="also score the pages to learn from, fold by fold")
     options = parser.parse_args()
     missing = missing_data(*(f"web/{name}" for name in SETS)) or missing_modules("lightgbm", "sklearn", "trafilatura")
@@ -308,7 +308,7 @@ def main() -> int:
     fitted = fit(learned, len(vocabulary))
     judge(fitted, held_out)
     _report("held out", held_out)
-    origin = "bench/train_extractor.py on web/trafilatura and web/waddle-daniel, "
+    origin = "tools/train_extractor.py on web/trafilatura and web/waddle-daniel, "
     write(fitted, vocabulary, origin + "hosts that are not held out", HELD_OUT_WEIGHTS)
     _report_written(held_out)
     write(fit(samples, len(vocabulary)), vocabulary, origin + "all pages", model.FOLDER / "model.json")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.filters.urls import UrlSettings, compile_url_rule
 from pipeline.filters.urls.table import HashTable
 from pipeline.filters.urls.words import WordRule
-from tests.pipeline.test_filters_urls import make_lists, reason_of
+from tests.pipeline.filters.test_filters_urls import make_lists, reason_of
 
 # Tables
 

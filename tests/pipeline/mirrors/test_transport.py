@@ -28,7 +28,7 @@ from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
 from pipeline.mirrors.remote import RemoteFile, Version
 from pipeline.mirrors.retry import RetrySettings
 from pipeline.mirrors.transport import NotFound, Refused
-from tests.pipeline.download_site import NAME, Site, make_members
+from tests.pipeline.mirrors.download_site import NAME, Site, make_members
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from pipeline.filters.settings import FilterSettings
 from pipeline.filters.text import characters
 from pipeline.filters.text.measure import MOST_NGRAM_WORDS
 from pipeline.filters.text.measurer import words_of
-from tests.pipeline import filter_reference
-from tests.pipeline.filter_pages import load_pages
+from tests.pipeline.filters import filter_reference
+from tests.pipeline.filters.filter_pages import load_pages
 
 LANGUAGES = ["en", "de", "fr", "es", "ru", "zh", "und", None]
 SETTINGS = [

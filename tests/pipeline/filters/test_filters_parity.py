@@ -9,8 +9,8 @@ from datatrove.data import Document
 
 from pipeline.filters.rules import judge
 from pipeline.filters.settings import RULE_NAMES, FilterSettings, RuleName
-from tests.pipeline.datatrove_filters import datatrove_filter, settings_of
-from tests.pipeline.filter_pages import Page, load_pages
+from tests.pipeline.filters.datatrove_filters import datatrove_filter, settings_of
+from tests.pipeline.filters.filter_pages import Page, load_pages
 
 NUM_PAGES = 120  # of each collection; datatrove reads some 50 a second
 

@@ -16,7 +16,7 @@ from pipeline.filters.pii.blocks import PiiFilter
 from pipeline.filters.pii.cards import luhn
 from pipeline.filters.pii.redact import check_placeholders, find, redact
 from pipeline.filters.pii.settings import PiiSettings
-from tests.pipeline.filter_pages import load_pages
+from tests.pipeline.filters.filter_pages import load_pages
 
 FIXED = PiiSettings()
 HASHED = PiiSettings(hashed=True, seed=3)

@@ -17,8 +17,8 @@ import pytest
 
 from pipeline.sources.hub import HubListing
 from tests.conftest import REPOSITORY
-from tests.pipeline.hub_server import fake_hub
-from tests.pipeline.test_hub import _read, _write_lines, c4
+from tests.pipeline.sources.hub_server import fake_hub
+from tests.pipeline.sources.test_hub import _read, _write_lines, c4
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 __all__ = ["c4"]  # the fixture

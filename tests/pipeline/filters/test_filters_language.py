@@ -40,9 +40,9 @@ from pipeline.filters.settings import FilterSettings
 from pipeline.filters.stop_words import default_stop_words
 from pipeline.formats import RawFile, reader_for
 from pipeline.markup.wikitext.text import wikitext_to_text
-from tests.pipeline.fasttext_model import write_model
-from tests.pipeline.filter_pages import load_pages
-from tests.pipeline.test_filters import PROSE, Sink
+from tests.pipeline.filters.fasttext_model import write_model
+from tests.pipeline.filters.filter_pages import load_pages
+from tests.pipeline.filters.test_filters import PROSE, Sink
 
 GERMAN = "Gestern haben wir lange darüber gesprochen, wie es mit der alten Brücke weitergehen soll."
 CHINESE = "他们在星期二开会讨论了这个计划"

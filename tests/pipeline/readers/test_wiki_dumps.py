@@ -22,7 +22,7 @@ from manifests.records.read import read_record
 from pipeline.documents.schema import document_row
 from pipeline.formats import RawFile, reader_for
 from pipeline.readers.mediawiki import MediaWikiReader
-from tests.pipeline.test_wikipedia import Drops, real_pages
+from tests.pipeline.sources.test_wikipedia import Drops, real_pages
 
 _PACKINGS = {
     "7z": [{"id": py7zr.FILTER_LZMA2, "preset": 0}],

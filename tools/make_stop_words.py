@@ -1,4 +1,4 @@
-"""`python -m bench.make_stop_words`: writes `pipeline/filters/stop_words.json` from the frequencies of words.
+"""`python -m tools.make_stop_words`: writes `pipeline/filters/stop_words.json` from the frequencies of words.
 
 FineWeb-2 (Penedo et al. 2025, arXiv:2506.20920) takes as stop words of a language the words whose share of a corpus is
 above a threshold. Here the corpus is the sentences of `lid/` (some 1,000 of each language, news and web, by Leipzig

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from manifests.errors import UserError
 from manifests.records.read import read_record, split_record
 from pipeline.readers.arc import arc_line_end, iso_date, next_arc_start, parse_arc_line
-from tests.pipeline.test_readers_warc import CHANGES, make_record, mutate, page, read
+from tests.pipeline.readers.test_readers_warc import CHANGES, make_record, mutate, page, read
 
 FILEDESC = b"filedesc://x.arc 0.0.0.0 20080430204825 text/plain %d\n%s\n"
 VERSION = b"1 1 Test\nURL IP-address Archive-date Content-type Archive-length\n"
