@@ -41,7 +41,7 @@ def app() -> typer.Typer:
     [
         ({"train": {"learning_rat": 1.0}}, r"unknown key train.learning_rat \(did you mean 'learning_rate'\?\)"),
         ({"train": {"max_tokens": "many"}}, r"train.max_tokens: .*integer"),
-        ({"train": {"schedule": "linear"}}, r"train.optim.schedule: .*cosine"),
+        ({"train": {"schedule": "linear"}}, r"train.schedule: .*cosine"),
         ({"train": {"sequence_length": 100, "batch_tokens": 1024}}, r"1024 is not a multiple .* 1000 is"),
         ({"train": {"betas": [0.9, 1.0]}}, r"betas must lie in"),
         ({"train": {"micro_batch_sequences": 0}}, r"at least 1"),

@@ -129,7 +129,7 @@ def source_of(**table) -> CodeSource:
 
 
 def test_every_file_is_a_document_or_a_drop(checkout: Path) -> None:
-    texts, drops = read(source_of(paths=["projects/vendor/tool"], max_file_bytes=100_000), checkout.parents[3])
+    texts, drops = read(source_of(paths=["projects/vendor/tool"], max_file_bytes=100_000), checkout.parents[2])
     assert {path: drops.get(f"code/tool/{path}", [None])[0] for path in FILES} == {
         path: reason for path, (_, reason) in FILES.items()
     }

@@ -210,4 +210,4 @@ def test_gpt2_124m_is_of_that_size() -> None:
     assert 124e6 < model.num_parameters() < 125e6
     train = recipe.train
     assert (train.sequence_length, train.batch_tokens, train.max_tokens) == (1024, 524_288, 10_000_000_000)
-    assert (train.optim.schedule, train.learning_rate, train.betas) == ("cosine", 6e-4, (0.9, 0.95))
+    assert (train.schedule, train.learning_rate, train.betas) == ("cosine", 6e-4, (0.9, 0.95))
