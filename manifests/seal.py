@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from manifests.errors import UserError
-from manifests.manifest import STAGES, digest_of, json_bytes
+from manifests.manifest import MANIFEST, STAGES, digest_of, json_bytes
 from manifests.storage import Folder
 
 SEAL = "groundup.json"
@@ -15,17 +15,24 @@ TASKS = "tasks"
 RUN = "train"  # the training run that stands beside the stages
 
 
+def stage_seal(stage: Folder, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What the seal says of a stage: the digests of its manifest and of its task records.
+
+    known: path -> sha256 of files whose digest is known, so that they are not read again.
+    """
+    known = known or {}
+
+    def sha256(path: str) -> str:
+        return known.get(path) or stage.digest(path).sha256
+
+    records = [[path, sha256(path)] for path in stage.list(TASKS)]
+    return {"manifest": sha256(MANIFEST), "records": digest_of(records)}
+
+
 def compute_seal(build: Folder, recipe: str) -> dict[str, Any]:
     """What `groundup.json` must hold for the build as it is now."""
-    seals: dict[str, Any] = {}
-    for stage in (*STAGES, RUN):
-        folder = build.folder(stage)
-        if folder.exists("manifest.json"):
-            records = [[path, folder.digest(path).sha256] for path in folder.list(TASKS)]
-            seals[stage] = {
-                "manifest": hashlib.sha256(folder.read_bytes("manifest.json")).hexdigest(),
-                "records": digest_of(records),
-            }
+    folders = {stage: build.folder(stage) for stage in (*STAGES, RUN)}
+    seals = {stage: stage_seal(folder) for stage, folder in folders.items() if folder.exists(MANIFEST)}
     return {"recipe": recipe, "run": seals}
 
 
@@ -42,17 +49,24 @@ def read_seal(folder: Folder) -> dict[str, Any] | None:
         ) from None
 
 
-def write_seal(folder: Folder, recipe: str, rebuilt: list[str]) -> None:
-    """Publish `groundup.json` with new digests for the stages of `rebuilt`; the other stages keep the ones they had.
+def write_seal(build: Folder, recipe: str, rebuilt: Mapping[str, dict[str, str]]) -> None:
+    """Publish `groundup.json` with the seals of `rebuilt` stages (`stage_seal`); the others keep the ones they had.
 
-    After this a change of any byte of the build can be told, also one made before a later run.
+    After this a change of any byte of the build can be told, also one made before a later run. A complete stage that
+    the seal does not know is entered as it is.
     """
-    before = read_seal(folder) or {"run": {}}
-    if not folder.exists(SEAL):
-        folder.publish_bytes(SEAL, json_bytes({"recipe": recipe, "run": {}}))
-    now = compute_seal(folder, recipe)
-    kept = {stage: seal for stage, seal in before["run"].items() if stage in now["run"] and stage not in rebuilt}
-    folder.publish_bytes(SEAL, json_bytes({"recipe": recipe, "run": {**now["run"], **kept}}))
+    before = read_seal(build)
+    kept = before["run"] if before else {}
+    if before is None:
+        build.publish_bytes(SEAL, json_bytes({"recipe": recipe, "run": {}}))
+    seals = {}
+    for stage in (*STAGES, RUN):
+        folder = build.folder(stage)
+        if folder.exists(MANIFEST):
+            seals[stage] = rebuilt.get(stage) or kept.get(stage) or stage_seal(folder)
+    after = {"recipe": recipe, "run": seals}
+    if after != before:
+        build.publish_bytes(SEAL, json_bytes(after))
 
 
 def unseal(folder: Folder, stage: str) -> None:

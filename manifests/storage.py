@@ -8,11 +8,12 @@ upload has ended.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -54,6 +55,10 @@ class HashingWriter:
         self.bytes += view.nbytes
         return view.nbytes
 
+    def writelines(self, blocks: Iterable[bytes]) -> None:
+        for block in blocks:
+            self.write(block)
+
     def flush(self) -> None:
         self._raw.flush()
 
@@ -91,17 +96,22 @@ class Folder:
         return f"Folder({self.url!r})"
 
     def folder(self, path: str) -> Folder:
-        return Folder(f"{self.url}/{path}")
+        """A folder in this one, without a look at the file system."""
+        below = copy.copy(self)
+        below.url, below.root = f"{self.url}/{path}", self.full(path)
+        return below
 
     def full(self, path: str) -> str:
         """The path as the file system itself names it."""
         return f"{self.root}/{path}" if path else str(self.root)
 
     def exists(self, path: str) -> bool:
-        return bool(self.fs.exists(self.full(path)))
+        full = self.full(path)
+        return os.path.exists(full) if self.is_local else bool(self.fs.exists(full))
 
     def size(self, path: str) -> int:
-        return int(self.fs.size(self.full(path)))
+        full = self.full(path)
+        return os.path.getsize(full) if self.is_local else int(self.fs.size(full))
 
     def open(self, path: str, mode: str = "rb") -> Any:
         """Open for reading."""
@@ -110,19 +120,29 @@ class Folder:
         return self.fs.open(self.full(path), mode)
 
     def read_bytes(self, path: str) -> bytes:
+        if self.is_local:
+            return Path(self.full(path)).read_bytes()
         return bytes(self.fs.cat_file(self.full(path)))
 
     def read_text(self, path: str) -> str:
         return self.read_bytes(path).decode("utf-8")
 
+    def sizes(self, path: str = "") -> dict[str, int]:
+        """Path -> bytes of every file below `path`, sorted. One listing; empty where `path` does not exist."""
+        start = self.full(path)
+        if self.is_local:
+            return dict(sorted(_local_sizes(start, f"{path}/" if path else "")))
+        self.fs.invalidate_cache()
+        prefix = str(self.root).rstrip("/") + "/"
+        try:
+            found = self.fs.find(start, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {name[len(prefix) :]: int(found[name]["size"]) for name in sorted(found) if name.startswith(prefix)}
+
     def list(self, path: str = "") -> list[str]:
         """Every file below `path`, sorted, relative to this folder. Empty where `path` does not exist."""
-        self.fs.invalidate_cache()
-        start = self.full(path)
-        if not self.fs.exists(start):
-            return []
-        prefix = str(self.root).rstrip("/") + "/"
-        return sorted(found[len(prefix) :] for found in self.fs.find(start))
+        return list(self.sizes(path))
 
     def delete(self, path: str) -> None:
         """Delete a file or a whole folder; nothing happens where there is none."""
@@ -132,20 +152,19 @@ class Folder:
         self.fs.invalidate_cache()
 
     @contextlib.contextmanager
-    def publish(self, path: str) -> Iterator[HashingWriter]:
+    def publish(self, path: str, flush: bool = True) -> Iterator[HashingWriter]:
         """Write a file that appears under its name only when the block ends without an error.
 
-        Raises `UserError` when the disk is full or the folder cannot be written.
+        flush: bring it to a local disk before it gets its name. Without, a power failure may leave an empty file; that
+        is for files which are then made again. Raises `UserError` when the disk is full or cannot be written.
         """
         target = self.full(path)
         temporary = f"{target}.{os.getpid()}-{next(_counter)}{TEMPORARY_SUFFIX}"
         try:
-            if self.is_local:
-                self.fs.makedirs(os.path.dirname(target), exist_ok=True)
-            else:
+            if not self.is_local:
                 descriptor, temporary = tempfile.mkstemp(suffix=TEMPORARY_SUFFIX)
                 os.close(descriptor)
-            raw = open(temporary, "wb")  # noqa: SIM115 - closed below, before the file gets its name
+            raw = _open_new(temporary)
         except OSError as error:
             raise write_error(self.url, path, error) from error
         writer = HashingWriter(raw)
@@ -153,7 +172,8 @@ class Folder:
             yield writer
             raw.flush()
             if self.is_local:
-                os.fsync(raw.fileno())
+                if flush:
+                    os.fsync(raw.fileno())
                 raw.close()
                 os.replace(temporary, target)
             else:
@@ -170,8 +190,8 @@ class Folder:
                 raise write_error(self.url, path, error) from error
             raise
 
-    def publish_bytes(self, path: str, data: bytes) -> PublishedFile:
-        with self.publish(path) as file:
+    def publish_bytes(self, path: str, data: bytes, flush: bool = True) -> PublishedFile:
+        with self.publish(path, flush) as file:
             file.write(data)
         return PublishedFile(path, file.bytes, file.sha256)
 
@@ -191,6 +211,32 @@ class Folder:
         for name in left:
             self.delete(name)
         return len(left)
+
+
+def _local_sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _local_sizes(entry.path, f"{prefix}{entry.name}/")
+            else:
+                try:
+                    size = entry.stat().st_size
+                except FileNotFoundError:  # gone since it was listed, or a link that leads nowhere
+                    continue
+                yield f"{prefix}{entry.name}", size
+
+
+def _open_new(path: str) -> IO[bytes]:
+    """Open a file for writing; its folder is made where it is not there yet."""
+    try:
+        return open(path, "wb")
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "wb")
 
 
 def write_error(url: str, path: str, error: OSError) -> UserError:

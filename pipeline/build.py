@@ -21,12 +21,12 @@ from manifests.manifest import (
     read_manifest,
     write_manifest,
 )
-from manifests.seal import SEAL, read_seal, unseal, write_seal
+from manifests.seal import SEAL, TASKS, read_seal, stage_seal, unseal, write_seal
 from manifests.storage import Folder, write_error
 from pipeline.drop_guard import check_dropped
 from pipeline.engine.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.engine.settings import ExecutorSettings
-from pipeline.engine.tasks import TASKS, WORK
+from pipeline.engine.tasks import WORK
 from pipeline.recipe import Recipe
 from pipeline.stages.all import STAGE_CLASSES
 from pipeline.stages.base import Stage
@@ -48,7 +48,8 @@ def make_stages(recipe: Recipe, build: Folder, until: str | None = None) -> list
     """The stages of a recipe in order, up to and with `until`. Raises `UserError` for what they could not use."""
     if until is not None and until not in STAGES:
         raise UsageError(f"--until {until}: no such stage; there are: {', '.join(STAGES)}.")
-    stages = [stage(recipe, build) for stage in STAGE_CLASSES]
+    manifests: dict[str, Manifest | None] = {}
+    stages = [stage(recipe, build, manifests) for stage in STAGE_CLASSES]
     if until is not None:
         stages = stages[: [stage.name for stage in stages].index(until) + 1]
     for stage in stages:
@@ -64,7 +65,7 @@ def plan_build(recipe: Recipe, until: str | None = None) -> list[StagePlan]:
     changed: set[str] = set()
     for stage in make_stages(recipe, build, until):
         before = [name for name in stage.after if name in changed]
-        manifest = read_manifest(stage.folder)
+        manifest = stage.manifest()
         if manifest is None:
             plan = StagePlan(stage.name, "build", [NOT_BUILT])
         elif before:
@@ -106,12 +107,8 @@ def _short(value: Any) -> str:
 
 
 def _missing_outputs(stage: Stage, manifest: Manifest) -> list[str]:
-    present = {
-        entry.path
-        for entry in manifest.outputs
-        if stage.folder.exists(entry.path) and stage.folder.size(entry.path) == entry.bytes
-    }
-    gone = [entry.path for entry in manifest.outputs if entry.path not in present]
+    sizes = stage.folder.sizes()
+    gone = [entry.path for entry in manifest.outputs if sizes.get(entry.path) != entry.bytes]
     return [f"{stage.name}/{gone[0]} is missing or has another size" + _more(gone)] if gone else []
 
 
@@ -144,20 +141,21 @@ def run_build(
     check_owner(recipe, build)
     report = BuildReport({}, [], [])
     with _locked(build):
+        rebuilt: dict[str, dict[str, str]] = {}
         if not build.exists(SEAL):
-            write_seal(build, recipe.name, [])
+            write_seal(build, recipe.name, rebuilt)
         for stage in make_stages(recipe, build, until):
             manifest = _reusable(stage)
             if manifest is None:
-                manifest = _build_stage(stage, executor, watcher)
+                manifest, rebuilt[stage.name] = _build_stage(stage, executor, watcher)
                 report.rebuilt.append(stage.name)
                 word = "built"
             else:
                 report.reused.append(stage.name)
                 word = "reused"
             _clean_work(stage)
-            write_seal(build, recipe.name, report.rebuilt)
-            report.manifests[stage.name] = manifest
+            write_seal(build, recipe.name, rebuilt)
+            report.manifests[stage.name] = stage.manifests[stage.name] = manifest
             if on_stage:
                 on_stage(stage.name, word, manifest)
             stage.check(manifest)
@@ -166,13 +164,14 @@ def run_build(
 
 
 def _reusable(stage: Stage) -> Manifest | None:
-    manifest = read_manifest(stage.folder)
+    manifest = stage.manifest()
     if manifest is None or manifest.fingerprint != stage.fingerprint_parts().digest():
         return None
     return None if _missing_outputs(stage, manifest) else manifest
 
 
-def _build_stage(stage: Stage, executor: ExecutorSettings, watcher: Watcher | None) -> Manifest:
+def _build_stage(stage: Stage, executor: ExecutorSettings, watcher: Watcher | None) -> tuple[Manifest, dict[str, str]]:
+    """Build a stage; returns its manifest and what the seal says of it."""
     unseal(stage.build, stage.name)
     stage.folder.delete(MANIFEST)  # from here until the new one is written, the stage is not complete
     stage.folder.remove_unpublished()
@@ -207,8 +206,8 @@ def _build_stage(stage: Stage, executor: ExecutorSettings, watcher: Watcher | No
             **stage.run_facts(),
         },
     )
-    write_manifest(stage.folder, manifest)
-    return manifest
+    published = write_manifest(stage.folder, manifest)
+    return manifest, stage_seal(stage.folder, runner.record_digests | {MANIFEST: published.sha256})
 
 
 def _remove_strangers(stage: Stage, outputs: set[str]) -> None:

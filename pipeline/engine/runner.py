@@ -14,28 +14,21 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Protocol
 
 from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
-from pydantic import ValidationError
 
 from manifests.errors import UserError
-from manifests.manifest import json_bytes
+from manifests.manifest import digest_of, json_bytes
+from manifests.seal import TASKS
 from manifests.secrets import scrub
 from manifests.storage import Folder, write_error
 from pipeline.engine.executors.make import make_executor
+from pipeline.engine.records import PhaseRecords, TaskRecord, error_path, record_path
 from pipeline.engine.settings import ExecutorSettings
-from pipeline.engine.tasks import (
-    TASKS,
-    Phase,
-    Task,
-    TaskOutput,
-    TaskRecord,
-    error_path,
-    record_path,
-    task_fingerprint,
-)
+from pipeline.engine.tasks import Phase, Task, TaskOutput, task_fingerprint
 
 
 class Watcher(Protocol):
@@ -81,9 +74,13 @@ class RunTask(PipelineStep):
         self._pending = pending
         self.threads = phase.threads
 
+    @cached_property
+    def _folder(self) -> Folder:
+        return Folder(self._build)
+
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         task, fingerprint = self._pending[rank]
-        output = TaskOutput(Folder(self._build), self._stage)
+        output = TaskOutput(self._folder, self._stage)
         started = time.time()
         try:
             self._phase.process(task, output)
@@ -127,6 +124,7 @@ class PhaseRunner:
         self.watcher: Watcher = watcher or Unwatched()
         self.num_reused = 0
         self.num_run = 0
+        self.record_digests: dict[str, str] = {}  # sha256 of each phase's file of records
 
     def run(self, phase: Phase, tasks: list[Task]) -> list[TaskRecord]:
         """Run the tasks that are not complete yet; returns every task's record, in the order of `tasks`.
@@ -135,42 +133,37 @@ class PhaseRunner:
         """
         made_by = phase.made_by()
         parts = {**(self._parts if made_by is None else made_by), "phase_settings": phase.settings()}
-        prints = {task.name: task_fingerprint(task, phase.name, parts) for task in tasks}
-        self._remove_strangers(phase, set(prints))
-        records = {task.name: self._complete_record(phase, task.name, prints[task.name]) for task in tasks}
-        pending = [(task, prints[task.name]) for task in tasks if records[task.name] is None]
-        self.num_reused += len(tasks) - len(pending)
+        digest = digest_of(parts)
+        prints = {task.name: task_fingerprint(task, phase.name, digest) for task in tasks}
+        sizes = self.folder.sizes()
+        records = PhaseRecords(self.folder, phase.name, sizes)
+        records.forget_errors()
+        complete = {
+            name: record
+            for name, fingerprint in prints.items()
+            if (record := records.by_task.get(name)) is not None and record.holds(fingerprint, sizes)
+        }
+        pending = [(task, prints[task.name]) for task in tasks if task.name not in complete]
+        self.num_reused += len(complete)
         self.num_run += len(pending)
         if pending:
             self._execute(phase, pending, len(tasks))
-        for task, fingerprint in pending:
-            records[task.name] = self._complete_record(phase, task.name, fingerprint)
-        self._raise_failures(phase, [task for task, _ in pending if records[task.name] is None], len(tasks))
-        return [record for record in records.values() if record is not None]
+            found = {task.name: self._written_record(records, task, fingerprint) for task, fingerprint in pending}
+            complete |= {name: record for name, record in found.items() if record is not None}
+        self._raise_failures(phase, [task for task, _ in pending if task.name not in complete], len(tasks))
+        records.publish(complete, self._keep_strangers)
+        self.record_digests |= records.digests
+        return [complete[task.name] for task in tasks]
 
-    def _complete_record(self, phase: Phase, name: str, fingerprint: str) -> TaskRecord | None:
-        """A task's record if it is of this fingerprint and every file it names is there with its size."""
-        path = record_path(phase.name, name)
-        if not self.folder.exists(path):
-            return None
-        try:
-            record = TaskRecord.model_validate_json(self.folder.read_bytes(path))
-        except ValidationError:
-            return None  # damaged: the task runs again
-        if record.fingerprint != fingerprint:
+    def _written_record(self, records: PhaseRecords, task: Task, fingerprint: str) -> TaskRecord | None:
+        """The record of a task that has just run, with every file that it names; None where it did not come so far."""
+        record = records.read(task.name)
+        if record is None or record.fingerprint != fingerprint:
             return None
         for entry in record.outputs:
             if not self.folder.exists(entry.path) or self.folder.size(entry.path) != entry.bytes:
                 return None
         return record
-
-    def _remove_strangers(self, phase: Phase, names: set[str]) -> None:
-        """Remove old errors, and the records of tasks that this plan does not have."""
-        prefix = f"{TASKS}/{phase.name}/"
-        for path in self.folder.list(prefix.rstrip("/")):
-            name = path.removeprefix(prefix).removesuffix(".json").removesuffix(".error")
-            if path.endswith(".error.json") or (name not in names and not self._keep_strangers):
-                self.folder.delete(path)
 
     def _execute(self, phase: Phase, pending: list[tuple[Task, str]], total: int) -> None:
         step = RunTask(self.build.url, self.stage, phase, pending)

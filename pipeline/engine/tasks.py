@@ -1,11 +1,12 @@
 """A task: the unit of work that is fixed by the data, published whole, and recorded last.
 
-A phase says what its tasks do; `TaskOutput` is what one task may publish; its record (`tasks/<phase>/<name>.json`) is
-written after everything else and makes the task complete.
+A phase says what its tasks do; `TaskOutput` is what one task may publish; its record (`engine.records`) is written
+after everything else and makes the task complete.
 """
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from manifests.manifest import Counts, FileEntry, SourceCounts, digest_of, json_bytes
-from manifests.settings import Settings
+from manifests.manifest import Counts, FileEntry, SourceCounts
+from manifests.settings import Settings, canonical_json
 from manifests.storage import Folder
+from pipeline.engine.records import TaskRecord, record_path
 
-TASKS = "tasks"
 WORK = "work"  # files that later phases of a stage read; removed when the stage is complete
 
 
@@ -31,31 +32,12 @@ class Task(Settings):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
-class TaskRecord(Settings):
-    """What a finished task leaves: the proof that it is complete, and its part of the stage's manifest."""
-
-    task: str
-    phase: str
-    fingerprint: str
-    outputs: list[FileEntry]
-    counts: Counts
-    facts: dict[str, Any]
-    damaged: list[str]  # one line for each place in an input that could not be read
-    run: dict[str, Any]
-
-
-def record_path(phase: str, task: str) -> str:
-    return f"{TASKS}/{phase}/{task}.json"
-
-
-def error_path(phase: str, task: str) -> str:
-    return f"{TASKS}/{phase}/{task}.error.json"
-
-
-def task_fingerprint(task: Task, phase: str, parts: dict[str, Any]) -> str:
-    """The digest of everything that decides a task's output. `parts` is the phase's own share of it."""
-    inputs = [[entry.path, entry.sha256] for entry in task.inputs]
-    return digest_of({"phase": phase, "parts": parts, "name": task.name, "settings": task.settings, "inputs": inputs})
+def task_fingerprint(task: Task, phase: str, parts_digest: str) -> str:
+    """The digest of everything that decides a task's output. `parts_digest`: of the phase's own share of it."""
+    inputs = "".join(f"{entry.path}\0{entry.sha256}\0" for entry in task.inputs)
+    settings = canonical_json(task.settings)
+    text = "\0".join((phase, parts_digest, task.name, str(len(task.inputs)), inputs, settings))
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class CountsBuilder:
@@ -106,9 +88,9 @@ class CountsBuilder:
 class TaskOutput:
     """What a task may publish, and where it counts what it did. Every file goes through this object."""
 
-    def __init__(self, build: Folder, stage: str) -> None:
+    def __init__(self, build: Folder, stage: str, folder: Folder | None = None) -> None:
         self.build = build  # the whole build: where inputs are read
-        self.folder = build.folder(stage)  # the stage's own folder: where outputs go
+        self.folder = folder or build.folder(stage)  # the stage's own folder: where outputs go
         self.stage = stage
         self.counts = CountsBuilder()
         self.facts: dict[str, Any] = {}
@@ -141,7 +123,7 @@ class TaskOutput:
                 array = np.load(file, allow_pickle=False)
         return array
 
-    def publish_record(self, task: Task, phase: str, fingerprint: str, run: dict[str, Any]) -> TaskRecord:
+    def publish_record(self, task: Task, phase: str, fingerprint: str, run: dict[str, Any]) -> None:
         """Write the task's record: from here on the task is complete.
 
         Raises `RuntimeError` when documents in are not documents out plus documents dropped: that is a defect here.
@@ -150,17 +132,19 @@ class TaskOutput:
         if not counts.closes:
             raise RuntimeError(f"{self.stage} {phase} {task.name}: counts do not close: {counts.model_dump()}")
         record = TaskRecord(
-            task=task.name,
-            phase=phase,
-            fingerprint=fingerprint,
-            outputs=self.outputs,
-            counts=counts,
-            facts=self.facts,
-            damaged=self.damaged,
-            run={**run, **self.run_facts},
+            {
+                "task": task.name,
+                "phase": phase,
+                "fingerprint": fingerprint,
+                "outputs": [entry.model_dump() for entry in self.outputs],
+                "counts": counts.model_dump(),
+                "facts": self.facts,
+                "damaged": self.damaged,
+                "run": {**run, **self.run_facts},
+            }
         )
-        self.folder.publish_bytes(record_path(phase, task.name), json_bytes(record.model_dump()))
-        return record
+        # Not flushed to the disk: where a power failure takes it, the task runs again.
+        self.folder.publish_bytes(record_path(phase, task.name), record.line(), flush=False)
 
 
 class Phase(ABC):

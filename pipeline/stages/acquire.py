@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import UserError
-from manifests.manifest import Counts, FileEntry, SourceCounts, digest_of, read_manifest
+from manifests.manifest import Counts, FileEntry, SourceCounts, digest_of
 from manifests.storage import Folder
+from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
-from pipeline.engine.tasks import WORK, Task, TaskRecord
+from pipeline.engine.tasks import WORK, Task
 from pipeline.mirrors.budget import Budget
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.remote import RemoteFile, public_url
@@ -254,7 +255,7 @@ class AcquireStage(Stage):
     @cached_property
     def _local_files(self) -> dict[str, list[tuple[RemoteFile, FileEntry, list[int]]]]:
         """By source: each file that is read in place, its digest, and the size and time that the digest is of."""
-        before = read_manifest(self.folder)
+        before = self.manifest()
         known = {file["key"]: file["sha256"] for file in before.facts["files"]} if before else {}
         stamps = before.run.get("local_files", {}) if before else {}
         found: dict[str, list[tuple[RemoteFile, FileEntry, list[int]]]] = {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from manifests.manifest import FileEntry
+from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
-from pipeline.engine.tasks import Task, TaskRecord
+from pipeline.engine.tasks import Task
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.space import check_space
 from pipeline.sources.common_crawl import CommonCrawlSource

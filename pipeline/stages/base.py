@@ -13,8 +13,9 @@ from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, digest_of_files, read_manifest
 from manifests.storage import Folder
 from pipeline.engine.fingerprint import code_of
+from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
-from pipeline.engine.tasks import Task, TaskRecord
+from pipeline.engine.tasks import Task
 from pipeline.recipe import Recipe
 
 
@@ -35,10 +36,12 @@ class Stage(ABC):
     libraries: tuple[str, ...] = ("pyarrow",)  # distributions that shape its output
     keeps_strangers: ClassVar[bool] = False  # files that the plan no longer names are kept (downloads)
 
-    def __init__(self, recipe: Recipe, build: Folder) -> None:
+    def __init__(self, recipe: Recipe, build: Folder, manifests: dict[str, Manifest | None] | None = None) -> None:
+        """`manifests`: those of the build's stages that were read already, shared by the stages of a run."""
         self.recipe = recipe
         self.build = build
         self.folder = build.folder(self.name)
+        self.manifests: dict[str, Manifest | None] = {} if manifests is None else manifests
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -75,9 +78,16 @@ class Stage(ABC):
             inputs=digest_of_files(self.inputs()),
         )
 
+    def manifest(self, stage: str | None = None) -> Manifest | None:
+        """The manifest of a stage, by default of this one, as it is in the build; read once in a run."""
+        name = stage or self.name
+        if self.manifests.get(name) is None:
+            self.manifests[name] = read_manifest(self.build.folder(name))
+        return self.manifests[name]
+
     def upstream(self, stage: str) -> Manifest:
         """The manifest of a stage that must be complete by now."""
-        manifest = read_manifest(self.build.folder(stage))
+        manifest = self.manifest(stage)
         if manifest is None:
             raise UserError(
                 f"{self.build.url}: stage {stage} is not complete, and {self.name} reads it. Run the recipe again."

@@ -71,8 +71,8 @@ class ExtractStage(Stage):
     after = ("acquire",)
     libraries: tuple[str, ...] = ("fastwarc", "pyarrow", "resiliparse")
 
-    def __init__(self, recipe: Recipe, build: Folder) -> None:
-        super().__init__(recipe, build)
+    def __init__(self, recipe: Recipe, build: Folder, manifests: dict[str, Manifest | None] | None = None) -> None:
+        super().__init__(recipe, build, manifests)
         html = {"groundup": ("numba", "numpy"), "trafilatura": ("lxml", "trafilatura")}.get(recipe.extract.html, ())
         self.libraries = (*type(self).libraries, *html)
 

@@ -12,8 +12,9 @@ from datatrove.data import Document
 
 from manifests.manifest import FileEntry
 from pipeline.documents.parts import PartReader, PartWriter
+from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
-from pipeline.engine.tasks import Phase, Task, TaskOutput, TaskRecord
+from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.filters.chain import Chain
 from pipeline.filters.paths import check, digests, name_of_list, resolved
 from pipeline.filters.settings import FilterSettings

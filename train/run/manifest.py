@@ -8,7 +8,7 @@ from typing import Any
 
 from manifests.code import code_digest, library_versions, software_versions
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, write_manifest
-from manifests.seal import RUN, read_seal, write_seal
+from manifests.seal import RUN, read_seal, stage_seal, write_seal
 from manifests.storage import Folder
 from train.parallel.hardware import Hardware, describe
 from train.run import checkpoint
@@ -77,7 +77,7 @@ def seal_run(folder: RunFolder, rebuilt: bool = False) -> None:
     build = Folder(folder.path.absolute().parent)
     seal = read_seal(build)
     if folder.path.name == RUN and seal is not None:
-        write_seal(build, seal["recipe"], [RUN] if rebuilt else [])
+        write_seal(build, seal["recipe"], {RUN: stage_seal(folder.folder)} if rebuilt else {})
 
 
 def _files(folder: RunFolder) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from manifests.errors import UserError
 from pipeline.compiled.imports import settle_arrow
 from pipeline.engine.process import die_with_parent, start_forkserver
 
+_SHARES_PER_WORKER = 64
+
 
 class LocalExecutor(LocalPipelineExecutor):
     """Worker processes; with one worker the tasks run here, one after the other, with no process beside this one.
@@ -32,10 +34,10 @@ class LocalExecutor(LocalPipelineExecutor):
             return
         start_forkserver()
         context = multiprocessing.get_context("forkserver")
-        # One rank at a time goes to the next free worker; where tasks wait more than they work, a worker has its
-        # share from the start and runs them in threads.
-        threaded = self._num_threads > 1
-        shares = self.workers if threaded else self.world_size
+        # A free worker takes the next share of ranks: few enough that the last one does not keep the others waiting,
+        # and not one by one, since handing out a rank costs more than running a small one. Where tasks wait more than
+        # they work, a worker has its share from the start and runs it in threads.
+        shares = min(self.world_size, self.workers * (1 if self._num_threads > 1 else _SHARES_PER_WORKER))
         with ProcessPoolExecutor(self.workers, context, _take_executor, (self,)) as pool:
             try:
                 for future in [pool.submit(_run_ranks, range(n, self.world_size, shares)) for n in range(shares)]:

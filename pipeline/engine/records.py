@@ -1,0 +1,158 @@
+"""Task records: the proof that a task is complete, and its part of the stage's manifest.
+
+While a phase runs, each task has a file of its own, `tasks/<phase>/<task>.json`, published last. When all tasks of the
+phase are complete, their records go into one file, `tasks/<phase>.jsonl`, a line each, and the single ones are removed:
+a later run reads that file and one listing, whatever the number of tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pydantic_core
+
+from manifests.manifest import Counts, FileEntry
+from manifests.seal import TASKS
+from manifests.settings import canonical_json
+from manifests.storage import Folder
+
+_KEYS = frozenset({"task", "phase", "fingerprint", "outputs", "counts", "facts", "damaged", "run"})
+_ERROR = ".error.json"
+
+
+def record_path(phase: str, task: str) -> str:
+    return f"{TASKS}/{phase}/{task}.json"
+
+
+def error_path(phase: str, task: str) -> str:
+    return f"{TASKS}/{phase}/{task}{_ERROR}"
+
+
+class TaskRecord:
+    """What a finished task leaves.
+
+    A build may have a hundred thousand of them, so values are made when they are asked for, and kept as plain JSON.
+    """
+
+    __slots__ = ("json",)
+
+    def __init__(self, json: dict[str, Any]) -> None:
+        self.json = json
+
+    @classmethod
+    def parse(cls, data: bytes) -> TaskRecord | None:
+        """The record in a file or line; None where there is none, or a damaged one."""
+        try:
+            value = pydantic_core.from_json(data)
+        except ValueError:
+            return None
+        return cls(value) if isinstance(value, dict) and value.keys() == _KEYS else None
+
+    def line(self) -> bytes:
+        return canonical_json(self.json).encode() + b"\n"
+
+    @property
+    def task(self) -> str:
+        return str(self.json["task"])
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.json["fingerprint"])
+
+    @property
+    def outputs(self) -> list[FileEntry]:
+        return [FileEntry.model_construct(**entry) for entry in self.json["outputs"]]
+
+    @property
+    def counts(self) -> Counts:
+        return Counts.model_validate(self.json["counts"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = self.json["facts"]
+        return facts
+
+    @property
+    def damaged(self) -> list[str]:
+        """One line for each place in an input that could not be read."""
+        return list(self.json["damaged"])
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """Not reproducible: seconds, host."""
+        run: dict[str, Any] = self.json["run"]
+        return run
+
+    def holds(self, fingerprint: str, sizes: dict[str, int]) -> bool:
+        """Whether the task need not run again: the same fingerprint, and every output there with its size."""
+        if self.json["fingerprint"] != fingerprint:
+            return False
+        return all(sizes.get(entry["path"]) == entry["bytes"] for entry in self.json["outputs"])
+
+
+class PhaseRecords:
+    """The records of one phase of a stage, in the stage's folder.
+
+    sizes: the folder's listing. Damaged records are left out, so that their tasks run again.
+    """
+
+    def __init__(self, folder: Folder, phase: str, sizes: dict[str, int]) -> None:
+        self._folder = folder
+        self._phase = phase
+        self.file = f"{TASKS}/{phase}.jsonl"
+        self.digests: dict[str, str] = {}  # sha256 of the phase's file, where it is there
+        self._single = {path for path in sizes if path.startswith(f"{TASKS}/{phase}/")}
+        self.by_task: dict[str, TaskRecord] = {}
+        self._is_whole = self.file in sizes
+        if self._is_whole:
+            data = folder.read_bytes(self.file)
+            self.digests[self.file] = hashlib.sha256(data).hexdigest()
+            lines = data.splitlines()
+            self._add(lines)
+            self._is_whole = len(self.by_task) == len(lines)
+        self._add(folder.read_bytes(path) for path in sorted(self._single) if not path.endswith(_ERROR))
+
+    def _add(self, records: Iterable[bytes]) -> None:
+        found = filter(None, map(TaskRecord.parse, records))
+        self.by_task.update((record.task, record) for record in found)
+
+    def forget_errors(self) -> None:
+        """Remove the error records of an earlier run."""
+        for path in [path for path in self._single if path.endswith(_ERROR)]:
+            self._folder.delete(path)
+            self._single.discard(path)
+
+    def read(self, task: str) -> TaskRecord | None:
+        """The record that a task has written just now; None where it wrote none."""
+        path = record_path(self._phase, task)
+        try:
+            data = self._folder.read_bytes(path)
+        except FileNotFoundError:
+            return None
+        self._single.add(path)
+        return TaskRecord.parse(data)
+
+    def publish(self, complete: dict[str, TaskRecord], keep_others: bool) -> None:
+        """Publish the records of a complete phase as one file, and remove the single ones.
+
+        keep_others: keep the records of tasks that the plan no longer has, too.
+        """
+        others = [record for task, record in self.by_task.items() if keep_others and task not in complete]
+        records = sorted([*complete.values(), *others], key=lambda record: record.task)
+        if not records:
+            if self.digests:
+                self._folder.delete(self.file)
+                self.digests.clear()
+        elif not self._is_whole or self._single or len(records) != len(self.by_task):
+            with self._folder.publish(self.file) as file:
+                file.writelines(_batches(records))
+            self.digests[self.file] = file.sha256
+        if self._single:
+            self._folder.delete(f"{TASKS}/{self._phase}")
+
+
+def _batches(records: list[TaskRecord], size: int = 1000) -> Iterator[bytes]:
+    for start in range(0, len(records), size):
+        yield b"".join(record.line() for record in records[start : start + size])
