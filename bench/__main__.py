@@ -19,6 +19,7 @@ from bench import (
     language,
     pii,
     pipeline,
+    tasks,
     urls,
     wikitext,
 )
@@ -38,6 +39,7 @@ MODULES = (
     classifier,
     pii,
     drops,
+    tasks,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 
