@@ -18,7 +18,6 @@ import re
 import tarfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bench.data import data_folder
@@ -152,8 +151,3 @@ def score(pages: list[GoldPage], texts: list[str]) -> Score:
     if pages and pages[0].gold is not None:
         return shingle_score(pages, texts)
     return segment_score(pages, texts)
-
-
-def data_of(names: tuple[str, ...] = SETS) -> list[Path]:
-    """The folders that the sets need, under the data folder."""
-    return [Path("web") / name for name in names]

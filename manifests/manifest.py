@@ -138,9 +138,6 @@ class Manifest(Settings):
     software: dict[str, str] = Field(default_factory=dict)
     run: dict[str, Any] = Field(default_factory=dict)  # not reproducible: times, host, workers
 
-    def input_digests(self) -> dict[str, str]:
-        return {entry.path: entry.sha256 for entry in self.inputs}
-
     def reproducible(self) -> dict[str, Any]:
         """The manifest without `run`: equal for two builds of one recipe."""
         return self.model_dump(exclude={"run"})

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from pipeline.dedup.keys import Int64Array, global_index, part_and_row
 from pipeline.dedup.lsh import no_edges
-from pipeline.dedup.minhash import estimated_jaccard
-from pipeline.dedup.normalize import UInt32Array
 
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
@@ -90,11 +88,6 @@ class Assignment:
         dropped = zip(self.is_dropped.tolist(), self.is_exact.tolist(), strict=True)
         return [(EXACT_DUPLICATE if exact else NEAR_DUPLICATE) if drop else None for drop, exact in dropped]
 
-    def near_duplicates(self) -> tuple[Int64Array, Int64Array]:
-        """Global indices of the documents dropped as near duplicates, and of their survivors."""
-        near = self.is_dropped & ~self.is_exact
-        return self.index[near], self.root[near]
-
 
 def resolve(
     near_edges: Int64Array | Iterable[Int64Array], exact_edges: Int64Array | Iterable[Int64Array]
@@ -111,31 +104,6 @@ def resolve(
     is_exact = np.zeros(index.size, dtype=np.bool_)
     is_exact[np.searchsorted(index, exact.max(axis=1) if exact.size else exact[:, 0])] = True
     return Assignment(index, root, is_exact)
-
-
-def similarities(
-    pairs: tuple[Int64Array, Int64Array], index: Int64Array, signatures: UInt32Array
-) -> NDArray[np.float64]:
-    """Estimated Jaccard similarity of each document with its survivor: the value of a near duplicate's drop.
-
-    Args:
-        pairs: global indices of documents and of their survivors, as `Assignment.near_duplicates` gives them.
-        index: global indices whose signatures are given, ascending.
-        signatures: shape (len(index), num_hashes).
-
-    Raises:
-        KeyError: a document of `pairs` is not in `index`.
-    """
-    return estimated_jaccard(*(signatures[_positions(index, wanted)] for wanted in pairs))
-
-
-def _positions(index: Int64Array, wanted: Int64Array) -> NDArray[np.intp]:
-    positions = np.searchsorted(index, wanted)
-    found = positions < index.size
-    found[found] = index[positions[found]] == wanted[found]
-    if not found.all():
-        raise KeyError(f"no signature of document {int(wanted[~found][0])}")
-    return positions
 
 
 def _together(edges: Int64Array | Iterable[Int64Array]) -> Int64Array:

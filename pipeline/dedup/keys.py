@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from manifests.errors import UserError
@@ -112,21 +110,6 @@ class PartKeys:
     def exact_pairs(self) -> tuple[UInt64Array, Int64Array]:
         """All exact keys of the part, shape (n, 2), and the global index of the document of each."""
         return self.exact, self.index[: len(self.exact)]
-
-    def signature_table(self) -> pa.Table:
-        """Arrow table of `index` and `signature` (little-endian uint32, fixed-size binary; null where none)."""
-        width = 4 * self.signatures.shape[1]
-        rows = np.ascontiguousarray(self.signatures.astype("<u4"))
-        signatures = [row.tobytes() if present else None for row, present in zip(rows, self.has_signature, strict=True)]
-        return pa.table({"index": self.index, "signature": pa.array(signatures, pa.binary(width))})
-
-
-def signatures_of_table(table: pa.Table) -> tuple[Int64Array, UInt32Array]:
-    """Global indices, and signatures of shape (n, num_hashes), of the rows of a `signature_table` that have one."""
-    table = table.filter(pc.is_valid(table["signature"]))
-    num_hashes = table.schema.field("signature").type.byte_width // 4
-    signatures = np.frombuffer(b"".join(table["signature"].to_pylist()), dtype="<u4").reshape(-1, num_hashes)
-    return table["index"].to_numpy().astype(np.int64), signatures.astype(np.uint32)
 
 
 def part_keys(texts: Sequence[str], sources: Sequence[str], part_ordinal: int, settings: DedupSettings) -> PartKeys:

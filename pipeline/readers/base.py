@@ -60,7 +60,6 @@ class Reader(Block):
 
     def _reset(self) -> None:
         self.num_candidates = 0
-        self.num_yielded = 0
         self.num_dropped: Counter[str] = Counter()
         self.num_other_records: Counter[str] = Counter()
         self.damaged: list[str] = []
@@ -74,7 +73,6 @@ class Reader(Block):
         self._reset()
         for document in self.read():
             self.num_candidates += 1
-            self.num_yielded += 1
             self.stat_update("documents")
             yield document
 

@@ -173,17 +173,6 @@ def _next_sentence(sentences: int, flags: int) -> int:
 
 
 @kernel
-def longest_cited(rules: int, lines: int, num_lines: int) -> int:
-    """Length of the longest line that may have citation marks to be removed: so many words it can have after that."""
-    longest = 0
-    if u32(rules, REMOVE_CITATIONS):
-        for line in range(0, num_lines * LINE_NUMBERS, LINE_NUMBERS):
-            if u32(lines, line + LINE_CLASSES) & OPENING_BRACKET:
-                longest = max(longest, u32(lines, line + LINE_END) - u32(lines, line + LINE_START))
-    return longest
-
-
-@kernel
 def remove_lines(
     codes: int, classes: int, lines: int, num_lines: int, ids: int, entries: int, exceptions: int, units: int,
     style: int, is_spaced: bool, rules: int, sought: int, left: int, counts: int, words: int, stack: int,

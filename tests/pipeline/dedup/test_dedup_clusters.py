@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from manifests.errors import UserError
-from pipeline.dedup.clusters import EXACT_DUPLICATE, NEAR_DUPLICATE, Assignment, components, resolve, similarities
+from pipeline.dedup.clusters import EXACT_DUPLICATE, NEAR_DUPLICATE, Assignment, components, resolve
 from pipeline.dedup.keys import (
     PartKeys,
     band_keys,
@@ -15,10 +15,8 @@ from pipeline.dedup.keys import (
     key_space,
     part_and_row,
     part_keys,
-    signatures_of_table,
 )
 from pipeline.dedup.lsh import edges, no_edges, partition_count, partition_pairs
-from pipeline.dedup.minhash import estimated_jaccard
 from pipeline.dedup.settings import DedupSettings, MinHashSettings
 
 LONG = " ".join(f"word{chr(97 + number % 26)}{chr(97 + number // 26)}" for number in range(300))
@@ -168,17 +166,6 @@ def test_decisions() -> None:
     assert assignment.part(0).root.tolist() == [0, 1, 0]
     assert assignment.part(2).index.size == 0
 
-    documents, survivors = assignment.near_duplicates()
-    assert documents.tolist() == [2, second + 3]
-    assert survivors.tolist() == [0, 1]
-    stored = [signatures_of_table(part.signature_table()) for part in parts]
-    index, signatures = (np.concatenate(arrays) for arrays in zip(*stored, strict=True))
-    assert second + 1 not in index.tolist()
-    values = similarities((documents, survivors), index, signatures)
-    assert values.tolist() == [estimated_jaccard(parts[0].signatures[0], parts[0].signatures[2]), 1.0]
-    with pytest.raises(KeyError, match="no signature of document"):
-        similarities((documents, survivors), index[1:], signatures[1:])
-
 
 def test_result_depends_on_neither_order_nor_partitions() -> None:
     generator = np.random.default_rng(5)
@@ -220,7 +207,6 @@ def test_either_kind_may_be_off() -> None:
 
 def test_empty_part() -> None:
     part = part_keys([], [], 4, DedupSettings())
-    index, signatures = signatures_of_table(part.signature_table())
-    assert index.size == 0
-    assert signatures.shape == (0, 112)
+    assert part.index.size == 0
+    assert part.signatures.shape == (0, 112)
     assert assign([part], 3).index.size == 0
