@@ -137,7 +137,7 @@ def make_build(target: Path, num_documents: int, num_parts: int = 32, seed: int 
         facts = {"comparisons": dict.fromkeys(SOURCES, COMPARISONS)} if stage == "filter" else {}
         settings = {"filter": {"language_threshold": 0.65, "gopher_quality": {"min_words": 50, "max_words": 100_000}}}
         _manifest(folder, stage, outputs, Counts.sum(counts[stage]), facts, settings if stage == "filter" else {})
-    write_seal(folder, "made-up", {})
+    write_seal(folder, "made-up", {}, ["acquire", *stages])
 
 
 def _part_names(num_parts: int) -> list[tuple[str, str]]:
@@ -266,6 +266,8 @@ def _manifest(folder: Folder, stage: str, outputs: list[FileEntry], counts: Coun
     manifest = Manifest(
         stage=stage,
         recipe="made-up",
+        documents_from={"filter": "extract", "dedup": "filter", "shards": "dedup"}.get(stage),
+        writes_documents=stage not in ("acquire", "shards"),
         fingerprint=of.digest(),
         fingerprint_of=of,
         inputs=[],

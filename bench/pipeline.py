@@ -23,6 +23,7 @@ from typing import Any
 from bench.data import OUTPUT, REPOSITORY, gpt2_tokenizer, missing_data, missing_modules, web_warc
 from bench.measure import Measurement, run_measured
 from bench.results import Bench, Result, Table
+from manifests.explore.build import Build
 
 _DATA = ("web/trafilatura", "tokenizer/gpt2")
 _MODULES = ("datatrove", "trafilatura", "spacy", "warcio", "cchardet", "magic", "orjson")
@@ -130,8 +131,7 @@ path = {json.dumps(str(gpt2_tokenizer()))}
 def _groundup_outcome(folder: Path) -> Outcome:
     from pipeline.filters.rules import C4, FINEWEB, GOPHER_QUALITY, GOPHER_REPETITION
 
-    stages = ("acquire", "extract", "filter", "dedup", "tokenizer", "shards")
-    manifests = {stage: json.loads((folder / "build" / stage / "manifest.json").read_text()) for stage in stages}
+    manifests = {stage: found.model_dump() for stage, found in Build(str(folder / "build")).manifests.items()}
     counts = {
         stage: manifest["counts"]["sources"]["web"] for stage, manifest in manifests.items() if stage != "tokenizer"
     }

@@ -17,9 +17,8 @@ from manifests.errors import UserError
 from manifests.settings import Settings, canonical_json
 from manifests.storage import Folder, PublishedFile
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
-STAGES = ("acquire", "extract", "filter", "dedup", "tokenizer", "shards")
 
 
 class FileEntry(Settings):
@@ -34,6 +33,7 @@ class FileEntry(Settings):
     sha256: str
     documents: int | None = None
     tokens: int | None = None
+    text_bytes: int | None = None  # of a part of kept documents: UTF-8 bytes of their texts
 
     @classmethod
     def of(cls, file: PublishedFile, documents: int | None = None, tokens: int | None = None) -> FileEntry:
@@ -129,6 +129,9 @@ class Manifest(Settings):
     schema_version: int = SCHEMA_VERSION
     stage: str
     recipe: str
+    after: list[str] = Field(default_factory=list)  # stages whose output it read
+    documents_from: str | None = None  # the one of them whose documents it took
+    writes_documents: bool = False  # as parts, its drops beside them; else drops are counts without rows
     fingerprint: str
     fingerprint_of: FingerprintParts
     inputs: list[FileEntry]
@@ -156,12 +159,13 @@ def digest_of_files(files: list[FileEntry]) -> str:
 def read_manifest(folder: Folder) -> Manifest | None:
     """The manifest of a stage's folder, None where the stage is not complete.
 
-    Raises `UserError` when there is one that cannot be read: it is never taken for a missing one.
+    Raises `UserError` when there is one that cannot be read, or of another version of the schema: it is never taken
+    for a missing one.
     """
     if not folder.exists(MANIFEST):
         return None
     try:
-        return Manifest.model_validate_json(folder.read_bytes(MANIFEST))
+        manifest = Manifest.model_validate_json(folder.read_bytes(MANIFEST))
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
@@ -169,6 +173,12 @@ def read_manifest(folder: Folder) -> Manifest | None:
             f"{folder.url}/{MANIFEST}: not a manifest ({where or 'file'}: {problem['msg']}). "
             "It was changed or damaged; delete this stage's folder and run the recipe again."
         ) from None
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise UserError(
+            f"{folder.url}/{MANIFEST}: of version {manifest.schema_version}, and this groundup reads {SCHEMA_VERSION}. "
+            f"Delete the build's manifests (OUT/*/{MANIFEST}) and run the recipe again; downloads are kept."
+        )
+    return manifest
 
 
 def write_manifest(folder: Folder, manifest: Manifest) -> PublishedFile:

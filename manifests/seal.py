@@ -1,4 +1,4 @@
-"""The seal of a build, `groundup.json`: whose build it is, and the digest of every manifest and task record in it."""
+"""The seal of a build, `groundup.json`: whose build it is, its stages, and a digest of every manifest and record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manifests.errors import UserError
-from manifests.manifest import MANIFEST, STAGES, digest_of, json_bytes
+from manifests.manifest import MANIFEST, digest_of, json_bytes
 from manifests.storage import Folder
 
 SEAL = "groundup.json"
@@ -29,11 +29,11 @@ def stage_seal(stage: Folder, known: Mapping[str, str] | None = None) -> dict[st
     return {"manifest": sha256(MANIFEST), "records": digest_of(records)}
 
 
-def compute_seal(build: Folder, recipe: str) -> dict[str, Any]:
-    """What `groundup.json` must hold for the build as it is now."""
-    folders = {stage: build.folder(stage) for stage in (*STAGES, RUN)}
+def compute_seal(build: Folder, recipe: str, stages: list[str]) -> dict[str, Any]:
+    """What `groundup.json` must hold for the build as it is now. `stages`: all of the recipe, in their order."""
+    folders = {stage: build.folder(stage) for stage in (*stages, RUN)}
     seals = {stage: stage_seal(folder) for stage, folder in folders.items() if folder.exists(MANIFEST)}
-    return {"recipe": recipe, "run": seals}
+    return {"recipe": recipe, "stages": stages, "run": seals}
 
 
 def read_seal(folder: Folder) -> dict[str, Any] | None:
@@ -42,29 +42,34 @@ def read_seal(folder: Folder) -> dict[str, Any] | None:
         return None
     try:
         seal = json.loads(folder.read_bytes(SEAL))
-        return {"recipe": str(seal["recipe"]), "run": dict(seal["run"])}
+        return {"recipe": str(seal["recipe"]), "stages": list(seal.get("stages", [])), "run": dict(seal["run"])}
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{folder.url}/{SEAL}: damaged. If this is your build, delete that file and run the recipe again."
         ) from None
 
 
-def write_seal(build: Folder, recipe: str, rebuilt: Mapping[str, dict[str, str]]) -> None:
+def write_seal(
+    build: Folder, recipe: str, rebuilt: Mapping[str, dict[str, str]], stages: list[str] | None = None
+) -> None:
     """Publish `groundup.json` with the seals of `rebuilt` stages (`stage_seal`); the others keep the ones they had.
 
+    stages: all stages of the recipe, built or not, in their order; None where they are those of the seal before.
     After this a change of any byte of the build can be told, also one made before a later run. A complete stage that
     the seal does not know is entered as it is.
     """
     before = read_seal(build)
     kept = before["run"] if before else {}
+    if stages is None:
+        stages = list(before["stages"]) if before else []
     if before is None:
-        build.publish_bytes(SEAL, json_bytes({"recipe": recipe, "run": {}}))
+        build.publish_bytes(SEAL, json_bytes({"recipe": recipe, "stages": stages, "run": {}}))
     seals = {}
-    for stage in (*STAGES, RUN):
+    for stage in (*stages, RUN):
         folder = build.folder(stage)
         if folder.exists(MANIFEST):
             seals[stage] = rebuilt.get(stage) or kept.get(stage) or stage_seal(folder)
-    after = {"recipe": recipe, "run": seals}
+    after = {"recipe": recipe, "stages": stages, "run": seals}
     if after != before:
         build.publish_bytes(SEAL, json_bytes(after))
 

@@ -140,6 +140,11 @@ class Folder:
             return {}
         return {name[len(prefix) :]: int(found[name]["size"]) for name in sorted(found) if name.startswith(prefix)}
 
+    def names(self) -> list[str]:
+        """The names of the files and folders directly in this folder, sorted."""
+        self.fs.invalidate_cache()
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in self.fs.ls(self.root, detail=False))
+
     def list(self, path: str = "") -> list[str]:
         """Every file below `path`, sorted, relative to this folder. Empty where `path` does not exist."""
         return list(self.sizes(path))

@@ -14,7 +14,6 @@ from manifests.code import software_versions
 from manifests.errors import UsageError, UserError
 from manifests.manifest import (
     MANIFEST,
-    STAGES,
     Counts,
     FingerprintParts,
     Manifest,
@@ -28,7 +27,7 @@ from pipeline.engine.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.engine.tasks import WORK
 from pipeline.recipe import Recipe
-from pipeline.stages.all import STAGE_CLASSES
+from pipeline.stages.all import make_stages
 from pipeline.stages.base import Stage
 
 NOT_BUILT = "not built yet"
@@ -44,14 +43,14 @@ class StagePlan:
     reasons: list[str] = field(default_factory=list)
 
 
-def make_stages(recipe: Recipe, build: Folder, until: str | None = None) -> list[Stage]:
+def checked_stages(recipe: Recipe, build: Folder, until: str | None = None) -> list[Stage]:
     """The stages of a recipe in order, up to and with `until`. Raises `UserError` for what they could not use."""
-    if until is not None and until not in STAGES:
-        raise UsageError(f"--until {until}: no such stage; there are: {', '.join(STAGES)}.")
-    manifests: dict[str, Manifest | None] = {}
-    stages = [stage(recipe, build, manifests) for stage in STAGE_CLASSES]
+    stages = make_stages(recipe, build)
+    names = [stage.name for stage in stages]
     if until is not None:
-        stages = stages[: [stage.name for stage in stages].index(until) + 1]
+        if until not in names:
+            raise UsageError(f"--until {until}: no such stage; there are: {', '.join(names)}.")
+        stages = stages[: names.index(until) + 1]
     for stage in stages:
         stage.check_recipe()
     return stages
@@ -63,7 +62,7 @@ def plan_build(recipe: Recipe, until: str | None = None) -> list[StagePlan]:
     check_owner(recipe, build)
     plans: list[StagePlan] = []
     changed: set[str] = set()
-    for stage in make_stages(recipe, build, until):
+    for stage in checked_stages(recipe, build, until):
         before = [name for name in stage.after if name in changed]
         manifest = stage.manifest()
         if manifest is None:
@@ -140,11 +139,12 @@ def run_build(
     build = Folder(recipe.output)
     check_owner(recipe, build)
     report = BuildReport({}, [], [])
+    names = [stage.name for stage in make_stages(recipe, build)]
     with _locked(build):
         rebuilt: dict[str, dict[str, str]] = {}
         if not build.exists(SEAL):
-            write_seal(build, recipe.name, rebuilt)
-        for stage in make_stages(recipe, build, until):
+            write_seal(build, recipe.name, rebuilt, names)
+        for stage in checked_stages(recipe, build, until):
             manifest = _reusable(stage)
             if manifest is None:
                 manifest, rebuilt[stage.name] = _build_stage(stage, executor, watcher)
@@ -154,7 +154,7 @@ def run_build(
                 report.reused.append(stage.name)
                 word = "reused"
             _clean_work(stage)
-            write_seal(build, recipe.name, rebuilt)
+            write_seal(build, recipe.name, rebuilt, names)
             report.manifests[stage.name] = stage.manifests[stage.name] = manifest
             if on_stage:
                 on_stage(stage.name, word, manifest)
@@ -180,15 +180,17 @@ def _build_stage(stage: Stage, executor: ExecutorSettings, watcher: Watcher | No
     runner = PhaseRunner(stage.build, stage.name, stage.task_parts(), executor, watcher, stage.keeps_strangers)
     result = stage.run(runner)
     outputs = [entry for record in result.records for entry in record.outputs if not entry.path.startswith(f"{WORK}/")]
-    unit = "files" if stage.name == "acquire" else "documents"
     counts = Counts.sum([*(record.counts for record in result.records), *result.counts]).model_copy(
-        update={"unit": unit}
+        update={"unit": stage.unit}
     )
     if not stage.keeps_strangers:
         _remove_strangers(stage, {entry.path for entry in outputs})
     manifest = Manifest(
         stage=stage.name,
         recipe=stage.recipe.name,
+        after=stage.after,
+        documents_from=stage.documents_from,
+        writes_documents=stage.writes_documents,
         fingerprint=parts.digest(),
         fingerprint_of=parts,
         inputs=stage.inputs(),
@@ -232,7 +234,7 @@ def check_owner(recipe: Recipe, build: Folder) -> None:
                 "Give this recipe another output, or delete that folder."
             )
         return
-    strangers = [stage for stage in STAGES if build.exists(stage)]
+    strangers = [stage.name for stage in make_stages(recipe, build) if stage.folder.exists("")]
     manifests = [read_manifest(build.folder(stage)) for stage in strangers]
     if any(manifest is not None and manifest.recipe == recipe.name for manifest in manifests):
         return  # ours: a damaged seal was deleted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from manifests.errors import UserError
-from manifests.explore.funnel import DROPPING_STAGES, funnel_lines
+from manifests.explore.funnel import funnel_lines
 from manifests.manifest import Counts, Manifest, SourceCounts
 from pipeline.engine.runner import Watcher
 
@@ -16,7 +16,7 @@ def check_dropped(manifest: Manifest, most: float, output: str, watcher: Watcher
     Raises `UserError`, after the stage's funnel was shown, where it dropped more. The stage is complete all the same,
     and is reused when the recipe accepts the loss.
     """
-    if manifest.stage not in DROPPING_STAGES:
+    if not manifest.writes_documents:
         return
     counted: list[tuple[str, Counts | SourceCounts]] = [
         (f"source {name!r}", counts) for name, counts in manifest.counts.sources.items()

@@ -21,7 +21,7 @@ import typer
 from pydantic import BaseModel
 
 import groundup
-from manifests.manifest import SCHEMA_FILE, STAGES, Manifest, schema_bytes
+from manifests.manifest import SCHEMA_FILE, Manifest, schema_bytes
 from manifests.settings import validate
 from model.config import PRESETS
 from pipeline.dedup.settings import DedupSettings
@@ -31,6 +31,7 @@ from pipeline.filters import rules
 from pipeline.filters.settings import C4Settings, FilterSettings
 from pipeline.filters.text.lines import REMOVED
 from pipeline.recipe import Recipe, load_recipe
+from pipeline.stages.all import STAGE_CLASSES
 from pipeline.stages.dedup import CLUSTER_SCHEMA
 from tests.conftest import REPOSITORY
 from tokenizer.shards.format import INDEX_SCHEMA
@@ -131,7 +132,7 @@ def test_command_lines_parse(page: str, line: str) -> None:
     assert isinstance(overrides, list | tuple)
     load_run(REPOSITORY / recipe, list(overrides))
     load_recipe(REPOSITORY / recipe, list(overrides))
-    assert parameters.get("until") in (None, *STAGES)
+    assert parameters.get("until") in (None, *(stage.name for stage in STAGE_CLASSES))
 
 
 def test_a_wrong_command_line_does_not_parse() -> None:

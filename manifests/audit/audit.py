@@ -16,16 +16,12 @@ from manifests.audit.recount import recount_shards
 from manifests.audit.recount_signals import recount_signals
 from manifests.errors import UserError
 from manifests.explore.build import DROPPED, Build
-from manifests.manifest import MANIFEST, STAGES, Manifest, digest_of_files, read_manifest
+from manifests.manifest import MANIFEST, Manifest, digest_of_files, read_manifest
 from manifests.report.report import REPORT, digest_line
 from manifests.seal import RUN, SEAL, TASKS, compute_seal, read_seal
 from manifests.secrets import scrub
 from manifests.settings import canonical_json
 from manifests.storage import Folder
-
-# Which stage's kept documents each stage reads.
-DOCUMENTS_FROM = {"filter": "extract", "dedup": "filter", "tokenizer": "dedup", "shards": "dedup"}
-_DOCUMENT_STAGES = ("extract", "filter", "dedup")
 
 
 @dataclass
@@ -54,12 +50,13 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
     progress("seal")
     _check_stages(build, report)
     _check_seal(build, report)
+    _check_order(build, report)
     for stage, manifest in manifests.items():
         progress(stage)
         _check_manifest(manifest, report)
         damaged = _check_outputs(build.folder.folder(stage), manifest, report)
         _check_inputs(build, manifest, report)
-        if not damaged and stage in _DOCUMENT_STAGES:
+        if not damaged and manifest.writes_documents:
             _recount(build, manifest, report)
         if not damaged and stage == "acquire":
             _recount_files(manifest, report)
@@ -76,7 +73,7 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
         _check_raw_files(build, report)
     if report.passed:
         progress("documents")
-        if "extract" in manifests:
+        if build.document_stages:
             check_documents(build, report.problems, report.notes, report.checked, deep)
         if "shards" in manifests:
             progress("tokens")
@@ -89,15 +86,12 @@ def _check_stages(build: Build, report: AuditReport) -> None:
 
     A stage was built where the seal says so, where a later one is complete, or where it has files.
     """
-    try:
-        sealed = (read_seal(build.folder) or {"run": {}})["run"]
-    except UserError:
-        sealed = {}  # `_check_seal` says what is wrong with it
+    sealed = (read_seal(build.folder) or {"run": {}})["run"]
     try:
         after = [RUN] if read_manifest(build.folder.folder(RUN)) is not None else []
     except UserError:
         after = [RUN]  # `_check_training` says what is wrong with it
-    for stage in reversed(STAGES):
+    for stage in reversed(build.stages):
         if stage in build.manifests:
             after.append(stage)
         elif stage in sealed:
@@ -114,14 +108,10 @@ def _check_stages(build: Build, report: AuditReport) -> None:
 
 def _check_seal(build: Build, report: AuditReport) -> None:
     """Law 3: what the last run published is what is here."""
-    try:
-        seal = read_seal(build.folder)
-    except UserError as error:
-        report.problems.append(str(error))
-        return
+    seal = read_seal(build.folder)
     assert seal is not None  # Build would have refused the folder
     recipe = seal["recipe"]
-    expected = compute_seal(build.folder, recipe)
+    expected = compute_seal(build.folder, recipe, build.stages)
     for stage, digests in expected["run"].items():
         sealed = seal.get("run", {}).get(stage)
         if sealed is None:
@@ -137,6 +127,17 @@ def _check_seal(build: Build, report: AuditReport) -> None:
     for stage, manifest in build.manifests.items():
         if manifest.recipe != recipe:
             report.problems.append(f"{stage}/{MANIFEST}: of recipe {manifest.recipe!r}, but the build is {recipe!r}'s")
+
+
+def _check_order(build: Build, report: AuditReport) -> None:
+    """The seal lists every stage of which there is a folder, and each after the stages that it read."""
+    for name in build.folder.names():
+        if name not in (*build.stages, RUN) and build.folder.exists(f"{name}/{TASKS}"):
+            report.problems.append(f"{SEAL}: does not list {name}/. Delete that folder, if the recipe's stages changed")
+    for number, stage in enumerate(build.stages):
+        after = build.manifests[stage].after if stage in build.manifests else []
+        for missing in [name for name in after if name not in build.stages[:number]]:
+            report.problems.append(f"{SEAL}: does not list {missing} before {stage}, which read it")
 
 
 def _check_manifest(manifest: Manifest, report: AuditReport) -> None:
@@ -185,15 +186,14 @@ def _check_outputs(folder: Folder, manifest: Manifest, report: AuditReport) -> b
 def _check_inputs(build: Build, manifest: Manifest, report: AuditReport) -> None:
     """Law 2: a stage was built from the outputs that the stages before it have now."""
     available: dict[str, str] = {}
-    for stage, before in build.manifests.items():
-        if stage == manifest.stage:
-            break
-        available |= {f"{stage}/{entry.path}": entry.sha256 for entry in before.outputs}
-    if manifest.stage == "extract" and "acquire" in build.manifests:
-        available = {file["key"]: file["sha256"] for file in build.manifests["acquire"].facts["files"]}
+    read = [stage for stage in manifest.after if stage in build.manifests]
+    for stage in read:
+        available |= {f"{stage}/{entry.path}": entry.sha256 for entry in build.manifests[stage].outputs}
+    if "acquire" in read:  # inputs are raw files, by their keys
+        available |= {file["key"]: file["sha256"] for file in build.manifests["acquire"].facts["files"]}
     for entry in manifest.inputs:
-        known = manifest.stage == "extract" or entry.path.split("/", 1)[0] in build.manifests
-        if known and manifest.stage != "acquire" and available.get(entry.path) != entry.sha256:
+        known = "acquire" in read or entry.path.split("/", 1)[0] in read
+        if known and available.get(entry.path) != entry.sha256:
             report.problems.append(
                 f"{manifest.stage}/{MANIFEST}: was built from another {entry.path} than is here. Run the recipe"
             )
@@ -253,13 +253,12 @@ def _check_report(build: Build, report: AuditReport) -> None:
 
 
 def _check_flow(manifests: dict[str, Manifest], report: AuditReport) -> None:
-    """Law 1: what a stage puts out is what the next one takes in."""
-    for stage, before in DOCUMENTS_FROM.items():
-        if stage not in manifests or before not in manifests:
+    """Law 1: a stage takes in the documents that the one before it put out."""
+    for stage, manifest in manifests.items():
+        before = manifest.documents_from
+        if before is None or before not in manifests:
             continue
-        if stage == "tokenizer" and not manifests[stage].counts.sources:
-            continue  # a ready tokenizer read no documents
-        given, taken = manifests[before].counts.sources, manifests[stage].counts.sources
+        given, taken = manifests[before].counts.sources, manifest.counts.sources
         for source in sorted({*given, *taken}):
             out = given[source].documents_out if source in given else 0
             into = taken[source].documents_in if source in taken else 0

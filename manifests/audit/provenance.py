@@ -24,15 +24,16 @@ _DTYPES = {"uint16": "<u2", "uint32": "<u4"}
 
 
 def check_documents(build: Build, problems: list[str], notes: list[str], checked: Counter[str], deep: bool) -> None:
-    """Each kept document of `extract` names a raw file of the build; its record is read at its offset and holds it.
+    """Each kept document of the first stage names a raw file of the build; its record at its offset holds it.
 
     What "holds it" means is told by `_mismatch`. Documents without an offset of their own (in a large compressed
     stream) are counted in a note and their records are not read. Without `deep`, about 200 records are
     read, spread evenly.
     """
     raw_files = build.raw_files
-    parts = build.parts("extract")
-    total = sum(entry.documents or 0 for entry in build.manifest("extract").outputs if entry.path.startswith("part-"))
+    first = build.document_stages[0]
+    parts = build.parts(first)
+    total = sum(entry.documents or 0 for entry in build.manifest(first).outputs if entry.path.startswith("part-"))
     every = 1 if deep else max(1, total // _SAMPLE)
     number = not_checked = 0
     unreachable: set[str] = set()
@@ -126,7 +127,7 @@ def _sha1(data: bytes) -> str:
 def check_tokens(build: Build, problems: list[str], checked: Counter[str], deep: bool) -> None:
     """Each shard is its index: documents follow each other, end with end-of-text, and decode to their text.
 
-    The text is what `dedup` kept, found by the part and row of the index. Without `deep`, about 200 documents of each
+    The text is that of the part and row of the index. Without `deep`, about 200 documents of each
     shard are decoded; places and ends of all are checked.
     """
     facts = build.manifest("shards").facts

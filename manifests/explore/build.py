@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manifests.errors import UserError
-from manifests.manifest import STAGES, Manifest, read_manifest
-from manifests.seal import SEAL
+from manifests.manifest import Manifest, read_manifest
+from manifests.seal import SEAL, read_seal
 from manifests.storage import Folder
 
 if TYPE_CHECKING:  # a third of a second, which questions that go through DuckDB need not wait for
@@ -29,10 +29,27 @@ class Build:
             raise UserError(f"{url}: no build of groundup is here (no {SEAL}). Give the output folder of a recipe.")
 
     @cached_property
+    def stages(self) -> list[str]:
+        """The stages of the recipe, built or not, in order, as the seal lists them.
+
+        Raises `UserError` where the seal is damaged, or written by a version that did not list them.
+        """
+        seal = read_seal(self.folder)
+        stages: list[str] = seal["stages"] if seal else []
+        if not stages:
+            raise UserError(f"{self.url}/{SEAL}: lists no stages: written by an older groundup. Run the recipe again.")
+        return stages
+
+    @cached_property
     def manifests(self) -> dict[str, Manifest]:
         """The manifests of the stages that are complete, in order."""
-        found = {stage: read_manifest(self.folder.folder(stage)) for stage in STAGES}
+        found = {stage: read_manifest(self.folder.folder(stage)) for stage in self.stages}
         return {stage: manifest for stage, manifest in found.items() if manifest is not None}
+
+    @cached_property
+    def document_stages(self) -> list[str]:
+        """The complete stages that write document parts, in order."""
+        return [stage for stage, manifest in self.manifests.items() if manifest.writes_documents]
 
     def manifest(self, stage: str) -> Manifest:
         if stage not in self.manifests:

@@ -102,7 +102,8 @@ def _answer_samples(build: Build, reason: str, most: int, source: str | None, se
         total = sum(number for _, _, _, number in counted)
         if as_json:
             return [_as_json({"reason": reason, "documents": total, "examples": []})]
-        return [f"{reason}: {total:,} documents, counted only; their rows are with the kept ones of dedup"]
+        kept_by = build.manifests[counted[0][0]].documents_from
+        return [f"{reason}: {total:,} documents, counted only; their rows are with the kept ones of {kept_by}"]
     found = list(find_drops(build, reason, most, source, seed))
     limits = limits_of(build)
     if as_json:

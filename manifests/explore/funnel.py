@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from manifests.explore.build import Build
 from manifests.manifest import Manifest
 
-DROPPING_STAGES = ("extract", "filter", "dedup")
-_COUNTING_STAGES = ("tokenizer", "shards")  # they write no rows for what they pass over
-
 
 @dataclass(frozen=True)
 class Step:
@@ -41,11 +38,11 @@ def funnel(build_or_manifest: Build | Manifest) -> list[Step]:
             counts.documents_in,
             counts.documents_out,
             dict(sorted(counts.dropped.items(), key=lambda item: (-item[1], item[0]))),
-            stage in DROPPING_STAGES,
+            manifest.writes_documents,
         )
-        for stage in (*DROPPING_STAGES, *_COUNTING_STAGES)
-        if stage in manifests
-        for source, counts in manifests[stage].counts.sources.items()
+        for stage, manifest in manifests.items()
+        if manifest.writes_documents or manifest.documents_from is not None
+        for source, counts in manifest.counts.sources.items()
     ]
     sources = list(dict.fromkeys(step.source for step in steps))
     return sorted(steps, key=lambda step: sources.index(step.source))
@@ -78,7 +75,7 @@ def funnel_lines(build_or_manifest: Build | Manifest) -> list[str]:
 
 def reason_table(build: Build) -> Iterator[tuple[str, str, str, int]]:
     """(stage, source, reason, number), stage by stage, the most frequent first."""
-    for stage in DROPPING_STAGES:
+    for stage in build.document_stages:
         for step in funnel(build):
             if step.stage == stage:
                 for reason, number in step.dropped.items():

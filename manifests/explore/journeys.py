@@ -63,7 +63,9 @@ def nowhere_line(build: Build, column: str, value: str, near: list[str]) -> str:
 
 
 def _left_out(build: Build, journey: Journey) -> bool:
-    return "shards" in build.manifests and journey.last.kept and journey.last.stage == "dedup" and not journey.places
+    if "shards" not in build.manifests or journey.places:
+        return False
+    return journey.last.kept and journey.last.stage == build.manifests["shards"].documents_from
 
 
 def _sighting_line(sighting: Sighting, limits: Limits) -> str:

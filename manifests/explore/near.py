@@ -73,8 +73,8 @@ def near_drops(build: Build, reason: str, most: int, source: str | None = None) 
                 rows += [(comparison, row) for row in nearest]
             rows.sort(key=lambda pair: (pair[1]["distance"], pair[1]["part"], pair[1]["file_row_number"]))
             found += [_describe(build, tables, comparison, row, failed) for comparison, row in rows[:most]]
-        if "dedup" in build.manifests:
-            follow(build, tables, "dedup", [near.journey for near in found if near.journey.last.kept])
+        for stage in build.document_stages[build.document_stages.index("filter") + 1 :]:
+            follow(build, tables, stage, [near.journey for near in found if near.journey.last.kept])
     return found
 
 

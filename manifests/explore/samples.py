@@ -8,7 +8,7 @@ from typing import Any
 
 from manifests.errors import UserError
 from manifests.explore.build import Build
-from manifests.explore.funnel import DROPPING_STAGES, reason_table
+from manifests.explore.funnel import reason_table
 from manifests.explore.sql import Parameters, Tables, part_of
 
 
@@ -22,9 +22,7 @@ def find_drops(
     """
     check_reason(build, reason, source)
     with Tables(build) as tables:
-        for stage in DROPPING_STAGES:
-            if stage not in build.manifests:
-                continue
+        for stage in build.document_stages:
             for part, rows in _draw(build, tables, stage, reason, most, source, seed).items():
                 for row, document in sorted(tables.documents(part, rows).items()):
                     yield stage, {**document, "part": part, "row": row}

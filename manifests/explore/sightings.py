@@ -9,7 +9,6 @@ from typing import Any
 from manifests.explore.build import DROPPED, Build
 from manifests.explore.sql import Parameters, Tables, part_of, quoted
 
-DOCUMENT_STAGES = ("extract", "filter", "dedup")
 _NEAR = 5  # URLs that are shown for one that is nowhere
 
 
@@ -45,22 +44,21 @@ def find_journeys(build: Build, tables: Tables, column: str, value: str) -> list
 
     Only the first stage is searched. A part keeps its name from stage to stage, so the others are asked for one part.
     """
-    stages = [stage for stage in DOCUMENT_STAGES if stage in build.manifests]
-    if not stages:
+    if not build.document_stages:
         return []
-    first = stages[0]
+    first, *rest = build.document_stages
     parts = [*build.parts(first), *build.parts(first, dropped=True)]
     journeys: dict[tuple[Any, ...], Journey] = {}
     for sighting in _look(tables, first, parts, column, [value]):
         # Two rows of one file may have one id and no address: they share a journey, which shows them all.
         journeys.setdefault(_key(sighting), Journey([])).sightings.append(sighting)
     found = list(journeys.values())
-    for stage in stages[1:]:
+    for stage in rest:
         follow(build, tables, stage, found)
     if "shards" in build.manifests:
         for journey in found:
             journey.places = _places(build, tables, journey)
-    if "dedup" in stages:
+    if "dedup" in build.manifests:
         for journey in found:
             journey.copies = _num_copies(build, tables, journey)
     return found
@@ -84,7 +82,7 @@ def follow(build: Build, tables: Tables, stage: str, journeys: Iterable[Journey]
 
 def near_urls(build: Build, tables: Tables, url: str) -> list[str]:
     """URLs of the same host that the build read and that look most like this one."""
-    stage = next((stage for stage in DOCUMENT_STAGES if stage in build.manifests), None)
+    stage = next(iter(build.document_stages), None)
     host = url.partition("://")[2].partition("/")[0].removeprefix("www.") or url.partition("/")[0]
     parts = [*build.parts(stage), *build.parts(stage, dropped=True)] if stage and host else []
     if not parts:
@@ -118,11 +116,12 @@ def _look(tables: Tables, stage: str, parts: list[str], column: str, values: lis
 
 
 def _places(build: Build, tables: Tables, journey: Journey) -> list[dict[str, Any]]:
-    indexes = [f"shards/{entry.path}" for entry in build.manifests["shards"].outputs]
+    shards = build.manifests["shards"]
+    indexes = [f"shards/{entry.path}" for entry in shards.outputs]
     indexes = [path for path in indexes if path.endswith(".index.parquet")]
     places = []
     for sighting in journey.sightings:
-        if not indexes or not sighting.kept or sighting.stage != "dedup":
+        if not indexes or not sighting.kept or sighting.stage != shards.documents_from:
             continue
         parameters = Parameters()
         rows = tables.rows(
@@ -138,11 +137,13 @@ def _places(build: Build, tables: Tables, journey: Journey) -> list[dict[str, An
 
 def _num_copies(build: Build, tables: Tables, journey: Journey) -> int:
     """How many documents were dropped as copies of this one."""
-    before = [sighting for sighting in journey.sightings if sighting.stage == "filter" and sighting.kept]
-    if not journey.last.kept or journey.last.stage != "dedup" or not before:
+    dedup = build.manifests["dedup"]
+    before = [sighting for sighting in journey.sightings if sighting.stage == dedup.documents_from and sighting.kept]
+    after = [sighting for sighting in journey.sightings if sighting.stage == "dedup"]
+    if not before or not after or not after[-1].kept:
         return 0
     parameters = Parameters()
-    clusters = [f"dedup/{entry.path}" for entry in build.manifests["dedup"].outputs if "/" not in entry.path]
+    clusters = [f"dedup/{entry.path}" for entry in dedup.outputs if "/" not in entry.path]
     clusters = [path for path in clusters if path.endswith("/clusters.parquet")]
     if not clusters:
         return 0

@@ -74,10 +74,11 @@ def report_data(build: Build) -> dict[str, Any]:
 
 def _funnel(build: Build) -> Iterator[dict[str, Any]]:
     entered: dict[str, int] = {}
-    for stage in ("extract", "filter", "dedup", "shards"):
-        if stage not in build.manifests:
-            continue
-        for source, counts in build.manifests[stage].counts.sources.items():
+    last = next(reversed(build.manifests), None)
+    for stage, manifest in build.manifests.items():
+        if not manifest.writes_documents and (stage != last or manifest.documents_from is None):
+            continue  # the tokenizer's sample: what it leaves out is not lost
+        for source, counts in manifest.counts.sources.items():
             whole = max(1, entered.setdefault(source, counts.documents_in))
             yield {
                 "stage": stage,
@@ -105,7 +106,7 @@ def _token_facts(build: Build) -> Iterator[tuple[str, str]]:
 
 def _kept_samples(build: Build) -> Iterator[dict[str, Any]]:
     """The first documents of each source that the last document stage kept."""
-    stage = next((name for name in ("dedup", "filter", "extract") if name in build.manifests), None)
+    stage = next(reversed(build.document_stages), None)
     shown: dict[str, int] = {}
     for part in build.parts(stage) if stage else []:
         source = part.rpartition("/")[2].removeprefix("part-").rpartition("-")[0]  # a part is of one source

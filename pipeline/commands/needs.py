@@ -14,21 +14,11 @@ from pipeline.recipe import Recipe
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.kinds import Source, is_in_place, list_in_place
 from pipeline.sources.settings import INDEX_FORMAT
+from pipeline.stages.all import make_stages
 
 # Disk that the documents of a raw file take, as a share of its bytes: most of a page is no text, a dump is all text.
 _DOCUMENT_SHARE = {"warc": 0.10, "html": 0.05, "mediawiki": 0.60}
 _PLAIN_TEXT_SHARE = 0.40  # every other format
-# A stage's output as a share of those documents.
-_STAGE_SHARE = {"extract": 1.0, "filter": 1.0, "dedup": 0.8, "shards": 0.8}
-# Memory of one worker of a stage, in bytes: libraries and models, and the largest piece it holds.
-_WORKER_BYTES = {
-    "acquire": 0.2e9,
-    "extract": 0.6e9,
-    "filter": 0.5e9,
-    "dedup": 1.0e9,
-    "tokenizer": 0.5e9,
-    "shards": 0.8e9,
-}
 # A Common Crawl WARC file is about this large; WET about a tenth.
 _CRAWL_FILE_BYTES = {"warc": 1.1e9, "wet": 0.1e9}
 
@@ -42,22 +32,21 @@ class Expectation:
 
 
 def expect(recipe: Recipe, build: Folder, workers: int) -> dict[str, Expectation]:
-    """What each stage is expected to need."""
+    """What each stage is expected to need, by its name."""
     raw_bytes = _raw_bytes(recipe, build)
-    documents = None
+    whole: dict[str, float] | None = None  # by the unit that a stage counts, what its share is of
     if raw_bytes is not None:
-        documents = sum(
-            number * _DOCUMENT_SHARE.get(format, _PLAIN_TEXT_SHARE) for (_, format), number in raw_bytes.items()
-        )
+        whole = {
+            "files": sum(number for (downloaded, _), number in raw_bytes.items() if downloaded),
+            "documents": sum(
+                number * _DOCUMENT_SHARE.get(format, _PLAIN_TEXT_SHARE) for (_, format), number in raw_bytes.items()
+            ),
+        }
     expected = {}
-    for stage, worker_bytes in _WORKER_BYTES.items():
-        disk: float | None = 0.0
-        if stage == "acquire":  # files that are read in place take no disk of the build's
-            disk = None if raw_bytes is None else sum(number for (inside, _), number in raw_bytes.items() if inside)
-        elif stage in _STAGE_SHARE:
-            disk = None if documents is None else documents * _STAGE_SHARE[stage]
-        num_workers = 1 if stage == "tokenizer" else workers
-        expected[stage] = Expectation(disk, worker_bytes * num_workers)
+    for stage in make_stages(recipe, build):
+        disk = None if whole is None else whole[stage.unit] * stage.disk_share
+        memory = stage.worker_bytes * min(workers, stage.max_workers or workers)
+        expected[stage.name] = Expectation(disk if stage.disk_share else 0.0, memory)
     return expected
 
 

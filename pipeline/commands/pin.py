@@ -15,12 +15,10 @@ from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.remote import RemoteFile
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.sources.code import CodeSource
 from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.crawl_index import list_index_files
-from pipeline.sources.files import FilesSource
 from pipeline.sources.hub import HuggingFaceSource, list_hub
-from pipeline.sources.kinds import Source, is_behind_mirror, list_in_place, list_mirror
+from pipeline.sources.kinds import Source, is_behind_mirror, is_in_place, list_in_place, list_mirror
 from pipeline.sources.pins import Pin, PinnedSource, listing_settings, pin_hub, pin_local, pin_remote, write_pin
 from pipeline.units import format_bytes
 
@@ -83,7 +81,7 @@ def pin_source(
             listed = list_mirror(source, downloader, seed)
         files = pin_remote(listed, downloader, acquired, in_ranges)
     else:
-        assert isinstance(source, FilesSource | CodeSource)
+        assert is_in_place(source)
         files = pin_local(list_in_place(source, recipe_folder), _digest)
     return PinnedSource(name=source.name, settings=listing_settings(source), files=files)
 

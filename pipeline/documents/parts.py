@@ -72,6 +72,7 @@ class PartWriter(PipelineStep):
         self._part = part
         self._counts: CountsBuilder = output.counts
         self._stack = ExitStack()
+        self._text_bytes = 0  # of the kept documents, in UTF-8
 
     def __enter__(self) -> PartWriter:
         self._paths = (f"{self._part}.parquet", f"{DROPPED}/{self._part}.parquet")
@@ -88,7 +89,12 @@ class PartWriter(PipelineStep):
             self._kept.close()
             self._dropped.close()
         for path, file, rows in zip(self._paths, self._files, (self._kept, self._dropped), strict=True):
-            self._output.add(FileEntry(path=path, bytes=file.bytes, sha256=file.sha256, documents=rows.num_rows))
+            text_bytes = self._text_bytes if rows is self._kept else None
+            self._output.add(
+                FileEntry(
+                    path=path, bytes=file.bytes, sha256=file.sha256, documents=rows.num_rows, text_bytes=text_bytes
+                )
+            )
 
     @property
     def num_kept(self) -> int:
@@ -103,6 +109,7 @@ class PartWriter(PipelineStep):
     def write(self, document: Document) -> None:
         row = encodable(document_row(document))
         self._kept.write(row)
+        self._text_bytes += len(row["text"].encode())
         self._counts.kept(row["source"])
 
     def add(

@@ -57,8 +57,10 @@ class AcquireStage(Stage):
     """See the module."""
 
     name = "acquire"
-    after = ()
+    takes_documents = writes_documents = False
+    unit = "files"
     libraries = ()
+    worker_bytes = 0.2e9
     keeps_strangers = True
 
     def settings(self) -> dict[str, Any]:

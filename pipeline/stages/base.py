@@ -1,4 +1,4 @@
-"""What every stage has: a name, the settings and code that decide its output, its inputs, and how it runs."""
+"""What a stage is: its name and place, what it needs, the settings and code that decide its output, how it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from manifests.code import library_versions
 from manifests.errors import UserError
@@ -29,27 +29,48 @@ class StageResult:
 
 
 class Stage(ABC):
-    """One stage of a build. Subclasses read like the recipe's table of the same name."""
+    """One stage of a build. Subclasses read like the recipe's table of the same name.
 
-    name: ClassVar[str]
-    after: ClassVar[tuple[str, ...]]  # stages whose output it reads
+    `documents_from` is the stage whose documents it takes: the last one before it that writes any. A document part
+    keeps the name of the part that it comes from, so that a document can be followed from stage to stage.
+    """
+
+    name: ClassVar[str]  # of its folder, for `--until`, and in what a user reads
+    reads: ClassVar[tuple[str, ...]] = ()  # stages whose output it reads beside the documents
+    takes_documents: ClassVar[bool] = True
+    writes_documents: ClassVar[bool] = True  # as parts, its drops beside them; else drops are counts without rows
+    unit: ClassVar[Literal["documents", "files"]] = "documents"  # of its counts
     libraries: tuple[str, ...] = ("pyarrow",)  # distributions that shape its output
     keeps_strangers: ClassVar[bool] = False  # files that the plan no longer names are kept (downloads)
+    # What it is expected to need, for `--plan`.
+    worker_bytes: ClassVar[float] = 0.5e9  # memory of one worker: libraries and models, and the largest piece it holds
+    max_workers: ClassVar[int | None] = None  # that it can use at a time
+    disk_share: ClassVar[float] = 1.0  # its output, as a share of the extracted documents (`unit` files: of downloads)
 
-    def __init__(self, recipe: Recipe, build: Folder, manifests: dict[str, Manifest | None] | None = None) -> None:
-        """`manifests`: those of the build's stages that were read already, shared by the stages of a run."""
+    def __init__(self, recipe: Recipe, build: Folder, documents_from: str | None) -> None:
         self.recipe = recipe
         self.build = build
         self.folder = build.folder(self.name)
-        self.manifests: dict[str, Manifest | None] = {} if manifests is None else manifests
+        self.documents_from = documents_from
+        self.manifests: dict[str, Manifest | None] = {}  # of the build, as far as they were read; shared by all stages
+
+    @property
+    def after(self) -> list[str]:
+        """The stages whose output it reads."""
+        return [*([self.documents_from] if self.documents_from else []), *self.reads]
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Every setting that decides the output, as JSON."""
 
-    @abstractmethod
     def inputs(self) -> list[FileEntry]:
         """The files that it reads, with their digests, in order."""
+        return self.documents()
+
+    def documents(self) -> list[FileEntry]:
+        """The document parts that it takes, in document order, with paths below the build."""
+        assert self.documents_from is not None
+        return kept_parts(self.upstream(self.documents_from))
 
     @abstractmethod
     def run(self, runner: PhaseRunner) -> StageResult:

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.manifest import FileEntry
 from pipeline.dedup.clusters import NEAR_DUPLICATE, Assignment, resolve
 from pipeline.dedup.keys import part_and_row, part_keys
 from pipeline.dedup.lsh import edges, partition_count, partition_pairs
@@ -23,7 +22,7 @@ from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import PartReader, PartWriter, read_rows
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
-from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_tasks
+from pipeline.stages.base import Stage, StageResult, part_name, part_tasks
 
 _MEMORY_BYTES = 2 << 30  # what finding the edges of one partition may use
 _BATCH_DOCUMENTS = 1024
@@ -193,17 +192,14 @@ class Apply(Phase):
         path = clusters.path.removeprefix(f"{output.stage}/")
         drops = {row["row"]: row for row in _cluster_rows(output, path, part.path) if row["reason"]}
         documents = PartReader(output.build, part.path, output.counts).run()
-        num_text_bytes = 0
         with PartWriter(output, f"part-{task.name}") as writer:
             for row, document in enumerate(documents):
                 drop = drops.get(row)
                 if drop is None:
-                    num_text_bytes += len(document.text.encode())
                     writer.write(document)
                 else:
                     value, original = drop["similarity"], drop["duplicate_of"]
                     writer.add(document, drop["reason"], value, None, original, drop["cluster"])
-        output.facts["num_text_bytes"] = num_text_bytes
 
 
 def _cluster_rows(output: TaskOutput, path: str, part: str) -> Iterator[dict[str, Any]]:
@@ -215,18 +211,16 @@ class DedupStage(Stage):
     """See the module."""
 
     name = "dedup"
-    after = ("filter",)
     libraries = ("numpy", "pyarrow")
+    worker_bytes = 1.0e9
+    disk_share = 0.8
 
     def settings(self) -> dict[str, Any]:
         return {"dedup": self.recipe.dedup.model_dump()}
 
-    def inputs(self) -> list[FileEntry]:
-        return kept_parts(self.upstream("filter"))
-
     def run(self, runner: PhaseRunner) -> StageResult:
         settings = self.recipe.dedup
-        parts = self.inputs()
+        parts = self.documents()
         num_documents = sum(part.documents or 0 for part in parts)
         num_partitions = partition_count(num_documents, settings.minhash.num_buckets + 1, _MEMORY_BYTES)
         tasks = [
@@ -253,8 +247,5 @@ class DedupStage(Stage):
         applied = runner.run(Apply(), apply_tasks)
         return StageResult(
             records=[*applied, *clusters],
-            facts={
-                "num_text_bytes": sum(record.facts["num_text_bytes"] for record in applied),
-                "num_clusters": clusters[0].facts["num_clusters"],
-            },
+            facts={"num_clusters": clusters[0].facts["num_clusters"]},
         )

@@ -68,11 +68,13 @@ class ExtractStage(Stage):
     """See the module."""
 
     name = "extract"
-    after = ("acquire",)
+    reads = ("acquire",)
+    takes_documents = False
+    worker_bytes = 0.6e9
     libraries: tuple[str, ...] = ("fastwarc", "pyarrow", "resiliparse")
 
-    def __init__(self, recipe: Recipe, build: Folder, manifests: dict[str, Manifest | None] | None = None) -> None:
-        super().__init__(recipe, build, manifests)
+    def __init__(self, recipe: Recipe, build: Folder, documents_from: str | None) -> None:
+        super().__init__(recipe, build, documents_from)
         html = {"groundup": ("numba", "numpy"), "trafilatura": ("lxml", "trafilatura")}.get(recipe.extract.html, ())
         self.libraries = (*type(self).libraries, *html)
 

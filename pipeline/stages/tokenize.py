@@ -12,11 +12,12 @@ import xxhash
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
+from manifests.storage import Folder
 from pipeline.documents.parts import read_rows
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import Phase, Task, TaskOutput
-from pipeline.recipe import TokenizerSettings
-from pipeline.stages.base import Stage, StageResult, kept_parts
+from pipeline.recipe import Recipe, TokenizerSettings
+from pipeline.stages.base import Stage, StageResult
 from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import bulk_encoder
 
@@ -88,8 +89,13 @@ class TokenizerStage(Stage):
     """See the module."""
 
     name = "tokenizer"
-    after = ("dedup",)
+    writes_documents = False
     libraries = ("gigatoken", "pyarrow", "tokenizers", "xxhash")
+    max_workers = 1
+    disk_share = 0.0
+
+    def __init__(self, recipe: Recipe, build: Folder, documents_from: str | None) -> None:
+        super().__init__(recipe, build, None if recipe.tokenizer.path else documents_from)
 
     def settings(self) -> dict[str, Any]:
         if self.recipe.tokenizer.path:
@@ -101,7 +107,7 @@ class TokenizerStage(Stage):
             data = read_tokenizer(self.recipe.resolve(self.recipe.tokenizer.path))
             name = Path(self.recipe.tokenizer.path).name
             return [FileEntry(path=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())]
-        return kept_parts(self.upstream("dedup"))
+        return self.documents()
 
     def run(self, runner: PhaseRunner) -> StageResult:
         inputs = tuple(self.inputs())
@@ -115,7 +121,7 @@ class TokenizerStage(Stage):
                     f"groundup drops {shlex.quote(self.build.url)}"
                 )
             phase = TrainTokenizer(self.recipe.tokenizer, self.recipe.seed)
-            num_text_bytes = self.upstream("dedup").facts["num_text_bytes"]
+            num_text_bytes = sum(entry.text_bytes or 0 for entry in inputs)
             task = Task(name="tokenizer", inputs=inputs, settings={"num_text_bytes": num_text_bytes})
         records = runner.run(phase, [task])
         return StageResult(records=records, facts=records[0].facts)

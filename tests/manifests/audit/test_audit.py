@@ -11,14 +11,15 @@ import pytest
 from manifests.audit.audit import audit_build
 from manifests.audit.provenance import _check_record, _mismatch, _sha1
 from manifests.explore.build import RawEntry
-from manifests.manifest import STAGES
 from manifests.report.report import digest_line
 from manifests.seal import unseal
 from manifests.storage import Folder
 from pipeline.build import run_build
 from pipeline.recipe import load_recipe
+from pipeline.stages.all import STAGE_CLASSES
 from tests.signal_builds import run_command
 
+STAGES = [stage.name for stage in STAGE_CLASSES]
 _HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>body</p>"
 _WARC = b"WARC/1.0\r\nWARC-Record-ID: <urn:uuid:a>\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n" % (len(_HTTP), _HTTP)
 

@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from manifests.audit.audit import audit_build
-from manifests.manifest import MANIFEST, STAGES
+from manifests.manifest import MANIFEST
 from pipeline.mirrors.loopback import LoopbackMirror
 from pipeline.quickstart.mirror import build_mirror
 from pipeline.recipe import load_recipe
+from pipeline.stages.all import STAGE_CLASSES
 from tests.builds import differing
 from tests.conftest import REPOSITORY
 
+STAGES = [stage.name for stage in STAGE_CLASSES]
 KILLS_PER_STAGE = 4  # 24 in all
 _PACKAGES = ("json", "email", "logging", "asyncio", "unittest", "http", "concurrent")
 _RECIPE = """
