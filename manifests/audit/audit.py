@@ -254,10 +254,15 @@ def _check_report(build: Build, report: AuditReport) -> None:
 
 def _check_flow(manifests: dict[str, Manifest], report: AuditReport) -> None:
     """Law 1: a stage takes in the documents that the one before it put out."""
+    writers: list[str] = []  # of documents, before the stage
     for stage, manifest in manifests.items():
         before = manifest.documents_from
+        last = writers[-1] if writers else None
+        writers += [stage] if manifest.writes_documents else []
         if before is None or before not in manifests:
             continue
+        if before != last:
+            report.problems.append(f"{stage}: took the documents of {before}, not those of {last}. Run the recipe")
         given, taken = manifests[before].counts.sources, manifest.counts.sources
         for source in sorted({*given, *taken}):
             out = given[source].documents_out if source in given else 0

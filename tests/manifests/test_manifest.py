@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 import manifests.code
 from manifests.code import code_digest, modules_used
 from manifests.errors import UserError
-from manifests.manifest import MANIFEST, Counts, SourceCounts, digest_of, read_manifest
+from manifests.manifest import (
+    MANIFEST,
+    SCHEMA_VERSION,
+    Counts,
+    FingerprintParts,
+    Manifest,
+    SourceCounts,
+    digest_of,
+    read_manifest,
+    write_manifest,
+)
 from manifests.storage import Folder
 from pipeline.engine.fingerprint import moves_data
 from pipeline.stages.all import STAGE_CLASSES
@@ -45,6 +55,23 @@ def test_a_damaged_manifest_is_never_taken_for_a_missing_one(tmp_path: Path) -> 
     assert read_manifest(Folder(tmp_path)) is None
     (tmp_path / MANIFEST).write_text('{"stage": "filter"')
     with pytest.raises(UserError, match="not a manifest"):
+        read_manifest(Folder(tmp_path))
+
+
+def test_a_manifest_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    parts = FingerprintParts(settings={}, code="", libraries={}, inputs="")
+    manifest = Manifest(
+        stage="filter",
+        recipe="old",
+        fingerprint=parts.digest(),
+        fingerprint_of=parts,
+        inputs=[],
+        outputs=[],
+        counts=Counts(),
+        schema_version=SCHEMA_VERSION - 1,
+    )
+    write_manifest(Folder(tmp_path), manifest)
+    with pytest.raises(UserError, match=f"of version {SCHEMA_VERSION - 1}, and this groundup reads {SCHEMA_VERSION}"):
         read_manifest(Folder(tmp_path))
 
 
