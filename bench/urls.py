@@ -88,7 +88,7 @@ if side.startswith("groundup"):
     words = "soft" if side.endswith("words") else "off"
     rule = compile_url_rule(UrlSettings(block_lists=[str(folder / "lists")], adult_words=words))
     def refuses(url):
-        return rule.match(url) is not None
+        return rule.verdict(url) is not None
 elif side == "datatrove":
     import tldextract
     domains, pages = ((lists / name).read_text().split() for name in ("domains", "urls"))

@@ -208,9 +208,9 @@ def test_filters_page_has_every_reason_and_default() -> None:
     families = tuple(rules.RULES)
     settings = FilterSettings()
     for comparison in rules.comparisons(settings):
-        setting = comparison["setting"].rpartition(".")[2]
-        threshold = f"{comparison['threshold']:g}"
-        row = rf"\| `{comparison['reason']}` \| `{setting}` \| {re.escape(threshold)}(\.0)? \|"
+        setting = comparison.setting.rpartition(".")[2]
+        threshold = f"{comparison.threshold:g}"
+        row = rf"\| `{comparison.reason}` \| `{setting}` \| {re.escape(threshold)}(\.0)? \|"
         assert [line for line in lines if re.match(row, line)], row
     described = _described("docs/filters.md")
     for table in (settings, *(getattr(settings, name) for name in (*families, "urls", "classifier", "pii"))):

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from manifests.comparison import Comparison
 from manifests.explore.build import DROPPED, Build
-from manifests.explore.decisions import SIGNALS, Comparison, decisions_of
+from manifests.explore.decisions import SIGNALS, decisions_of
 from manifests.manifest import Manifest
 
 _FEW = 3  # lines about one part; a thousand of the same say no more
@@ -68,8 +69,10 @@ def _differences(build: Build, places: list[str], comparisons: tuple[Comparison,
 
 
 def _decide(row: dict[str, Any], comparisons: tuple[Comparison, ...]) -> str | None:
+    # Its own reading of a comparison, on purpose: what decided is not asked whether it decided rightly.
     for comparison in comparisons:
-        value, limit = row.get(comparison.signal), comparison.limit(row["language"])
+        value = row.get(comparison.signal)
+        limit = (comparison.by_language or {}).get(row["language"], comparison.threshold)
         if value is not None and (value < limit if comparison.must_be == "at_least" else value > limit):
             return comparison.reason
     return None

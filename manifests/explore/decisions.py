@@ -8,51 +8,18 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
+from manifests.comparison import Comparison
 from manifests.errors import UserError
 from manifests.explore.build import Build
 from manifests.explore.sql import Parameters, Tables, quoted
 from manifests.manifest import Manifest
-from manifests.settings import Settings
 
 SIGNALS = "signals"  # the folder of the filter stage's signals
 _PARTS = f"{SIGNALS}/part-"
-
-
-class Comparison(Settings):
-    """Holds where a signal is at least, or at most, the threshold.
-
-    `setting` is the threshold's key below the recipe's filter table, empty where none can move it. `by_language`:
-    thresholds for documents of these languages instead.
-    """
-
-    reason: str
-    signal: str
-    must_be: Literal["at_least", "at_most"]
-    setting: str
-    threshold: float
-    by_language: dict[str, float] | None = None
-
-    def limit(self, language: str | None) -> float:
-        """The threshold for a document in this language."""
-        return (self.by_language or {}).get(language or "", self.threshold)
-
-    def limit_sql(self, parameters: Parameters) -> str:
-        """The threshold for a row's language."""
-        otherwise = f"{parameters.bind(self.threshold)}::DOUBLE"
-        cases = [
-            f"WHEN {parameters.bind(language)} THEN {parameters.bind(threshold)}::DOUBLE"
-            for language, threshold in sorted((self.by_language or {}).items())
-        ]
-        return f"(CASE language {' '.join(cases)} ELSE {otherwise} END)" if cases else otherwise
-
-    def broken_sql(self, parameters: Parameters) -> str:
-        """True where it does not hold; null, which is not true, where the signal is null."""
-        sign = "<" if self.must_be == "at_least" else ">"
-        return f"({quoted(self.signal)} {sign} {self.limit_sql(parameters)})"
 
 
 @dataclass(frozen=True)
@@ -116,9 +83,7 @@ def decisions_of(manifest: Manifest) -> Decisions | None:
     if recorded is None:
         return None
     try:
-        comparisons = {
-            source: tuple(Comparison.model_validate(row) for row in rows) for source, rows in recorded.items()
-        }
+        comparisons = {source: tuple(Comparison(**row) for row in rows) for source, rows in recorded.items()}
     except (AttributeError, TypeError, ValidationError):
         raise UserError("filter/manifest.json: its comparisons cannot be read. Run groundup audit.") from None
     parts: dict[str, tuple[str, ...]] = dict.fromkeys(comparisons, ())
@@ -129,7 +94,22 @@ def decisions_of(manifest: Manifest) -> Decisions | None:
     return Decisions(comparisons, parts, manifest.fingerprint_of.settings)
 
 
+def limit_sql(comparison: Comparison, parameters: Parameters) -> str:
+    """The threshold of a comparison for a row's language."""
+    otherwise = f"{parameters.bind(comparison.threshold)}::DOUBLE"
+    cases = [
+        f"WHEN {parameters.bind(language)} THEN {parameters.bind(threshold)}::DOUBLE"
+        for language, threshold in sorted((comparison.by_language or {}).items())
+    ]
+    return f"(CASE language {' '.join(cases)} ELSE {otherwise} END)" if cases else otherwise
+
+
+def broken_sql(comparison: Comparison, parameters: Parameters) -> str:
+    """True where a comparison does not hold; null, which is not true, where the signal is null."""
+    return f"(NOT {quoted(comparison.signal)} {comparison.sign} {limit_sql(comparison, parameters)})"
+
+
 def reason_sql(comparisons: tuple[Comparison, ...], parameters: Parameters) -> str:
     """The reason of a row's drop by these comparisons; null where it is kept."""
-    cases = [f"WHEN {row.broken_sql(parameters)} THEN {parameters.bind(row.reason)}" for row in comparisons]
+    cases = [f"WHEN {broken_sql(row, parameters)} THEN {parameters.bind(row.reason)}" for row in comparisons]
     return f"(CASE {' '.join(cases)} ELSE NULL END)" if cases else "NULL::VARCHAR"

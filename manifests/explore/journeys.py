@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from manifests.comparison import Comparison
 from manifests.explore.build import Build
-from manifests.explore.decisions import Comparison, decisions_of
+from manifests.explore.decisions import decisions_of
 from manifests.explore.sightings import Journey, Sighting
 
 _EXCERPT = 300  # characters

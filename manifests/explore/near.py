@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from manifests.comparison import Comparison
 from manifests.errors import UserError
 from manifests.explore.build import DROPPED, Build
-from manifests.explore.decisions import Comparison, read_decisions
+from manifests.explore.decisions import broken_sql, limit_sql, read_decisions
 from manifests.explore.samples import check_reason
 from manifests.explore.sightings import Journey, Sighting, follow
 from manifests.explore.sql import Parameters, Tables, part_of, quoted
@@ -87,14 +88,14 @@ def _nearest(
     parameters = Parameters()
     table = tables.source(parts, parameters)
     comparison = comparisons[place]
-    signal, limit = quoted(comparison.signal), comparison.limit_sql(parameters)
-    broken = comparison.broken_sql(parameters)
+    signal, limit = quoted(comparison.signal), limit_sql(comparison, parameters)
+    broken = broken_sql(comparison, parameters)
     came_here = {comparison.reason} if failed else {row.reason for row in comparisons[place:]}
     went_on = f"reason IN ({', '.join(parameters.bind(reason) for reason in sorted(came_here))})"
     where = f"({went_on}) AND {broken}" if failed else f"(reason IS NULL OR {went_on}) AND NOT {broken}"
     for row in comparisons[:place]:
         if row.reason in came_here:  # the reason alone does not say that it came so far
-            where += f" AND NOT coalesce({row.broken_sql(parameters)}, false)"
+            where += f" AND NOT coalesce({broken_sql(row, parameters)}, false)"
     nearest = tables.rows(
         "SELECT filename, file_row_number, id, reason, row, "
         f"{signal} AS value, {limit} AS threshold, abs({signal} - {limit}) AS distance FROM {table} "

@@ -6,11 +6,12 @@ import difflib
 import shlex
 import tomllib
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from manifests.comparison import Comparison
 from manifests.errors import UsageError, UserError
 from manifests.explore.build import Build
-from manifests.explore.decisions import Comparison, Decisions, read_decisions, reason_sql
+from manifests.explore.decisions import Decisions, read_decisions, reason_sql
 from manifests.explore.sql import Parameters, Tables
 
 _OF_ALL_LANGUAGES = "language_threshold"
@@ -267,8 +268,7 @@ def _changed(
         if languages:
             notes.append(f"{change.key}: {', '.join(languages)} keep their own thresholds")
         comparisons = tuple(
-            row.model_copy(update={"threshold": change.value}) if row.setting == change.key else row
-            for row in comparisons
+            replace(row, threshold=change.value) if row.setting == change.key else row for row in comparisons
         )
     if of_languages:
         comparisons = _with_languages(source, comparisons, of_languages, decisions, labels)
@@ -286,18 +286,10 @@ def _with_languages(
     by_language = {label: float(threshold) for label, threshold in spread.items() if threshold is not None}
     if any(row.signal == _LANGUAGE_SCORE for row in comparisons):
         return tuple(
-            row.model_copy(update={"by_language": by_language}) if row.signal == _LANGUAGE_SCORE else row
-            for row in comparisons
+            replace(row, by_language=by_language) if row.signal == _LANGUAGE_SCORE else row for row in comparisons
         )
     # Where no languages are listed and none had a threshold, the score was not asked: it will be, after the URL.
-    score = Comparison(
-        reason=_LANGUAGE,
-        signal=_LANGUAGE_SCORE,
-        must_be="at_least",
-        setting=_BY_LANGUAGE,
-        threshold=0.0,
-        by_language=by_language,
-    )
+    score = Comparison(_LANGUAGE, _LANGUAGE_SCORE, "at_least", _BY_LANGUAGE, 0.0, by_language)
     at = sum(row.signal.startswith("urls.") for row in comparisons)
     return (*comparisons[:at], score, *comparisons[at:])
 

@@ -6,7 +6,9 @@ from manifests.code import code_digest
 
 # A change in these rebuilds nothing: a file that was downloaded is the mirror's, whatever code fetched it.
 _MOVE_DATA = ("manifests", "pipeline.engine", "pipeline.mirrors")
-_SHAPE_OUTPUT = frozenset({"manifests.records.csv_header", "manifests.records.origins"})  # below those
+_SHAPE_OUTPUT = frozenset(
+    {"manifests.comparison", "manifests.records.csv_header", "manifests.records.origins"}
+)  # below those
 _SINGLE = frozenset(
     {
         "pipeline",

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datatrove.data import DocumentsPipeline
-from datatrove.pipeline.writers.disk_base import DiskWriter
-from datatrove.utils.typeshelper import StatHints
+from collections.abc import Callable
 
-from pipeline.documents.schema import Block
-from pipeline.filters.rules import Judgement, Verdict, judge
+from datatrove.data import Document
+from datatrove.pipeline.writers.disk_base import DiskWriter
+
+from pipeline.filters.base import FilterBlock
+from pipeline.filters.judgement import Judgement, Verdict
+from pipeline.filters.rules import judge
 from pipeline.filters.settings import FilterSettings, RuleName
 
 
-class RuleFilter(Block):
+class RuleFilter(FilterBlock):
     """Keep the documents that pass every rule of the settings, in their order.
 
-    A document's `language` metadata says how its words are found. A kept document's text may have lost lines (C4);
-    how many lines went, for which reason, is counted in the statistics. A dropped document keeps the text it came with,
-    and goes to the exclusion writer with `filter_reason` and `filter_value` in its metadata.
+    A document's `language` metadata says how its words are found. A kept document's text may have lost lines (C4).
     """
 
-    type = "filter"
     name = "rules"
 
     def __init__(self, settings: FilterSettings | None = None, exclusion_writer: DiskWriter | None = None) -> None:
@@ -34,23 +33,8 @@ class RuleFilter(Block):
         """Why a text would be dropped; None where it would be kept."""
         return self.judge(text, language).verdict
 
-    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        with self.excluding(rank):
-            for document in data or ():
-                self.stat_update(StatHints.total)
-                with self.track_time():
-                    judgement = self.judge(document.text, document.metadata.get("language"))
-                if judgement.verdict is not None:
-                    self.drop(document, *judgement.verdict)
-                    continue
-                if judgement.text != document.text:
-                    document.text = judgement.text
-                    self.stat_update("edited")
-                    for edit, number in sorted(judgement.edits.items()):
-                        self.stat_update(f"edited_{edit}", value=number)
-                self.stat_update(StatHints.forwarded)
-                self.update_doc_stats(document)
-                yield document
+    def judge_of_run(self) -> Callable[[Document], Judgement]:
+        return lambda document: self.judge(document.text, document.metadata.get("language"))
 
 
 class _OneRule(RuleFilter):

@@ -7,12 +7,16 @@ order, quality classifier. Personal data is replaced in texts that are kept.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 from datatrove.data import Document
 
-from pipeline.filters.classifier.signals import Classifier, classifier_comparisons
+from manifests.comparison import first_broken
+from pipeline.filters.classifier.signals import SIGNALS as CLASSIFIER_SIGNALS
+from pipeline.filters.classifier.signals import Classifier
+from pipeline.filters.judgement import Judgement, Verdict
 from pipeline.filters.language import (
     Language,
     LanguageRule,
@@ -20,38 +24,37 @@ from pipeline.filters.language import (
     identify_languages,
     load_language_model,
 )
-from pipeline.filters.language.rule import IS_WANTED, SCORE
+from pipeline.filters.language.rule import IS_WANTED, SCORE, refusal
 from pipeline.filters.language.rule import REASON as LANGUAGE
 from pipeline.filters.pii.redact import redact
-from pipeline.filters.rules import Judge, comparisons
+from pipeline.filters.rules import comparisons
 from pipeline.filters.settings import FilterSettings
-from pipeline.filters.signals import signal_names
+from pipeline.filters.signals import Read, Reader, signal_names
 from pipeline.filters.urls.rule import SIGNALS as URL_SIGNALS
 from pipeline.filters.urls.rule import ListFacts, compile_url_rule
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What became of a document, and why.
+class Decision(Judgement):
+    """What became of a document; `languages` are the likeliest ones, best first."""
 
-    text: as it goes on where it is kept. reason, value, detail: of the drop; None where it is kept. edits: lines and
-    personal data that went from a kept text, by name. signals: by `<rule>.<signal>`. languages: the likeliest, best
-    first.
-    """
+    languages: list[Language] = field(default_factory=list)
 
-    text: str
-    reason: str | None
-    value: float | None
-    detail: str | None
+
+class _Looked(NamedTuple):
+    """What the parts say of a document."""
+
     signals: dict[str, float | None]
+    url_details: Mapping[str, str]
     languages: list[Language]
-    edits: Counter[str] = field(default_factory=Counter)
+    read: Read | None  # None where no rule judges texts
 
 
 class Chain:
-    """The settings of one source, ready to judge. Paths in them must be absolute, or relative to the current folder.
+    """The settings of one source, ready to judge; `comparisons` are asked in their order (docs/formats.md).
 
-    Raises `UserError` for a list or model that cannot be read.
+    Paths in the settings must be absolute, or relative to the current folder. Raises `UserError` for a list or model
+    that cannot be read.
     """
 
     def __init__(self, settings: FilterSettings) -> None:
@@ -60,26 +63,23 @@ class Chain:
         self._urls = compile_url_rule(settings.urls)
         self._model = load_language_model(settings.language_model)
         self._language = LanguageRule(settings, self._model)
-        self._judge = Judge(settings)
+        self._reader = Reader(settings) if settings.rules else None
         self._classifier = Classifier(settings.classifier) if settings.classifier.model else None
-        self._comparisons = [
-            (item["reason"], item["signal"], item["must_be"] == "at_least", item["threshold"], item.get("by_language"))
-            for item in self.comparisons()
-        ]
-
-    def comparisons(self) -> list[dict[str, Any]]:
-        """What must hold, in the order in which it is asked: see `docs/formats.md`."""
-        return [
-            *self._urls.comparisons(),
-            *self._language.comparisons(),
-            *comparisons(self.settings),
-            *classifier_comparisons(self.settings.classifier),
-        ]
+        self.comparisons = (
+            *self._urls.comparisons,
+            *self._language.comparisons,
+            *comparisons(settings),
+            *(self._classifier.comparisons if self._classifier else ()),
+        )
 
     def signal_names(self) -> list[str]:
         """Names of the signals of a document, in the order of their columns."""
-        names = [*URL_SIGNALS, IS_WANTED, SCORE, *signal_names(self.settings)]
-        return [*names, "classifier.score", "classifier.pareto_margin"] if self._classifier else names
+        return [
+            *URL_SIGNALS,
+            *(IS_WANTED, SCORE),
+            *signal_names(self.settings),
+            *(CLASSIFIER_SIGNALS if self._classifier else ()),
+        ]
 
     def unread_url(self, document: Document, decision: Decision) -> str | None:
         """Why no list could be asked about a document: `no_url` or `unreadable_url`; None where all were."""
@@ -87,34 +87,43 @@ class Chain:
 
     def asks_urls(self) -> bool:
         """Whether anything is refused by its URL."""
-        return bool(self._urls.comparisons())
+        return bool(self._urls.comparisons)
 
     def lists(self) -> list[ListFacts]:
         """What was read from the files of the URL lists."""
         return self._urls.lists
 
+    def compile(self) -> None:
+        """Compile what judging needs compiled."""
+        self._look(Document(text="These words are for the compiler.", id="", metadata={}))
+
     def decide(self, document: Document) -> Decision:
         """Judge a document; it is not changed."""
-        text, url = document.text, document.metadata.get("url")
-        signals, url_details = self._urls.look(url)
-        languages = identify_languages(text, model=self._model)
+        text = document.text
+        signals, url_details, languages, read = self._look(document)
         language = languages[0]
-        judged = self._judge(text, language.code)
-        signals = {**signals, **self._language.signals(language), **judged.signals}
-        if self._classifier is not None:
-            quality = self._classifier.signals(text, document.id, language.code)
-            signals |= {"classifier.score": quality.score, "classifier.pareto_margin": quality.pareto_margin}
-        for reason, signal, is_least, threshold, by_language in self._comparisons:
-            value = signals[signal]
-            limit = by_language.get(language.code, threshold) if by_language else threshold
-            if value is None or (value >= limit if is_least else value <= limit):
-                continue
-            if reason == LANGUAGE:
-                return Decision(text, reason, language.score, language.code, signals, languages)
-            return Decision(text, reason, value, url_details.get(reason), signals, languages)
-        kept, edits = judged.text, Counter(judged.edits)
+        broken = first_broken(self.comparisons, signals, language.code)
+        if broken is not None:
+            detail = url_details.get(broken.reason)
+            verdict = refusal(language) if broken.reason == LANGUAGE else Verdict.of(broken, signals, detail)
+            return Decision(text, verdict, signals=signals, languages=languages)
+        kept, edits = (text, Counter[str]()) if read is None else (read.text(text), Counter(read.edits))
         if self.settings.pii.enabled:
-            redacted = redact(kept, self.settings.pii, language.code, url)
+            redacted = redact(kept, self.settings.pii, language.code, document.metadata.get("url"))
             kept = redacted.text
             edits.update(redacted.counts)
-        return Decision(kept, None, None, None, signals, languages, edits)
+        return Decision(kept, None, edits, signals, languages)
+
+    def _look(self, document: Document) -> _Looked:
+        text = document.text
+        signals, url_details = self._urls.look(document.metadata.get("url"))
+        languages = identify_languages(text, model=self._model)
+        language = languages[0]
+        signals |= self._language.signals(language)
+        read = None
+        if self._reader is not None:
+            read = self._reader.read(text, language.code)
+            signals |= read.signals
+        if self._classifier is not None:
+            signals |= self._classifier.signals(text, document.id, language.code)
+        return _Looked(signals, url_details, languages, read)

@@ -60,13 +60,14 @@ class SignalWriter:
     def write(self, document: Document, decision: Decision, text: str, row: int) -> None:
         """text: as it came; row: where the document went, in its kept or dropped part."""
         first = decision.languages[0]
+        reason, value, detail = decision.verdict or (None, None, None)
         fields: dict[str, Any] = {
             "id": document.id,
             "url": document.metadata.get("url"),
             "source": document.metadata.get("source"),
-            "reason": decision.reason,
-            "value": decision.value,
-            "detail": decision.detail,
+            "reason": reason,
+            "value": value,
+            "detail": detail,
             "row": row,
             "num_characters": len(text),
             "num_bytes": len(text) if text.isascii() else len(text.encode("utf-8", "replace")),

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from datatrove.data import Document
-
 from pipeline.documents.parts import PartReader, PartWriter
 from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
@@ -50,13 +48,13 @@ class Filter(Phase):
                 if (why := chain.unread_url(document, decision)) is not None:
                     unread_urls[why] += 1
                 document.metadata.update(language=first.code, language_score=first.score)
-                if decision.reason is None:
+                if decision.verdict is None:
                     signals.write(document, decision, text, writer.num_kept)
                     document.text = decision.text
                     writer.write(document)
                 else:
                     signals.write(document, decision, text, writer.num_dropped)
-                    writer.add(document, decision.reason, decision.value, decision.detail)
+                    writer.add(document, *decision.verdict)
                 edits += decision.edits
         output.facts["unread_urls"] = dict(sorted(unread_urls.items()))
         for edit, number in sorted(edits.items()):
@@ -94,14 +92,14 @@ class FilterStage(Stage):
         by_source = {source.name: self._resolved(self.recipe.filter_settings(source)) for source in self.recipe.sources}
         # Made here first: a list or model that cannot be read is said once, and what must be compiled is compiled once.
         chains = {name: Chain(settings) for name, settings in by_source.items()}
-        next(iter(chains.values())).decide(Document(text="These words are for the compiler.", id="", metadata={}))
+        next(iter(chains.values())).compile()
         if (ignored := _ignored_lines(chains)) is not None:
             runner.watcher.note(ignored)
         tasks = []
         for task in part_tasks(self.documents()):
             own = described["sources"].get(part_source(task.name), described["filter"])
             tasks.append(task.model_copy(update={"settings": own}))
-        comparisons = {name: chain.comparisons() for name, chain in sorted(chains.items())}
+        comparisons = {name: [row.row() for row in chain.comparisons] for name, chain in sorted(chains.items())}
         records = runner.run(Filter(by_source), tasks)
         return StageResult(records=records, facts={"comparisons": comparisons, "urls": _url_facts(chains, records)})
 

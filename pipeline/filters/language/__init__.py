@@ -10,7 +10,7 @@ from pipeline.filters.language.model import (
     language_model_path,
     load_language_model,
 )
-from pipeline.filters.language.rule import LanguageRule, language_comparisons, language_signals
+from pipeline.filters.language.rule import LanguageRule
 from pipeline.filters.language.settings import NO_LANGUAGE, LanguageSettings, check_keys, check_languages
 
 __all__ = [
@@ -25,9 +25,7 @@ __all__ = [
     "check_languages",
     "identify_language",
     "identify_languages",
-    "language_comparisons",
     "language_model_digest",
     "language_model_path",
-    "language_signals",
     "load_language_model",
 ]

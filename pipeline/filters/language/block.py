@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from datatrove.data import DocumentsPipeline
+from datatrove.data import Document
 from datatrove.pipeline.writers.disk_base import DiskWriter
-from datatrove.utils.typeshelper import StatHints
 
-from pipeline.documents.schema import Block
+from pipeline.filters.base import FilterBlock
+from pipeline.filters.judgement import Judgement, Verdict
 from pipeline.filters.language.identify import identify_language
 from pipeline.filters.language.model import Language, load_language_model
-from pipeline.filters.language.rule import REASON, LanguageRule
+from pipeline.filters.language.rule import LanguageRule
 from pipeline.filters.language.settings import LanguageSettings, check_languages
 
 
-class LanguageFilter(Block):
+class LanguageFilter(FilterBlock):
     """Label every document with `language` and `language_score`, and keep those in the wanted languages.
 
     A document is dropped for `language` where its label is not among `settings.languages` or its score is below the
@@ -24,7 +25,6 @@ class LanguageFilter(Block):
     to another folder. Raises `UserError` for a language that the model does not know.
     """
 
-    type = "filter"
     name = "language"
 
     def __init__(
@@ -39,22 +39,16 @@ class LanguageFilter(Block):
         check_languages(self.settings, self._path)
         self._rule = LanguageRule(self.settings, load_language_model(self._path))
 
-    def keeps(self, language: Language) -> bool:
-        """Whether a document in this language stays."""
-        return self._rule.keeps(language)
+    def verdict(self, language: Language) -> Verdict | None:
+        """Why a document in this language would be dropped; None where it would be kept."""
+        return self._rule.verdict(language)
 
-    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        model = load_language_model(self._path)  # not kept in the block, which travels to other processes
-        with self.excluding(rank):
-            for document in data or ():
-                self.stat_update(StatHints.total)
-                with self.track_time():
-                    language = identify_language(document.text, model)
-                document.metadata["language"] = language.code
-                document.metadata["language_score"] = language.score
-                if not self.keeps(language):
-                    self.drop(document, REASON, language.score, language.code)
-                    continue
-                self.stat_update(StatHints.forwarded)
-                self.update_doc_stats(document)
-                yield document
+    def judge_of_run(self) -> Callable[[Document], Judgement]:
+        model = load_language_model(self._path)
+
+        def judge(document: Document) -> Judgement:
+            language = identify_language(document.text, model)
+            document.metadata.update(language=language.code, language_score=language.score)
+            return Judgement(document.text, self._rule.verdict(language))
+
+        return judge

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from manifests.comparison import Comparison, first_broken
+from pipeline.filters.judgement import Verdict
 from pipeline.filters.language.model import Language, LanguageModel, load_language_model
 from pipeline.filters.language.settings import LanguageSettings
 
@@ -13,58 +13,41 @@ SCORE = "language.score"
 
 
 class LanguageRule:
-    """The settings as they are asked of every document. `model` is that of the settings, loaded.
+    """The language settings, ready to judge; `comparisons` are asked in their order.
 
-    A code without a script stands for all scripts of the language that the model tells apart, but where the settings
-    name one of those itself.
+    `model` is that of the settings, loaded. A code without a script stands for all scripts of the language that the
+    model tells apart, except for a script that the settings name themselves. Where no languages are listed all are
+    wanted, and the score is compared with the languages' own thresholds only.
     """
 
     def __init__(self, settings: LanguageSettings, model: LanguageModel | None = None) -> None:
         codes = (model or load_language_model(settings.language_model)).codes
-        self.wanted = frozenset(_spread(dict.fromkeys(settings.languages, 0.0), codes))
-        self.threshold = settings.language_threshold if settings.languages else 0.0
-        self.thresholds = _spread(settings.language_thresholds, codes)
-        self._setting = "language_threshold" if settings.languages else "language_thresholds"
-
-    def keeps(self, language: Language) -> bool:
-        """Whether a document in this language stays.
-
-        Where no languages are listed all are wanted, and only thresholds of a language's own are asked of it.
-        """
-        if self.wanted and language.code not in self.wanted:
-            return False
-        return language.score >= self.thresholds.get(language.code, self.threshold)
+        self._wanted = frozenset(_spread(dict.fromkeys(settings.languages, 0.0), codes))
+        by_language = dict(sorted(_spread(settings.language_thresholds, codes).items()))
+        threshold, setting = settings.language_threshold, "language_threshold"
+        if not self._wanted:
+            threshold, setting = 0.0, "language_thresholds"
+        found = []
+        if self._wanted:
+            found.append(Comparison(REASON, IS_WANTED, "at_least", "languages", 1.0))
+        if self._wanted or by_language:
+            found.append(Comparison(REASON, SCORE, "at_least", setting, threshold, by_language or None))
+        self.comparisons = tuple(found)
 
     def signals(self, language: Language) -> dict[str, float | None]:
         """`language.is_wanted`: 1 or 0, None where no languages are listed. `language.score`: of the label."""
-        wanted = float(language.code in self.wanted) if self.wanted else None
+        wanted = float(language.code in self._wanted) if self._wanted else None
         return {IS_WANTED: wanted, SCORE: language.score}
 
-    def comparisons(self) -> list[dict[str, Any]]:
-        """The comparisons as a manifest states them, in the order in which they are asked."""
-        found: list[dict[str, Any]] = []
-        if self.wanted:
-            found.append(_comparison(IS_WANTED, "languages", 1.0))
-        if self.wanted or self.thresholds:
-            score = _comparison(SCORE, self._setting, self.threshold)
-            found.append(score | ({"by_language": dict(sorted(self.thresholds.items()))} if self.thresholds else {}))
-        return found
+    def verdict(self, language: Language) -> Verdict | None:
+        """Why a document in this language is dropped; None where it is kept."""
+        broken = first_broken(self.comparisons, self.signals(language), language.code)
+        return None if broken is None else refusal(language)
 
 
-def language_signals(
-    language: Language, settings: LanguageSettings, model: LanguageModel | None = None
-) -> dict[str, float | None]:
-    """`LanguageRule.signals` of settings. For many documents make the rule once."""
-    return LanguageRule(settings, model).signals(language)
-
-
-def language_comparisons(settings: LanguageSettings, model: LanguageModel | None = None) -> list[dict[str, Any]]:
-    """`LanguageRule.comparisons` of settings."""
-    return LanguageRule(settings, model).comparisons()
-
-
-def _comparison(signal: str, setting: str, threshold: float) -> dict[str, Any]:
-    return {"reason": REASON, "signal": signal, "must_be": "at_least", "setting": setting, "threshold": threshold}
+def refusal(language: Language) -> Verdict:
+    """The verdict on a document that its language drops: its value is the score, its detail the label."""
+    return Verdict(REASON, language.score, language.code)
 
 
 def _spread(values: dict[str, float], codes: frozenset[str]) -> dict[str, float]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from datatrove.data import DocumentsPipeline
-from datatrove.utils.typeshelper import StatHints
+from collections.abc import Callable
 
-from pipeline.documents.schema import Block
+from datatrove.data import Document
+
+from pipeline.filters.base import FilterBlock
+from pipeline.filters.judgement import Judgement
 from pipeline.filters.pii.redact import Redacted, check_placeholders, redact
 from pipeline.filters.pii.settings import PiiSettings
 
 
-class PiiFilter(Block):
+class PiiFilter(FilterBlock):
     """Replace personal data in every document; none is dropped.
 
     A document's `language` and `url` metadata say which national phone numbers are looked for. What is replaced is
     counted in the statistics as `edited_pii_<kind>`, the documents as `edited`.
     """
 
-    type = "filter"
     name = "pii"
 
     def __init__(self, settings: PiiSettings | None = None) -> None:
@@ -30,16 +31,9 @@ class PiiFilter(Block):
         """The text as it would go on."""
         return redact(text, self.settings, language, url)
 
-    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        for document in data or ():
-            self.stat_update(StatHints.total)
-            with self.track_time():
-                redacted = self.redact(document.text, document.metadata.get("language"), document.metadata.get("url"))
-            if redacted.counts:
-                document.text = redacted.text
-                self.stat_update("edited")
-                for edit, number in sorted(redacted.counts.items()):
-                    self.stat_update(f"edited_{edit}", value=number)
-            self.stat_update(StatHints.forwarded)
-            self.update_doc_stats(document)
-            yield document
+    def judge_of_run(self) -> Callable[[Document], Judgement]:
+        def judge(document: Document) -> Judgement:
+            redacted = self.redact(document.text, document.metadata.get("language"), document.metadata.get("url"))
+            return Judgement(redacted.text, edits=redacted.counts)
+
+        return judge

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from datatrove.data import DocumentsPipeline
+from datatrove.data import Document
 from datatrove.pipeline.writers.disk_base import DiskWriter
-from datatrove.utils.typeshelper import StatHints
 
-from pipeline.documents.schema import Block
+from pipeline.filters.base import FilterBlock
+from pipeline.filters.judgement import Judgement, Verdict
 from pipeline.filters.urls.address import read_address
-from pipeline.filters.urls.rule import UrlMatch, UrlRule, compile_url_rule
+from pipeline.filters.urls.rule import UrlRule, compile_url_rule
 from pipeline.filters.urls.settings import UrlSettings
 
 
-class UrlFilter(Block):
+class UrlFilter(FilterBlock):
     """Drop the documents whose `url` metadata the settings refuse.
 
     Reasons: url_opt_out, url_domain, url_host, url_exact, url_word (the value is 1) and url_soft_words (how many); the
@@ -23,7 +24,6 @@ class UrlFilter(Block):
     `compile_url_rule`. Raises `UserError` for lists that are not there.
     """
 
-    type = "filter"
     name = "urls"
 
     def __init__(
@@ -42,25 +42,19 @@ class UrlFilter(Block):
         # Not kept in the block, which travels to other processes.
         return compile_url_rule(self.settings, self.folder, self.cache)
 
-    def match(self, url: str | None) -> UrlMatch | None:
+    def verdict(self, url: str | None) -> Verdict | None:
         """Why a document with this URL would be dropped; None where it would be kept."""
-        return self._rule().match(url)
+        return self._rule().verdict(url)
 
-    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+    def judge_of_run(self) -> Callable[[Document], Judgement]:
         rule = self._rule()
-        with self.excluding(rank):
-            for document in data or ():
-                self.stat_update(StatHints.total)
-                url = document.metadata.get("url")
-                with self.track_time():
-                    match = rule.match(url)
-                if match is not None:
-                    self.drop(document, *match)
-                    continue
-                if not url:
-                    self.stat_update("no_url")
-                elif read_address(url) is None:
-                    self.stat_update("unreadable_url")
-                self.stat_update(StatHints.forwarded)
-                self.update_doc_stats(document)
-                yield document
+
+        def judge(document: Document) -> Judgement:
+            url = document.metadata.get("url")
+            if not url:
+                self.stat_update("no_url")
+            elif read_address(url) is None:
+                self.stat_update("unreadable_url")
+            return Judgement(document.text, rule.verdict(url))
+
+        return judge

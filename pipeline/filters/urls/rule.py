@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import re2
 
+from manifests.comparison import Comparison, first_broken
 from manifests.errors import UserError
 from manifests.settings import canonical_json
+from pipeline.filters.judgement import Verdict
 from pipeline.filters.urls.address import Address, read_address
 from pipeline.filters.urls.cache import load_or_make
 from pipeline.filters.urls.lists import NOTHING, Entries, EntryCollector
@@ -31,14 +33,6 @@ _LEVELS = ("off", "strict", "hard", "soft")
 _ASCII_ONLY = re.compile(r"\\[bBdDwW]|\[:\^?\w+:\]")  # what RE2 takes for classes of ASCII
 
 
-class UrlMatch(NamedTuple):
-    """Why a document is refused. `detail` is the category and what of it matched: `adult:example.com`."""
-
-    reason: str
-    value: float
-    detail: str
-
-
 class ListFacts(NamedTuple):
     """What was read from a file of the lists: entries, and lines that mean nothing."""
 
@@ -48,7 +42,10 @@ class ListFacts(NamedTuple):
 
 
 class UrlRule:
-    """What settings refuse. Immutable; `lists` and `facts` tell of the lists."""
+    """What settings refuse; `comparisons` are asked in their order.
+
+    Immutable. `lists` and `facts` tell of the lists.
+    """
 
     def __init__(
         self,
@@ -73,15 +70,19 @@ class UrlRule:
             "url_exact": bool(settings.block_lists),
             "url_word": words is not None or bool(self._expressions),
         }
-        self._reasons = [reason for reason in REASONS if asked[reason]]
-        self._asks_soft_words = settings.adult_words == "soft"
+        reasons = [reason for reason in REASONS if asked[reason]]
+        found = [
+            Comparison(reason, f"urls.{reason}", "at_most", _SETTINGS.get(reason, "urls.block_lists"), 0.0)
+            for reason in reasons
+        ]
+        if settings.adult_words == "soft":
+            most = settings.max_soft_words
+            found.append(Comparison(SOFT_REASON, SOFT_SIGNAL, "at_most", "urls.max_soft_words", most))
+        self.comparisons = tuple(found)
         tables = ((("url_opt_out",) * 3, opted_out), (("url_domain", "url_host", "url_exact"), blocked))
         self._tables = [(reasons, entries) for reasons, entries in tables if any(entries.num_entries.values())]
         self._none: dict[str, float | None] = dict.fromkeys(SIGNALS)
-        self._quiet = self._none | {f"urls.{reason}": 0.0 for reason in self._reasons}
-        if self._asks_soft_words:
-            self._quiet[SOFT_SIGNAL] = 0.0
-        self._asked = next((name for name, value in self._quiet.items() if value is not None), None)
+        self._quiet = self._none | {comparison.signal: 0.0 for comparison in self.comparisons}
 
     def look(self, url: str | None) -> tuple[dict[str, float | None], dict[str, str]]:
         """The signals of a URL, and what matched by reason.
@@ -109,39 +110,18 @@ class UrlRule:
 
         None where they do, or where the settings refuse nothing.
         """
-        if self._asked is None or signals[self._asked] is not None:
+        if not self.comparisons or signals[self.comparisons[0].signal] is not None:
             return None
         return "unreadable_url" if url else "no_url"
 
-    def signals(self, url: str | None) -> dict[str, float | None]:
-        """The first half of `look`."""
-        return self.look(url)[0]
+    def verdict(self, url: str | None) -> Verdict | None:
+        """Why a document with this URL is dropped; None where it is kept.
 
-    def match(self, url: str | None) -> UrlMatch | None:
-        """The first reason to refuse a URL; None where there is none."""
-        address = read_address(url) if url else None
-        if address is None:
-            return None
-        for reason, detail in self._matches(address):
-            return UrlMatch(reason, 1.0, detail)
-        if self._words is None and not self._expressions:
-            return None
-        word, soft_words = self._look_for_words(address)
-        if word is not None:
-            return UrlMatch("url_word", 1.0, word)
-        if len(soft_words) > self.settings.max_soft_words:
-            return UrlMatch(SOFT_REASON, float(len(soft_words)), _soft_detail(soft_words))
-        return None
-
-    def comparisons(self) -> list[dict[str, Any]]:
-        """The comparisons as a manifest states them, in the order in which they are asked."""
-        found = [
-            _at_most(reason, f"urls.{reason}", _SETTINGS.get(reason, "urls.block_lists"), 0.0)
-            for reason in self._reasons
-        ]
-        if self._asks_soft_words:
-            found.append(_at_most(SOFT_REASON, SOFT_SIGNAL, "urls.max_soft_words", float(self.settings.max_soft_words)))
-        return found
+        The detail is the category and what of it matched: `adult:example.com`.
+        """
+        signals, details = self.look(url)
+        broken = first_broken(self.comparisons, signals)
+        return None if broken is None else Verdict.of(broken, signals, details.get(broken.reason))
 
     def facts(self) -> dict[str, Any]:
         """How many entries there are by kind, lines of the lists that mean nothing by file, bytes of memory."""
@@ -192,11 +172,6 @@ def compile_url_rule(settings: UrlSettings, folder: Path = Path(), cache: Path |
     files = list_files(settings, folder)
     states = tuple((str(file.path), (state := file.path.stat()).st_size, state.st_mtime_ns) for file in files)
     return _compile(canonical_json(settings.model_dump()), folder, cache, states)
-
-
-def url_comparisons(settings: UrlSettings, folder: Path = Path(), cache: Path | None = None) -> list[dict[str, Any]]:
-    """`UrlRule.comparisons` of settings."""
-    return compile_url_rule(settings, folder, cache).comparisons()
 
 
 @functools.lru_cache(maxsize=8)
@@ -278,7 +253,3 @@ def _words(settings: UrlSettings, files: list[ListFile]) -> WordRule | None:
 
 def _soft_detail(words: list[str]) -> str:
     return f"soft:{','.join(words)}"[:_LONGEST_DETAIL]
-
-
-def _at_most(reason: str, signal: str, setting: str, threshold: float) -> dict[str, Any]:
-    return {"reason": reason, "signal": signal, "must_be": "at_most", "setting": setting, "threshold": threshold}

@@ -32,9 +32,9 @@ from pipeline.filters.classifier.features import Hasher, excerpt
 from pipeline.filters.classifier.model import load_model, model_bytes, score
 from pipeline.filters.classifier.settings import ClassifierSettings
 from pipeline.filters.classifier.signals import (
+    SCORE,
+    SIGNALS,
     Classifier,
-    classifier_comparisons,
-    classifier_signals,
     digests,
     pareto_draw,
 )
@@ -284,9 +284,8 @@ def test_threshold_and_signals(model: str) -> None:
     settings = ClassifierSettings(model=model, min_score=0.5)
     good, bad = (" ".join(words * 3) for words in (_GOOD, _BAD))
     judge = Classifier(settings)
-    assert judge.signals(good, "a").score > 0.9 > 0.1 > judge.signals(bad, "a").score  # type: ignore[operator]
-    assert judge.signals("...", "a") == (None, None)
-    assert classifier_signals(good, "a", "en", settings) == judge.signals(good, "a", "en")
+    assert judge.signals(good, "a")[SCORE] > 0.9 > 0.1 > judge.signals(bad, "a")[SCORE]  # type: ignore[operator]
+    assert judge.signals("...", "a") == dict.fromkeys(SIGNALS)
     block = ClassifierFilter(settings)
     documents = [Document(text=text, id=name, metadata={}) for name, text in (("g", good), ("b", bad), ("n", "..."))]
     assert [document.id for document in block.run(documents)] == ["g", "n"]
@@ -297,9 +296,9 @@ def test_languages_that_the_model_was_not_trained_for_are_not_judged(parts: dict
     path = tmp_path / "model.safetensors"
     path.write_bytes(model_bytes(np.full(16, -9, np.float16), {"bias": 0.0, "languages": ["en"]}))
     judge = Classifier(ClassifierSettings(model=str(path)))
-    assert judge.signals("ein Text", "a", "de") == (None, None)
-    assert judge.signals("a text", "a", "en").score is not None
-    assert judge.signals("a text", "a", None).score is not None
+    assert judge.signals("ein Text", "a", "de") == dict.fromkeys(SIGNALS)
+    assert judge.signals("a text", "a", "en")[SCORE] is not None
+    assert judge.signals("a text", "a", None)[SCORE] is not None
 
 
 def test_the_pareto_rule_keeps_as_many_as_the_paper_says() -> None:
@@ -319,13 +318,13 @@ def test_the_pareto_rule_decides_by_the_margin(model: str) -> None:
     text = " ".join(_BAD * 3)
     judge = Classifier(settings)
     for name in map(str, range(50)):
-        value, margin = judge.signals(text, name)
+        value, margin = judge.signals(text, name).values()
         assert value is not None
         assert margin == pytest.approx(pareto_draw(name, 0, 9.0) - (1 - value))
     block = ClassifierFilter(settings)
     documents = [Document(text=" ".join(_GOOD), id=str(number), metadata={}) for number in range(400)]
     assert len(list(block.run(documents))) > 250
-    assert classifier_comparisons(settings) == [
+    assert [comparison.row() for comparison in judge.comparisons] == [
         {
             "reason": "classifier_pareto",
             "signal": "classifier.pareto_margin",
@@ -334,7 +333,6 @@ def test_the_pareto_rule_decides_by_the_margin(model: str) -> None:
             "threshold": 0.0,
         }
     ]
-    assert classifier_comparisons(ClassifierSettings()) == []
 
 
 def test_calibration() -> None:

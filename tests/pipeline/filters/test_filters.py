@@ -133,15 +133,15 @@ def test_threshold_itself_is_kept() -> None:
     exact = {"min_words": num_words, "max_words": num_words}
     assert reason_of(PROSE, "gopher_quality", gopher_quality=exact) is None
     above = {"rules": ["gopher_quality"], "gopher_quality": {"min_words": int(num_words or 0) + 1}}
-    assert judge(PROSE, "en", FilterSettings().merged(above)).verdict == ("gopher_too_few_words", num_words)
+    assert judge(PROSE, "en", FilterSettings().merged(above)).verdict == ("gopher_too_few_words", num_words, None)
 
 
 def test_tables_name_real_signals_and_settings() -> None:
     """A comparison that names nothing would fail only when it is reached; a threshold that none names does nothing."""
     settings = FilterSettings()
     found = comparisons(settings)
-    assert {comparison["signal"] for comparison in found} == set(signal_names(settings))
-    assert len({comparison["reason"] for comparison in found}) == len(found)
+    assert {comparison.signal for comparison in found} == set(signal_names(settings))
+    assert len({comparison.reason for comparison in found}) == len(found)
     for rule, table in RULES.items():
         thresholds = {name for name in type(getattr(settings, rule)).model_fields if name.startswith(("min_", "max_"))}
         lines_go_by = {"min_words_per_line", "max_word_length"} if rule == "c4" else set()
@@ -207,7 +207,7 @@ def test_new_lines_are_weighed_against_the_words_that_c4_left() -> None:
         judged = FilterSettings().merged({"rules": ["c4", "fineweb"], "fineweb": settings})
         verdict = judge(text, "en", judged).verdict
         assert verdict is not None
-        assert verdict == ("fineweb_many_new_lines", 30 / 124)
+        assert verdict == ("fineweb_many_new_lines", 30 / 124, None)
 
 
 @pytest.mark.parametrize("mark", [".", "!", "?", "。", "।", "؟"])
@@ -282,7 +282,7 @@ def test_bad_words(tmp_path: Path) -> None:
     assert BadWords(["老桥"], is_spaced=False).count("的老桥是") == 1
     settings = FilterSettings().merged({"c4": {"bad_words": {"en": str(path)}}})
     judgement = judge(PROSE + "\nSo we said darn to the plan.", "en", settings)
-    assert judgement.verdict == ("c4_bad_words", 1.0)
+    assert judgement.verdict == ("c4_bad_words", 1.0, None)
     assert judge(PROSE, "en", settings).signals["c4.num_bad_words"] == 0
     assert judge(PROSE, "de", settings).signals["c4.num_bad_words"] is None
     # A line that goes takes its words along.
@@ -336,8 +336,8 @@ def test_single_rule_blocks() -> None:
     assert verdict is not None
     assert verdict.reason == "gopher_top_2gram"
     assert verdict.value == pytest.approx(9 * 399 / 2000)
-    assert GopherQualityFilter().check(SENTENCES[0], "en") == ("gopher_too_few_words", 20.0)
-    assert C4Filter().check(SENTENCES[0]) == ("c4_too_few_sentences", 1.0)
+    assert GopherQualityFilter().check(SENTENCES[0], "en") == ("gopher_too_few_words", 20.0, None)
+    assert C4Filter().check(SENTENCES[0]) == ("c4_too_few_sentences", 1.0, None)
     assert FineWebFilter().check(PROSE) is None
     assert RuleFilter(FilterSettings(rules=[])).check("") is None
 

@@ -29,10 +29,8 @@ from pipeline.filters.language import (
     check_languages,
     identify_language,
     identify_languages,
-    language_comparisons,
     language_model_digest,
     language_model_path,
-    language_signals,
     load_language_model,
 )
 from pipeline.filters.language.tags import lookup_order
@@ -208,12 +206,12 @@ def test_a_script_is_wanted_with_its_language_or_by_itself(tmp_path: Path) -> No
     model = load_language_model(path)
     settings = LanguageSettings(languages=["sr"], language_thresholds={"sr": 0.5}, language_model=str(path))
     rule = LanguageRule(settings, model)
-    assert rule.keeps(Language("sr", 0.5))
-    assert rule.keeps(Language("sr-Latn", 0.5))
-    assert rule.comparisons()[1]["by_language"] == {"sr": 0.5, "sr-Latn": 0.5}
+    assert rule.verdict(Language("sr", 0.5)) is None
+    assert rule.verdict(Language("sr-Latn", 0.5)) is None
+    assert rule.comparisons[1].by_language == {"sr": 0.5, "sr-Latn": 0.5}
     only = LanguageRule(LanguageSettings(languages=["sr-Latn"], language_model=str(path)), model)
-    assert only.keeps(Language("sr-Latn", 0.9))
-    assert not only.keeps(Language("sr", 0.9))
+    assert only.verdict(Language("sr-Latn", 0.9)) is None
+    assert only.verdict(Language("sr", 0.9)) == ("language", 0.9, "sr")
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
@@ -255,7 +253,7 @@ def test_another_model_s_labels_decide_what_is_valid(tmp_path: Path) -> None:
         LanguageFilter(wrong)
     # A path relative to another folder is given apart.
     relative = LanguageSettings(languages=["arz"], language_model="two.bin")
-    assert LanguageFilter(relative, path).keeps(Language("arz", 0.7))
+    assert LanguageFilter(relative, path).verdict(Language("arz", 0.7)) is None
 
 
 def test_keys_of_tables_are_labels_or_their_languages(tmp_path: Path) -> None:
@@ -291,17 +289,17 @@ def test_filter_labels_and_drops() -> None:
 
 def test_thresholds_are_included_and_no_language_keeps_all() -> None:
     block = LanguageFilter(FilterSettings(languages=["en", "de"], language_threshold=0.65))
-    assert block.keeps(Language("en", 0.65))
-    assert not block.keeps(Language("en", 0.6499))
-    assert not block.keeps(Language("fr", 0.99))
-    assert LanguageFilter(FilterSettings(languages=[])).keeps(Language("und", 0.0))
+    assert block.verdict(Language("en", 0.65)) is None
+    assert block.verdict(Language("en", 0.6499)) is not None
+    assert block.verdict(Language("fr", 0.99)) is not None
+    assert LanguageFilter(FilterSettings(languages=[])).verdict(Language("und", 0.0)) is None
     own = LanguageFilter(LanguageSettings(languages=["en", "de"], language_thresholds={"de": 0.3}))
-    assert own.keeps(Language("de", 0.3))
-    assert not own.keeps(Language("en", 0.3))
+    assert own.verdict(Language("de", 0.3)) is None
+    assert own.verdict(Language("en", 0.3)) is not None
     # Without a list, a language's own threshold still holds.
     any_language = LanguageFilter(LanguageSettings(languages=[], language_thresholds={"de": 0.3}))
-    assert any_language.keeps(Language("fr", 0.0))
-    assert not any_language.keeps(Language("de", 0.29))
+    assert any_language.verdict(Language("fr", 0.0)) is None
+    assert any_language.verdict(Language("de", 0.29)) is not None
 
 
 _CODES = ["en", "de", "fr", "und"]
@@ -325,19 +323,20 @@ def test_comparisons_decide_as_the_filter_does(
     languages: list[str], threshold: float, thresholds: dict[str, float], code: str, score: float
 ) -> None:
     settings = LanguageSettings(languages=languages, language_threshold=threshold, language_thresholds=thresholds)
-    signals = language_signals(Language(code, score), settings)
-    comparisons = language_comparisons(settings)
-    decided = all(_holds(comparison, signals, code) for comparison in comparisons)
+    rule = LanguageRule(settings)
+    signals = rule.signals(Language(code, score))
+    decided = all(_holds(comparison.row(), signals, code) for comparison in rule.comparisons)
     # By hand, from what the settings say.
     expected = (not languages or code in languages) and score >= thresholds.get(code, threshold if languages else 0.0)
-    assert decided == expected == LanguageFilter(settings).keeps(Language(code, score))
-    assert {comparison["reason"] for comparison in comparisons} <= {"language"}
+    assert decided == expected == (LanguageFilter(settings).verdict(Language(code, score)) is None)
+    assert {comparison.reason for comparison in rule.comparisons} <= {"language"}
     assert (signals["language.is_wanted"] is None) == (not languages)
 
 
 def test_comparisons_as_a_manifest_states_them() -> None:
-    assert language_comparisons(LanguageSettings(languages=[])) == []
-    assert language_comparisons(LanguageSettings(language_thresholds={"de": 0.4})) == [
+    assert LanguageRule(LanguageSettings(languages=[])).comparisons == ()
+    rule = LanguageRule(LanguageSettings(language_thresholds={"de": 0.4}))
+    assert [comparison.row() for comparison in rule.comparisons] == [
         {
             "reason": "language",
             "signal": "language.is_wanted",

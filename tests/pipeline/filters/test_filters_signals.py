@@ -100,12 +100,12 @@ def test_comparisons_give_the_verdict(text: str, language: str | None, settings:
     judgement = judge(text, language, settings)
     broken = None
     for comparison in comparisons(settings):
-        value = judgement.signals[comparison["signal"]]
+        value = judgement.signals[comparison.signal]
         if value is None:
             continue
-        threshold = comparison["threshold"]
-        if value < threshold if comparison["must_be"] == "at_least" else value > threshold:
-            broken = comparison["reason"], value
+        threshold = comparison.threshold
+        if value < threshold if comparison.must_be == "at_least" else value > threshold:
+            broken = comparison.reason, value, None
             break
     assert judgement.verdict == broken
 

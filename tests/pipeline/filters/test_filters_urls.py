@@ -27,7 +27,6 @@ from pipeline.filters.urls import (
     compile_url_rule,
     digests,
     read_address,
-    url_comparisons,
 )
 from pipeline.filters.urls import address as address_module
 from pipeline.filters.urls.lists import read_entry
@@ -44,7 +43,7 @@ def make_lists(folder: Path, files: dict[str, str | bytes]) -> Path:
 
 
 def reason_of(settings: UrlSettings, url: str, folder: Path = Path()) -> str | None:
-    match = compile_url_rule(settings, folder).match(url)
+    match = compile_url_rule(settings, folder).verdict(url)
     return None if match is None else f"{match.reason} {match.detail}"
 
 
@@ -130,7 +129,7 @@ def test_a_long_url_takes_no_longer(tmp_path: Path) -> None:
     rule = compile_url_rule(settings)
     for url in ("http://" + "a." * 10_000_000, "http://x.com" + "/a" * 10_000_000, "@" * 20_000_000, "%" * 20_000_000):
         rule.look(url)
-    assert rule.match("http://x.com" + "/a" * 10_000) is not None
+    assert rule.verdict("http://x.com" + "/a" * 10_000) is not None
 
 
 @pytest.mark.parametrize(
@@ -235,7 +234,7 @@ def test_opt_outs_come_first(tmp_path: Path) -> None:
     signals, details = compile_url_rule(settings, tmp_path).look("http://bad.example")
     assert signals["urls.url_opt_out"] == signals["urls.url_domain"] == 1.0  # all that match, not only the first
     assert set(details) == {"url_opt_out", "url_domain"}
-    assert [comparison["reason"] for comparison in url_comparisons(settings, tmp_path)][:2] == [
+    assert [comparison.reason for comparison in compile_url_rule(settings, tmp_path).comparisons][:2] == [
         "url_opt_out",
         "url_domain",
     ]
@@ -402,16 +401,14 @@ def test_decisions_are_those_of_a_plain_reference(
     make_lists(folder, {f"l/c/{name}": "\n".join(lines) for name, lines in
                         (("domains", domains), ("hosts", hosts), ("urls", pages))})  # fmt: skip
     rule = compile_url_rule(UrlSettings(block_lists=["l"]), folder)
-    comparisons = rule.comparisons()
+    comparisons = rule.comparisons
     for host, path in urls:
         url = f"http://{user}{host}{port}{path}{end}"
         signals, details = rule.look(url)
         expected = _reference(url, domains, hosts, pages)
         assert sorted(details) == sorted(expected), url
-        match = rule.match(url)
-        broken = [
-            c["reason"] for c in comparisons if (value := signals[c["signal"]]) is not None and value > c["threshold"]
-        ]
+        match = rule.verdict(url)
+        broken = [c.reason for c in comparisons if (value := signals[c.signal]) is not None and value > c.threshold]
         assert broken == [reason for reason in ("url_domain", "url_host", "url_exact") if reason in expected]
         assert (match.reason if match else None) == (broken[0] if broken else None)
         assert match is None or match.detail == details[match.reason]
@@ -423,20 +420,20 @@ def test_decisions_are_those_of_a_plain_reference(
 def test_comparisons_of_words_decide_as_the_rule_does(words: list[str], max_soft_words: int) -> None:
     rule = compile_url_rule(UrlSettings(adult_words="soft", max_soft_words=max_soft_words))
     url = "http://example.com/" + quote("-".join(words))
-    signals, match = rule.signals(url), rule.match(url)
-    broken = [c["reason"] for c in rule.comparisons() if (signals[c["signal"]] or 0.0) > c["threshold"]]
+    signals, match = rule.look(url)[0], rule.verdict(url)
+    broken = [c.reason for c in rule.comparisons if (signals[c.signal] or 0.0) > c.threshold]
     assert (match.reason if match else None) == (broken[0] if broken else None)
     assert signals["urls.num_soft_words"] == len({"sexy", "hot", "nude"} & set(words))
 
 
 def test_signals_of_what_is_not_asked_are_null(tmp_path: Path) -> None:
-    assert set(compile_url_rule(UrlSettings()).signals("http://a.example").values()) == {None}
-    assert compile_url_rule(UrlSettings()).comparisons() == []
+    assert set(compile_url_rule(UrlSettings()).look("http://a.example")[0].values()) == {None}
+    assert compile_url_rule(UrlSettings()).comparisons == ()
     make_lists(tmp_path, {"l/c/domains": "a.example\n"})
     rule = compile_url_rule(UrlSettings(block_lists=["l"]), tmp_path)
     for url in (None, "", "/no/host"):
-        assert set(rule.signals(url).values()) == {None}
-    assert rule.signals("http://b.example") == {
+        assert set(rule.look(url)[0].values()) == {None}
+    assert rule.look("http://b.example")[0] == {
         "urls.url_opt_out": None,
         "urls.url_domain": 0.0,
         "urls.url_host": 0.0,

@@ -36,15 +36,15 @@ def test_tables_from_the_cache_are_the_same(tmp_path: Path) -> None:
     settings, cache = UrlSettings(block_lists=["l"]), tmp_path / "cache"
     urls = ["http://x.a.example", "http://d.example/e/f", "http://h.x", "http://c.example"]
     made = compile_url_rule(settings, tmp_path)
-    expected = [made.match(url) for url in urls]
+    expected = [made.verdict(url) for url in urls]
     for _ in range(2):
         rule = compile_url_rule(settings, tmp_path, cache)
-        assert [rule.match(url) for url in urls] == expected
+        assert [rule.verdict(url) for url in urls] == expected
         assert rule.facts() == made.facts()
         compile_url_rule.__globals__["_compile"].cache_clear()
     (file,) = cache.iterdir()
     file.write_bytes(file.read_bytes()[:50])  # cut short: made again
-    assert [compile_url_rule(settings, tmp_path, cache).match(url) for url in urls] == expected
+    assert [compile_url_rule(settings, tmp_path, cache).verdict(url) for url in urls] == expected
 
 
 # Words

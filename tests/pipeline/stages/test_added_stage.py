@@ -18,7 +18,7 @@ from groundup import app
 from manifests.audit.audit import audit_build
 from manifests.explore.build import Build
 from manifests.manifest import Manifest, read_manifest, write_manifest
-from manifests.seal import SEAL, write_seal
+from manifests.seal import SEAL, stage_seal, write_seal
 from manifests.storage import Folder
 from pipeline.stages.all import STAGE_CLASSES
 from tests.pipeline.stages.added_stage import KEPT, REASON, SampleStage, place
@@ -173,7 +173,7 @@ def test_audit_sees_documents_that_it_lost(shown: dict[str, Any], tmp_path: Path
     notes["documents_in"] -= 1
     notes["dropped"][REASON] -= 1
     write_manifest(folder.folder("sample"), Manifest.model_validate(changed))
-    write_seal(folder, "added", ["sample"])
+    write_seal(folder, "added", {"sample": stage_seal(folder.folder("sample"))})
     problems = audit_build(folder.url).problems
     assert "dedup -> sample: source notes: 40 documents out, 39 in" in problems
     assert any(problem.startswith("sample: source notes: dropped") for problem in problems)
