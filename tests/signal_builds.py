@@ -55,7 +55,7 @@ def make_docstrings_build(folder: Path, output: str | None = None) -> str:
     """Build from the docstrings of the standard library, a JSONL file for some modules; returns where it is."""
     library = folder / "library"
     library.mkdir(parents=True)
-    rows = list(_docstrings())
+    rows = list(docstrings())
     for number in range(3):
         _write_lines(library / f"{number}.jsonl", rows[number:-200:3])
     _write_lines(folder / "short.jsonl", rows[-200:])
@@ -70,7 +70,7 @@ def _write_lines(path: Path, rows: list[dict[str, str]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def _docstrings() -> Any:
+def docstrings() -> Any:
     """Functions and classes with a docstring: the text, and a URL of its own; one text under two URLs now and then."""
     folder = Path(sysconfig.get_paths()["stdlib"])
     for module in _MODULES.split():

@@ -213,7 +213,7 @@ def test_filters_page_has_every_reason_and_default() -> None:
         row = rf"\| `{comparison.reason}` \| `{setting}` \| {re.escape(threshold)}(\.0)? \|"
         assert [line for line in lines if re.match(row, line)], row
     described = _described("docs/filters.md")
-    for table in (settings, *(getattr(settings, name) for name in (*families, "urls", "classifier", "pii"))):
+    for table in (settings, *(getattr(settings, name) for name in (*families, "urls", "classifier", "custom", "pii"))):
         assert set(type(table).model_fields) - set(families) <= described
     for name, default in C4Settings().model_dump().items():
         assert [line for line in lines if f"| `{name}` | {str(default).lower()} |" in line], name

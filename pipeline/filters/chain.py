@@ -1,7 +1,7 @@
 """Everything that judges the documents of one source: signals of all parts first, then one decision.
 
 The first comparison that does not hold is the reason of a drop: URL rules, language, rules on the text in the recipe's
-order, quality classifier. Personal data is replaced in texts that are kept.
+order, quality classifier, and last the user's own rule. Personal data is replaced in texts that are kept.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datatrove.data import Document
 from manifests.comparison import first_broken
 from pipeline.filters.classifier.signals import SIGNALS as CLASSIFIER_SIGNALS
 from pipeline.filters.classifier.signals import Classifier
+from pipeline.filters.custom.rule import CustomRule
 from pipeline.filters.judgement import Judgement, Verdict
 from pipeline.filters.language import (
     Language,
@@ -53,8 +54,8 @@ class _Looked(NamedTuple):
 class Chain:
     """The settings of one source, ready to judge; `comparisons` are asked in their order (docs/formats.md).
 
-    Paths in the settings must be absolute, or relative to the current folder. Raises `UserError` for a list or model
-    that cannot be read.
+    Paths in the settings must be absolute, or relative to the current folder. Raises `UserError` for a list, model or
+    module that cannot be read.
     """
 
     def __init__(self, settings: FilterSettings) -> None:
@@ -65,11 +66,13 @@ class Chain:
         self._language = LanguageRule(settings, self._model)
         self._reader = Reader(settings) if settings.rules else None
         self._classifier = Classifier(settings.classifier) if settings.classifier.model else None
+        self._custom = CustomRule(settings.custom) if settings.custom.module else None
         self.comparisons = (
             *self._urls.comparisons,
             *self._language.comparisons,
             *comparisons(settings),
             *(self._classifier.comparisons if self._classifier else ()),
+            *(self._custom.comparisons if self._custom else ()),
         )
 
     def signal_names(self) -> list[str]:
@@ -79,6 +82,7 @@ class Chain:
             *(IS_WANTED, SCORE),
             *signal_names(self.settings),
             *(CLASSIFIER_SIGNALS if self._classifier else ()),
+            *(self._custom.signal_names if self._custom else ()),
         ]
 
     def unread_url(self, document: Document, decision: Decision) -> str | None:
@@ -94,14 +98,16 @@ class Chain:
         return self._urls.lists
 
     def compile(self) -> None:
-        """Compile what judging needs compiled."""
+        """Compile what judging needs compiled. The user's module is not called."""
         self._look(Document(text="These words are for the compiler.", id="", metadata={}))
 
     def decide(self, document: Document) -> Decision:
-        """Judge a document; it is not changed."""
+        """Judge a document; it is not changed. Raises `UserError` for what the user's module does wrong."""
         text = document.text
         signals, url_details, languages, read = self._look(document)
         language = languages[0]
+        if self._custom is not None:
+            signals |= self._custom.signals(document, signals, language)
         broken = first_broken(self.comparisons, signals, language.code)
         if broken is not None:
             detail = url_details.get(broken.reason)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pipeline.filters.bad_words import bad_words_digests, load_bad_words
 from pipeline.filters.boundaries import boundaries_of
 from pipeline.filters.classifier.signals import digests as classifier_digests
+from pipeline.filters.custom.rule import CustomRule
+from pipeline.filters.custom.rule import digests as custom_digests
 from pipeline.filters.language import check_keys, check_languages, language_model_digest, load_language_model
 from pipeline.filters.pii.redact import check_placeholders
 from pipeline.filters.pii.settings import PiiSettings
@@ -35,6 +37,7 @@ def resolved(settings: FilterSettings, resolve: Callable[[str], str]) -> FilterS
         ),
         "c4": c4.model_copy(update={"bad_words": {code: resolve(path) for code, path in c4.bad_words.items()}}),
         "classifier": settings.classifier.model_copy(update={"model": opened(settings.classifier.model)}),
+        "custom": settings.custom.model_copy(update={"module": opened(settings.custom.module)}),
     }
     return settings.model_copy(update=changes)
 
@@ -54,6 +57,8 @@ def check(settings: FilterSettings) -> None:
     if settings.pii.enabled:
         pii = settings.pii
         check_placeholders(pii.email, pii.ip, pii.ipv6, pii.phone, pii.credit_card)
+    if settings.custom.module is not None:
+        CustomRule(settings.custom)
 
 
 def name_of_list(number: int, file: ListFile) -> str:
@@ -68,6 +73,7 @@ def digests(settings: FilterSettings) -> dict[str, str]:
     for number, (file, digest) in enumerate(url_digests(settings.urls)):
         found[name_of_list(number, file)] = digest
     found |= classifier_digests(settings.classifier)
+    found |= custom_digests(settings.custom)
     found |= bad_words_digests(settings.c4.bad_words)
     found["stop_words"] = stop_words_digest()
     return found

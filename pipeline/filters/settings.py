@@ -14,6 +14,7 @@ from pydantic import Field
 
 from manifests.settings import Settings, validate
 from pipeline.filters.classifier.settings import ClassifierSettings
+from pipeline.filters.custom.settings import CustomSettings
 from pipeline.filters.language.settings import LanguageSettings
 from pipeline.filters.pii.settings import PiiSettings
 from pipeline.filters.urls.settings import UrlSettings
@@ -119,6 +120,7 @@ class FilterSettings(LanguageSettings):
     fineweb: FineWebSettings = FineWebSettings()
     urls: UrlSettings = UrlSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+    custom: CustomSettings = CustomSettings()
     pii: PiiSettings = PiiSettings()
 
     def merged(self, overrides: dict[str, Any], where: str = "source") -> FilterSettings:

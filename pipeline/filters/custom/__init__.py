@@ -1,0 +1,1 @@
+"""A rule of the user's own, in one file of Python."""
