@@ -8,13 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "norm": ("layernorm", "rmsnorm"),
-    "positions": ("learned", "rotary"),
-    "activation": ("gelu", "relu2"),
-    "attention": ("sdpa", "reference"),
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig:
@@ -63,10 +56,8 @@ class GPTConfig:
         for name in ("tied_head", "bias", "qk_norm", "zero_init"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; set it to true or false")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                value, hint = getattr(self, name), _nearest(str(getattr(self, name)), choices)
-                raise ValueError(f"{name} is {value!r}{hint}; set it to {' or '.join(map(repr, choices))}")
+        for name in CHOICES:
+            _check_choice(name, getattr(self, name))
         if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout!r}; set it to a number from 0 up to, not including, 1")
         if not _is_number(self.mlp_ratio) or not 1 <= self.mlp_ratio * self.width < float("inf"):
@@ -170,6 +161,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Every field of a `GPTConfig` but `vocab_size`, by the preset's name."""
 
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(GPTConfig)}
+
+CHOICES: dict[str, frozenset[str]] = {
+    name: frozenset(values.get(name, _DEFAULTS[name]) for values in PRESETS.values())
+    for name in ("norm", "positions", "activation", "attention")
+}
+"""The names that presets give, by the field. `model.layers` has the code of each, and of others."""
+
 
 def preset(name: str, vocab_size: int, sequence_length: int | None = None, **overrides: Any) -> GPTConfig:
     """The configuration of a preset for a vocabulary; `overrides` are fields of `GPTConfig` set otherwise.
@@ -191,6 +190,18 @@ def _check_names(values: Iterable[str]) -> None:
     for name in values:
         if name not in names:
             raise ValueError(f"a model has no {name!r}{_nearest(name, names)}; its fields are {', '.join(names)}")
+
+
+def _check_choice(field: str, value: object) -> None:
+    """Raises `ValueError` for a name that the model has no code for. Names of presets are known without PyTorch."""
+    if value in CHOICES[field]:
+        return
+    from model.layers import NAMES
+
+    names = list(NAMES[field])
+    if value not in names:
+        hint = _nearest(str(value), names)
+        raise ValueError(f"{field} is {value!r}{hint}; set it to {' or '.join(map(repr, names))}")
 
 
 def _is_number(value: object) -> bool:

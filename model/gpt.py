@@ -22,7 +22,7 @@ from torch import nn
 
 from model.cache import KVCache
 from model.config import GPTConfig
-from model.layers import ATTENTION, RMSNorm, build_norm, rotary_angles, rotate
+from model.layers import ACTIVATIONS, ATTENTION, NORMS, RMSNorm, rotary_angles, rotate
 
 IGNORED_TARGET = -1
 """Where a target is this, no loss is counted."""
@@ -74,14 +74,12 @@ class MLP(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.activation = config.activation
+        self.activate = ACTIVATIONS[config.activation]
         self.up = nn.Linear(config.width, config.mlp_width, bias=config.bias)
         self.down = nn.Linear(config.mlp_width, config.width, bias=config.bias)
 
     def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
-        h_BTM = self.up(x_BTC)
-        h_BTM = F.gelu(h_BTM, approximate="tanh") if self.activation == "gelu" else F.relu(h_BTM).square()
-        out_BTC: torch.Tensor = self.down(h_BTM)
+        out_BTC: torch.Tensor = self.down(self.activate(self.up(x_BTC)))
         return out_BTC
 
 
@@ -90,9 +88,9 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = build_norm(config)
+        self.attention_norm = NORMS[config.norm](config.width, config.bias)
         self.attention = Attention(config, layer)
-        self.mlp_norm = build_norm(config)
+        self.mlp_norm = NORMS[config.norm](config.width, config.bias)
         self.mlp = MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -120,14 +118,16 @@ class GPT(nn.Module):
         self.rotary_sin_TP: torch.Tensor
         if config.positions == "learned":
             self.position_embedding = nn.Embedding(config.sequence_length, config.width)
-        else:
+        elif config.positions == "rotary":
             # `init_weights` fills them. They follow from the configuration, so no checkpoint holds them.
             shape = (config.sequence_length, config.head_width // 2)
             self.register_buffer("rotary_cos_TP", torch.empty(shape), persistent=False)
             self.register_buffer("rotary_sin_TP", torch.empty(shape), persistent=False)
+        else:
+            raise ValueError(f"positions is {config.positions!r}, which this model cannot compute")
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList([Block(config, layer) for layer in range(config.num_layers)])
-        self.norm = build_norm(config)
+        self.norm = NORMS[config.norm](config.width, config.bias)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
         if config.tied_head:
             self.head.weight = self.token_embedding.weight

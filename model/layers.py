@@ -6,12 +6,11 @@ The letters at the end of a tensor's name are those of `model.gpt`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from model.config import GPTConfig
 
 _ROTARY_BASE = 10_000.0  # of the wavelengths; Su et al., 2021
 _NORM_EPSILON = 1e-5  # GPT-2's
@@ -81,8 +80,36 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), eps=_NORM_EPSILON)
 
 
-def build_norm(config: GPTConfig) -> nn.Module:
-    """The norm that the configuration names, over the residual stream."""
-    if config.norm == "rmsnorm":
-        return RMSNorm()
-    return nn.LayerNorm(config.width, eps=_NORM_EPSILON, bias=config.bias)
+def _layernorm(width: int, bias: bool) -> nn.Module:
+    return nn.LayerNorm(width, eps=_NORM_EPSILON, bias=bias)
+
+
+def _rmsnorm(width: int, bias: bool) -> nn.Module:
+    return RMSNorm()
+
+
+NORMS: dict[str, Callable[[int, bool], nn.Module]] = {"layernorm": _layernorm, "rmsnorm": _rmsnorm}
+"""A norm over the residual stream, made from its width and whether the model has biases."""
+
+
+def _gelu(x: torch.Tensor) -> torch.Tensor:
+    return F.gelu(x, approximate="tanh")
+
+
+def _relu2(x: torch.Tensor) -> torch.Tensor:
+    return F.relu(x).square()
+
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": _gelu, "relu2": _relu2}
+"""The nonlinearity inside the MLP."""
+
+POSITIONS = ("learned", "rotary")
+"""How a model knows the order of its tokens; `model.gpt` does it."""
+
+NAMES: dict[str, Iterable[str]] = {
+    "norm": NORMS,
+    "positions": POSITIONS,
+    "activation": ACTIVATIONS,
+    "attention": ATTENTION,
+}
+"""The names that a configuration may give, by its field."""

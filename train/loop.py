@@ -178,7 +178,7 @@ class Loop:
         self.hardware: Hardware = find_hardware(settings.precision, self.ranks.local_rank, self.ranks.is_first)
         torch.manual_seed(seed_of("weights", self.recipe.seed))
         self.model = GPT(self.model_config).to(self.hardware.device)
-        self.optimizer = build_optimizer(self.model, settings.learning_rate, settings.weight_decay, settings.betas)
+        self.optimizer = build_optimizer(self.model, settings)
         if settings.compile:
             self.model.compile()  # in place: the names of the weights stay
         self.parallel_model = self.ranks.parallel(self.model)

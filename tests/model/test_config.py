@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from model import GPT, PRESETS, GPTConfig, preset
+from model import GPT, PRESETS, GPTConfig, layers, preset
+from model.config import CHOICES
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -102,3 +104,27 @@ def test_from_dict_names_what_is_missing_or_unknown() -> None:
         GPTConfig.from_dict({key: value for key, value in values.items() if key not in ("num_layers", "width")})
     with pytest.raises(ValueError, match=r"no 'n_layer' \(did you mean 'num_layers'\?\)"):
         GPTConfig.from_dict(values | {"n_layer": 3})
+
+
+@pytest.mark.parametrize("field", CHOICES)
+def test_a_name_without_code_makes_no_model(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CHOICES, field, CHOICES[field] | {"odd"})
+    config = preset("tiny", 300, **{field: "odd"})
+    with pytest.raises((KeyError, ValueError), match="'odd'"):
+        GPT(config)
+
+
+def test_names_of_presets_have_code() -> None:
+    assert set(CHOICES) == set(layers.NAMES)
+    for field, names in CHOICES.items():
+        assert names <= set(layers.NAMES[field])
+
+
+def test_a_norm_and_an_activation_are_added_in_layers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(layers.NORMS, "none", lambda width, bias: nn.Identity())
+    monkeypatch.setitem(layers.ACTIVATIONS, "zero", torch.zeros_like)
+    model = GPT(preset("tiny", 300, norm="none", activation="zero"))
+    assert isinstance(model.norm, nn.Identity)
+    assert not model.blocks[0].mlp(torch.ones(1, 1, model.config.width)).any()
+    with pytest.raises(ValueError, match="'layernorm' or 'rmsnorm' or 'none'"):
+        preset("tiny", 300, norm="non")

@@ -1,4 +1,4 @@
-"""AdamW with weight decay on matrices only (Loshchilov and Hutter, 2017)."""
+"""The optimizer of a run: AdamW with weight decay on matrices only (Loshchilov and Hutter, 2017)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from train.settings import TrainSettings
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -28,13 +30,15 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return groups
 
 
-def build_optimizer(
-    model: nn.Module, learning_rate: float, weight_decay: float, betas: tuple[float, float]
-) -> torch.optim.AdamW:
+def build_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """AdamW over `decay_groups`, in its fused form where PyTorch has one for the model's device."""
     device = next(model.parameters()).device.type
     return torch.optim.AdamW(
-        decay_groups(model, weight_decay), lr=learning_rate, betas=betas, eps=1e-8, fused=device in ("cpu", "cuda")
+        decay_groups(model, settings.weight_decay),
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        eps=1e-8,
+        fused=device in ("cpu", "cuda"),
     )
 
 

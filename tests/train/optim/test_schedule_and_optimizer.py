@@ -10,6 +10,7 @@ from torch import nn
 
 from train.optim import schedule
 from train.optim.optimizer import build_optimizer, decay_groups, set_learning_rate
+from train.settings import TrainSettings
 
 
 def test_cosine_values() -> None:
@@ -51,7 +52,7 @@ def test_matrices_decay_and_vectors_do_not() -> None:
 def test_only_decayed_weights_shrink_without_a_gradient() -> None:
     model = nn.Linear(3, 3)
     before = [parameter.detach().clone() for parameter in (model.weight, model.bias)]
-    optimizer = build_optimizer(model, 1.0, 0.5, (0.9, 0.95))
+    optimizer = build_optimizer(model, TrainSettings(learning_rate=1.0, weight_decay=0.5))
     set_learning_rate(optimizer, 0.1)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)

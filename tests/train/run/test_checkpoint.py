@@ -14,7 +14,7 @@ from model import GPT, GPTConfig
 from tests.train.builds import SMALL_MODEL
 from train.optim.optimizer import build_optimizer
 from train.run import checkpoint
-from train.settings import ModelSettings
+from train.settings import ModelSettings, TrainSettings
 
 State = checkpoint.CheckpointState
 
@@ -24,7 +24,7 @@ def make(**overrides: object) -> tuple[GPT, torch.optim.Optimizer, GPTConfig]:
     config = ModelSettings.model_validate(SMALL_MODEL | overrides).config(257, 32)
     torch.manual_seed(0)
     model = GPT(config)
-    optimizer = build_optimizer(model, 1e-2, 0.1, (0.9, 0.95))
+    optimizer = build_optimizer(model, TrainSettings(learning_rate=1e-2))
     tokens = torch.arange(64).view(2, 32)
     model(tokens, tokens + 1).backward()
     optimizer.step()
@@ -49,7 +49,7 @@ def test_round_trip(tmp_path: Path, tied: bool) -> None:
     assert checkpoint.read_state(path) == state_of(config, 3)
     torch.manual_seed(9)
     other = GPT(config)
-    other_optimizer = build_optimizer(other, 1e-2, 0.1, (0.9, 0.95))
+    other_optimizer = build_optimizer(other, TrainSettings(learning_rate=1e-2))
     checkpoint.load_model(path, other)
     checkpoint.load_optimizer(path, other_optimizer)
     tokens = torch.arange(64).view(2, 32)
