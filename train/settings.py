@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_type_hints
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from manifests.errors import UserError
 from manifests.settings import Settings, apply_override, load_toml, validate
-
-if TYPE_CHECKING:
-    from model import GPTConfig
+from model import GPTConfig, preset
 
 
-class ModelSettings(Settings):
-    """[model]: a preset, and any of its fields set otherwise.
+def _model_fields() -> dict[str, Any]:
+    """The fields of `GPTConfig` as settings that may be left out, with the text that stands below each."""
+    (body,) = ast.parse(inspect.getsource(GPTConfig)).body
+    assert isinstance(body, ast.ClassDef)
+    texts = {}
+    for field, text in itertools.pairwise(body.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            texts[ast.unparse(field.target)] = inspect.cleandoc(str(text.value.value))
+    return {
+        name: (kind | None, Field(default=None, description=texts.get(name)))
+        for name, kind in get_type_hints(GPTConfig).items()
+        if name not in ("vocab_size", "sequence_length")
+    }
 
-    The vocabulary's size comes from the shards and the sequence length from [train]. A field that is left out keeps
-    the preset's value; `model.GPTConfig` says what each one means.
+
+_ModelFields: Any = create_model("_ModelFields", __base__=Settings, preset=(str, "tiny"), **_model_fields())
+
+
+class ModelSettings(_ModelFields):
+    """[model]: a preset, and any field of `model.GPTConfig` that is to have another value.
+
+    The vocabulary's size comes from the shards and the sequence length from [train].
     """
-
-    preset: str = "tiny"
-    num_layers: int | None = Field(default=None, ge=1)
-    num_heads: int | None = Field(default=None, ge=1)
-    num_kv_heads: int | None = Field(default=None, ge=1)
-    width: int | None = Field(default=None, ge=1)
-    mlp_ratio: float | None = Field(default=None, gt=0)
-    norm: str | None = None
-    positions: str | None = None
-    activation: str | None = None
-    tied_head: bool | None = None
-    bias: bool | None = None
-    qk_norm: bool | None = None
-    attention: str | None = None
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    zero_init: bool | None = None
 
     def config(self, vocab_size: int, sequence_length: int | None, where: str = "[model]") -> GPTConfig:
         """The model's whole configuration. Raises `UserError` for an unknown preset or fields that do not fit."""
-        from model import preset  # torch takes seconds to import; most commands do without
-
         overrides = self.model_dump(exclude={"preset"}, exclude_none=True)
         try:
             return preset(self.preset, vocab_size, sequence_length, **overrides)
@@ -124,12 +124,16 @@ class TrainRecipe(Settings):
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
 
-    def config(self, vocab_size: int) -> GPTConfig:
-        """The model's configuration for a vocabulary. Raises `UserError` when the settings do not fit together."""
-        config = self.model.config(vocab_size, self.train.sequence_length, self.name)
+    def config(self, vocab_size: int, where: str | None = None) -> GPTConfig:
+        """The model's configuration for a vocabulary.
+
+        Raises `UserError` when the settings do not fit together; `where` names the recipe's file.
+        """
+        where = where or self.name
+        config = self.model.config(vocab_size, self.train.sequence_length, where)
         if self.train.batch_tokens % config.sequence_length:
             raise UserError(
-                f"{self.name}: train.batch_tokens {self.train.batch_tokens} is not a multiple of the preset's sequence "
+                f"{where}: train.batch_tokens {self.train.batch_tokens} is not a multiple of the preset's sequence "
                 f"length {config.sequence_length}; set train.batch_tokens or train.sequence_length."
             )
         return config
@@ -144,7 +148,7 @@ def read_tables(data: dict[str, Any], where: str) -> TrainRecipe:
 def check_tables(data: dict[str, Any], where: str) -> None:
     """Check [model] and [train] of a parsed recipe before a long build begins. Raises `UserError`."""
     any_vocabulary = 256
-    read_tables(data, where).config(any_vocabulary)
+    read_tables(data, where).config(any_vocabulary, where)
 
 
 def load_run(recipe_path: str | Path, overrides: list[str] | None = None) -> TrainRecipe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -22,6 +21,25 @@ from train.objectives.pretrain import pretrain
 from train.parallel.hardware import peak_flops_of
 from train.run import checkpoint
 from train.settings import ModelSettings, check_tables, load_run
+
+SMALL_CONFIG = {
+    "vocab_size": 300,
+    "sequence_length": 24,
+    "num_layers": 2,
+    "num_heads": 6,
+    "num_kv_heads": 3,
+    "width": 24,
+    "mlp_ratio": 2.5,
+    "norm": "rmsnorm",
+    "positions": "rotary",
+    "activation": "relu2",
+    "tied_head": False,
+    "bias": True,
+    "qk_norm": True,
+    "attention": "reference",
+    "dropout": 0.1,
+    "zero_init": True,
+}  # no field has the default or the preset's value
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +65,11 @@ def app() -> typer.Typer:
         ({"train": {"micro_batch_sequences": 0}}, r"at least 1"),
         ({"model": {"preset": "tinny"}}, r"no preset 'tinny' \(did you mean 'tiny'\?\)"),
         ({"model": {"vocab_size": 3}}, r"unknown key model.vocab_size"),
+        ({"model": {"widht": 3}}, r"unknown key model.widht \(did you mean 'width'\?\)"),
+        ({"model": {"num_layers": 0}}, r"recipe.toml: .*num_layers is 0; set it to a whole number of at least 1"),
+        ({"model": {"num_layers": "two"}}, r"recipe.toml: model.num_layers: .*integer.*, not 'two'"),
+        ({"model": {"tied_head": 2}}, r"recipe.toml: model.tied_head: .*boolean.*, not 2"),
+        ({"model": {"norm": "rms"}}, r"norm is 'rms' \(did you mean 'rmsnorm'\?\); set it to 'layernorm' or"),
         ({"model": {"width": 30, "num_heads": 4}}, r"\[model\] does not describe a model"),
     ],
 )
@@ -56,8 +79,13 @@ def test_wrong_tables_are_refused(tables: dict[str, object], message: str) -> No
 
 
 def test_every_field_of_a_model_can_be_set() -> None:
-    mine = set(ModelSettings.model_fields) - {"preset"}
-    assert mine == {field.name for field in dataclasses.fields(GPTConfig)} - {"vocab_size", "sequence_length"}
+    fields = {name: field for name, field in ModelSettings.model_fields.items() if name != "preset"}
+    config = GPTConfig.from_dict(SMALL_CONFIG)
+    assert set(fields) == set(SMALL_CONFIG) - {"vocab_size", "sequence_length"}
+    given = {name: value for name, value in SMALL_CONFIG.items() if name in fields}
+    assert ModelSettings.model_validate(given).config(300, 24) == config
+    assert fields["mlp_ratio"].description == "Channels inside the MLP, as a multiple of `width`."
+    assert fields["num_layers"].description is None
 
 
 def test_other_tables_are_not_ours(tmp_path: Path) -> None:
