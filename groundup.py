@@ -63,7 +63,7 @@ def make_app(command: str | None = None) -> typer.Typer:
     for module in dict.fromkeys(_MOUNTED_BY.values()) if wanted is None else (wanted,):
         register = importlib.import_module(module).register
         if module == "pipeline.commands.quickstart":
-            register(app, _train, _complete)
+            register(app, _train, _complete, _check_training)
         elif module == "pipeline.commands.run":
             register(app, _check_training)
         else:
@@ -72,9 +72,9 @@ def make_app(command: str | None = None) -> typer.Typer:
 
 
 def _check_training(tables: dict[str, Any], where: str) -> None:
-    from train.settings import check_tables
+    from train.settings import read_tables
 
-    check_tables(tables, where)
+    read_tables(tables, where)
 
 
 def __getattr__(name: str) -> typer.Typer:

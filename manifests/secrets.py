@@ -1,4 +1,4 @@
-"""Takes credentials out of text that a file, a log or a terminal is to show.
+"""Takes credentials out of text that a file, a log or a terminal is to show, and refuses them in a recipe's URLs.
 
 Errors of other libraries quote URLs, headers and settings as they please; whatever they say passes through `scrub`.
 It takes out more rather than less, and is for messages only: what is digested must not depend on the environment.
@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from fsspec.config import conf
+
+from manifests.errors import UserError
 
 HIDDEN = "***"
 _LEAST_CHARACTERS = 6  # of a value that is looked for; shorter ones stand in other words
@@ -39,6 +41,11 @@ _MOST_NAME = 128  # characters
 _QUERY = re.compile(r"(?:[?&]|%3F|%26)[^\s'\"<>]*", re.IGNORECASE)
 _PARAMETER_END = re.compile(r"[?&;]|%3F|%26", re.IGNORECASE)
 _EQUALS = re.compile(r"=|%3D", re.IGNORECASE)
+
+# In the part of a URL before its path: a user (of cloud storage, that is the container), or what is no host and port.
+_URL_USER = re.compile(r"://(?:[^/?#]*@|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$)))")
+_CONTAINER = re.compile(r"(?:^|:)(?:abfss?|wasbs?)://[^/?#@:]+@")
+_URL_QUERY = re.compile(r"\?[^/]*=")  # `?` alone is a pattern for one character
 
 _SCHEMES = r"(?:bearer|basic|token|digest)"
 _PATTERNS = [
@@ -89,6 +96,17 @@ def scrub(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def check_no_credentials(url: str) -> str:
+    """The URL itself. Raises `UserError` where it holds a user, a password or a token: manifests record URLs."""
+    if "://" in url and ((_URL_USER.search(url) and not _CONTAINER.search(url)) or _URL_QUERY.search(url)):
+        # No ValueError: its message would come to quote the URL.
+        raise UserError(
+            f"recipe: a {url.partition('://')[0]}:// URL holds a user, a password or a query: "
+            "put credentials in the environment or fsspec's configuration, not in the recipe."
+        )
+    return url
 
 
 def _scrub_query(found: re.Match[str]) -> str:

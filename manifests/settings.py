@@ -8,20 +8,36 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from manifests.errors import UsageError, UserError
-from manifests.secrets import scrub
+from manifests.secrets import check_no_credentials, scrub
 
 
 class Settings(BaseModel):
     """Base of every settings table: immutable, and no key that is not declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+class RecipeSettings(Settings):
+    """What every reader of a recipe takes from its top: the pipeline's recipe and the trainer's have these fields."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Names the build in its manifests."""
+    output: str = Field(min_length=1)
+    """Folder of the build, relative to where the command runs, or any fsspec URL."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Decides every draw: shuffle, mixture, samples, the weights to begin with."""
+
+    @field_validator("output")
+    @classmethod
+    def _output_is_open(cls, output: str) -> str:
+        return check_no_credentials(output)
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -39,6 +55,17 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({error.strerror}). Give the path of a TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid TOML: {error}.") from None
+
+
+def read_recipe(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """The tables of a recipe, with the assignments of `--set` laid over them. Raises `UserError`.
+
+    Nothing is checked but that they are tables: `pipeline.recipe` and `train.settings` each check their own.
+    """
+    data = load_toml(path)
+    for assignment in overrides:
+        apply_override(data, assignment)
+    return data
 
 
 def apply_override(data: dict[str, Any], assignment: str) -> None:

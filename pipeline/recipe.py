@@ -12,14 +12,13 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, field_validator
 
 from manifests.errors import UserError
-from manifests.settings import Settings, apply_override, load_toml, validate
+from manifests.settings import RecipeSettings, Settings, read_recipe, validate
 from pipeline.dedup.settings import DedupSettings
 from pipeline.engine.settings import ClusterSettings
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.mirrors.network import AcquireSettings
 from pipeline.sources.kinds import Source
-from pipeline.sources.settings import check_no_credentials
 
 
 class TokenizerSettings(Settings):
@@ -41,12 +40,9 @@ class ShardSettings(Settings):
     validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)  # of documents, chosen by a hash of their id
 
 
-class Recipe(Settings):
+class Recipe(RecipeSettings):
     """A whole build. Unknown keys and wrong types are refused."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    output: str  # a folder, relative to where the command runs, or any fsspec URL
-    seed: int = 0
     pin: str | None = None  # file that `groundup pin` wrote, relative to the recipe: the build gets just those files
     max_dropped_fraction: float = Field(default=0.99, ge=0.0, le=1.0)  # of a source's documents in, in one stage
     sources: list[Source] = Field(min_length=1)
@@ -61,11 +57,6 @@ class Recipe(Settings):
     train: dict[str, Any] = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr(default=Path("."))
-
-    @field_validator("output")
-    @classmethod
-    def _output_is_open(cls, output: str) -> str:
-        return check_no_credentials(output)
 
     @field_validator("sources")
     @classmethod
@@ -110,10 +101,7 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
 
     Raises `UserError` with the key path of each thing that is wrong.
     """
-    data = load_toml(path)
-    for assignment in overrides or []:
-        apply_override(data, assignment)
-    recipe = validate(Recipe, data, str(path))
+    recipe = validate(Recipe, read_recipe(path, overrides or ()), str(path))
     recipe._folder = path.resolve().parent
     tokenizer = recipe.resolve(recipe.tokenizer.path) if recipe.tokenizer.path else None
     if (

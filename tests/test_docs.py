@@ -35,7 +35,7 @@ from pipeline.stages.all import STAGE_CLASSES
 from pipeline.stages.dedup import CLUSTER_SCHEMA
 from tests.conftest import REPOSITORY
 from tokenizer.shards.format import INDEX_SCHEMA
-from train.settings import check_tables, load_run
+from train.settings import load_run, read_tables
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -160,7 +160,7 @@ def test_recipes_in_the_readme_are_valid() -> None:
     assert recipes
     for data in recipes:
         validate(Recipe, data, "README.md")
-        check_tables(data, "README.md")
+        read_tables(data, "README.md")
 
 
 def test_datatrove_snippet_runs(tmp_path: Path) -> None:

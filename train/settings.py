@@ -11,7 +11,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import Field, create_model, model_validator
 
 from manifests.errors import UserError
-from manifests.settings import Settings, apply_override, load_toml, validate
+from manifests.settings import RecipeSettings, Settings, read_recipe, validate
 from model import GPTConfig, preset
 
 
@@ -115,12 +115,28 @@ OPERATIONAL_SETTINGS = frozenset(
 )
 
 
-class TrainRecipe(Settings):
+# Tables and keys that are the pipeline's, which checks them.
+OF_THE_PIPELINE = frozenset(
+    {
+        "acquire",
+        "dedup",
+        "executor",
+        "extract",
+        "filter",
+        "max_dropped_fraction",
+        "pin",
+        "shards",
+        "sources",
+        "tokenizer",
+    }
+)
+_ANY_VOCABULARY = 256  # a [model] is checked before there are shards
+_OF_A_RUN = frozenset({"data", "plan", "resolved_model"})  # what `config.toml` of a run has besides its recipe
+
+
+class TrainRecipe(RecipeSettings):
     """What training takes from a recipe. `output` is the folder of the build, whose `shards/` are read."""
 
-    name: str = Field(min_length=1)
-    output: str = Field(min_length=1)
-    seed: int = Field(default=0, ge=0)
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
 
@@ -140,20 +156,16 @@ class TrainRecipe(Settings):
 
 
 def read_tables(data: dict[str, Any], where: str) -> TrainRecipe:
-    """The training part of a recipe that is already parsed; the pipeline's tables are not looked at."""
-    mine = {key: value for key, value in data.items() if key in TrainRecipe.model_fields}
-    return validate(TrainRecipe, mine, where)
+    """The training part of a recipe that is already parsed; the pipeline's tables are not looked at.
 
-
-def check_tables(data: dict[str, Any], where: str) -> None:
-    """Check [model] and [train] of a parsed recipe before a long build begins. Raises `UserError`."""
-    any_vocabulary = 256
-    read_tables(data, where).config(any_vocabulary, where)
+    Raises `UserError` for what is wrong, also for a table that nobody knows and a [model] that describes none.
+    """
+    mine = {key: value for key, value in data.items() if key not in OF_THE_PIPELINE | _OF_A_RUN}
+    recipe = validate(TrainRecipe, mine, where)
+    recipe.config(_ANY_VOCABULARY, where)
+    return recipe
 
 
 def load_run(recipe_path: str | Path, overrides: list[str] | None = None) -> TrainRecipe:
     """Read the training part of a recipe, with `--set key=value` overrides. Raises `UserError`."""
-    data = load_toml(Path(recipe_path))
-    for assignment in overrides or []:
-        apply_override(data, assignment)
-    return read_tables(data, str(recipe_path))
+    return read_tables(read_recipe(Path(recipe_path), overrides or ()), str(recipe_path))

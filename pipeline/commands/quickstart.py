@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from manifests.errors import UserError
 from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
 from manifests.report.report import write_report
+from manifests.settings import read_recipe
 from pipeline.commands.run import build as run_recipe
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.mirrors.loopback import LoopbackMirror
@@ -38,10 +39,11 @@ class TrainSummary(Protocol):
 
 Train = Callable[[Path, list[str]], TrainSummary]
 Generate = Callable[[str, str, int], str]
+CheckTables = Callable[[dict[str, Any], str], None]
 
 
-def register(app: typer.Typer, train: Train, generate: Generate) -> None:
-    """Mount the command. The trainer's two functions are given, since it stands beside the pipeline, not below it."""
+def register(app: typer.Typer, train: Train, generate: Generate, check_tables: CheckTables) -> None:
+    """Mount the command. The trainer's functions are given, since it stands beside the pipeline, not below it."""
 
     @app.command()
     def quickstart(
@@ -50,11 +52,15 @@ def register(app: typer.Typer, train: Train, generate: Generate) -> None:
         set_: Annotated[list[str] | None, typer.Option("--set", help="Override a key of the recipe.")] = None,
     ) -> None:
         """Build a corpus from the documentation of the installed Python packages and train a small GPT on it."""
-        run_quickstart(output, workers, set_ or [], train, generate)
+        run_quickstart(output, workers, set_ or [], train, generate, check_tables)
 
 
-def run_quickstart(output: str, workers: int, overrides: list[str], train: Train, generate: Generate) -> None:
+def run_quickstart(
+    output: str, workers: int, overrides: list[str], train: Train, generate: Generate, check_tables: CheckTables
+) -> None:
     """Make the small web, serve it on loopback, run every stage against it, train, generate, audit, report."""
+    own = [f"output={output}"]
+    check_tables(read_recipe(RECIPE, [*own, *overrides]), str(RECIPE))
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
 
@@ -68,7 +74,6 @@ def run_quickstart(output: str, workers: int, overrides: list[str], train: Train
         f"{facts.num_pages:,} pages ({facts.num_bytes / 1e6:.1f} MB of HTML) in {facts.num_warc_files} WARC files, "
         f"{facts.num_wiki_pages} wiki pages"
     )
-    own = [f"output={output}"]
     with LoopbackMirror(mirror_folder) as mirror:
         say(f"serving it at {mirror.url} and running {RECIPE.name} against it")
         mirrors = [f"sources.{name}.mirror={mirror.url}" for name in ("web", "wiki")]

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from manifests.errors import UsageError
-from manifests.settings import apply_override, load_toml
+from manifests.settings import read_recipe
 from manifests.storage import Folder
 from pipeline.build import NOT_BUILT, BuildReport, StagePlan, plan_build, run_build
 from pipeline.commands.console import RunConsole
@@ -39,18 +39,11 @@ def register(app: typer.Typer, check_tables: CheckTables) -> None:
             raise UsageError(f"--executor {executor}: there are local, slurm and ray.")
         overrides = set_ or []
         loaded = load_recipe(recipe, overrides)
-        check_tables(_with_overrides(recipe, overrides), str(recipe))
+        check_tables(read_recipe(recipe, overrides), str(recipe))
         if plan:
             print_plan(loaded, plan_build(loaded, until), workers)
             return
         build(loaded, until, ExecutorSettings(kind=executor, workers=workers, cluster=loaded.executor))  # type: ignore[arg-type]
-
-
-def _with_overrides(recipe: Path, overrides: list[str]) -> dict[str, Any]:
-    data = load_toml(recipe)
-    for assignment in overrides:
-        apply_override(data, assignment)
-    return data
 
 
 def build(recipe: Recipe, until: str | None, executor: ExecutorSettings) -> BuildReport:

@@ -12,9 +12,10 @@ import fsspec
 from pydantic import Field, field_validator, model_validator
 
 from manifests.errors import UserError
+from manifests.secrets import check_no_credentials
 from pipeline.mirrors.buckets import storage_options
 from pipeline.mirrors.remote import RemoteFile, check_key, is_http, join_url, public_url
-from pipeline.sources.settings import RawFormat, SourceSettings, check_mirror, check_no_credentials
+from pipeline.sources.settings import RawFormat, SourceSettings, check_mirror
 
 _COLUMNS = frozenset({"text", "id", "url", "title", "date", "language"})
 

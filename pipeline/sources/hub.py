@@ -19,8 +19,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from manifests.errors import UserError
+from manifests.secrets import check_no_credentials
 from manifests.settings import Settings
-from pipeline.sources.settings import RawFormat, SourceSettings, check_no_credentials
+from pipeline.sources.settings import RawFormat, SourceSettings
 
 # Readers of `datasets` that give text. The others give images, sound and the like.
 _TEXT_READERS = ("arrow", "csv", "json", "parquet", "text")

@@ -7,34 +7,19 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from manifests.errors import UserError
+from manifests.secrets import check_no_credentials
 from manifests.settings import Settings
 
-# In the part of a URL before its path: a user (of cloud storage, that is the container), or what is no host and port.
-_USER = re.compile(r"://(?:[^/?#]*@|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$)))")
-_CONTAINER = re.compile(r"(?:^|:)(?:abfss?|wasbs?)://[^/?#@:]+@")
 _MIRROR_SCHEMES = frozenset(
     {"http", "https", "file", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hdfs", "memory"}
 )
 _PORT = re.compile(r"://(?:\[[^\]/]*(?:/|$)|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$))[^/?#@]*(?:[/?#]|$))")
-_QUERY = re.compile(r"\?[^/]*=")  # `?` alone is a pattern for one character
 
 RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "gutenberg", "code", "jsonl", "parquet", "csv"]
 INDEX_FORMAT = "multistream-index"  # of a raw file that says where another one can be cut, and holds no document
 
 # Names of folders that a stage keeps beside its files; a source's name becomes a folder too.
 _RESERVED_NAMES = frozenset({"dropped", "listing", "logs", "tasks", "work"})
-
-
-def check_no_credentials(url: str) -> str:
-    """The URL itself. Raises `UserError` where it holds a user, a password or a token: manifests record URLs."""
-    if "://" in url and ((_USER.search(url) and not _CONTAINER.search(url)) or _QUERY.search(url)):
-        # No ValueError: its message would come to quote the URL.
-        raise UserError(
-            f"recipe: a {url.partition('://')[0]}:// URL holds a user, a password or a query: "
-            "put credentials in the environment or fsspec's configuration, not in the recipe."
-        )
-    return url
 
 
 class SourceSettings(Settings):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from manifests.errors import UserError
 from model import GPTConfig
+from pipeline.recipe import Recipe
 from tests.train.builds import byte_tokenizer, recipe, write_recipe
 from tokenizer.shards.read import ShardSet
 from train import cli
@@ -20,7 +21,7 @@ from train.generate import load_trained
 from train.objectives.pretrain import pretrain
 from train.parallel.hardware import peak_flops_of
 from train.run import checkpoint
-from train.settings import ModelSettings, check_tables, load_run
+from train.settings import OF_THE_PIPELINE, ModelSettings, TrainRecipe, load_run, read_tables
 
 SMALL_CONFIG = {
     "vocab_size": 300,
@@ -75,7 +76,7 @@ def app() -> typer.Typer:
 )
 def test_wrong_tables_are_refused(tables: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_tables({"name": "x", "output": "build/x"} | tables, "recipe.toml")
+        read_tables({"name": "x", "output": "build/x"} | tables, "recipe.toml")
 
 
 def test_every_field_of_a_model_can_be_set() -> None:
@@ -94,7 +95,17 @@ def test_other_tables_are_not_ours(tmp_path: Path) -> None:
     found = load_run(path, ["train.learning_rate=0.01", "model.num_layers=3", "sources.a.weight=2"])
     assert (found.train.learning_rate, found.model.num_layers) == (0.01, 3)
     assert found.config(300).num_layers == 3
-    check_tables({"name": "x", "output": "y", "sources": [], "shards": {"anything": 1}}, "recipe.toml")
+    read_tables({"name": "x", "output": "y", "sources": [], "shards": {"anything": 1}}, "recipe.toml")
+    with pytest.raises(UserError, match=r"recipe.toml: unknown key trian \(did you mean 'train'\?\)"):
+        read_tables({"name": "x", "output": "y", "trian": {}}, "recipe.toml")
+
+
+def test_the_pipeline_and_the_trainer_know_the_same_tables() -> None:
+    assert set(Recipe.model_fields) == set(TrainRecipe.model_fields) | OF_THE_PIPELINE
+
+
+def test_the_configuration_of_a_run_is_a_recipe(build: Path, run: Path) -> None:
+    assert load_run(run / "config.toml") == recipe(build)
 
 
 def test_generates_the_same_text_for_the_same_seed(run: Path) -> None:

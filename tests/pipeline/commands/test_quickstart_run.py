@@ -12,7 +12,7 @@ import pytest
 from resiliparse.parse.encoding import bytes_to_str
 
 import pipeline.commands.quickstart as quickstart
-from groundup import _complete, _train
+from groundup import _check_training, _complete, _train
 from manifests.audit.audit import audit_build
 from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
@@ -43,7 +43,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = str(tmp_path_factory.mktemp("quickstart") / "build")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quickstart, "build_mirror", small_mirror)
-        quickstart.run_quickstart(folder, 1, _SMALL, _train, _complete)
+        quickstart.run_quickstart(folder, 1, _SMALL, _train, _complete, _check_training)
     return folder
 
 
