@@ -175,7 +175,7 @@ class Loop:
 
     def _build(self) -> None:
         settings = self.settings
-        self.hardware: Hardware = find_hardware(settings.precision, self.ranks.local_rank, self.ranks.is_first)
+        self.hardware: Hardware = find_hardware(settings.precision, self.ranks.local_rank)
         torch.manual_seed(seed_of("weights", self.recipe.seed))
         self.model = GPT(self.model_config).to(self.hardware.device)
         self.optimizer = build_optimizer(self.model, settings)
@@ -215,10 +215,10 @@ class Loop:
             f"model: {self.model.num_parameters():,} parameters; {plan.num_steps:,} steps of {plan.batch_tokens:,} "
             f"tokens ({epochs:.2f} epochs of {self.objective.data['num_tokens']:,} tokens)"
         )
-        say(
-            f"device: {self.hardware.name}, {self.ranks.num_ranks} rank(s), micro-batch {self.micro_batch}; peak "
-            f"{self.hardware.peak_flops / 1e12:.3g} TFLOP/s ({self.hardware.peak_source})"
-        )
+        line = f"device: {self.hardware.name}, {self.ranks.num_ranks} rank(s), micro-batch {self.micro_batch}"
+        if self.hardware.peak_flops:
+            line += f"; peak {self.hardware.peak_flops / 1e12:.3g} TFLOP/s ({self.hardware.peak_source})"
+        say(line)
         if not self.objective.has_validation:
             say("no validation shards in this build: no validation loss is measured")
         if step:

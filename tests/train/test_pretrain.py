@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from manifests.errors import UserError
+from model import GPT
 from tests.train.builds import command, losses, recipe, write_build, write_recipe
 from tokenizer.shards.read import ShardSet
 from train import loop
@@ -43,7 +45,7 @@ def test_writes_what_a_run_consists_of(build: Path, undisturbed: Path) -> None:
     train_rows = [row for row in rows if row["kind"] == "train"]
     assert [row["step"] for row in train_rows] == list(range(1, 13))
     assert [row["tokens"] for row in train_rows] == [256 * step for step in range(1, 13)]
-    assert all(row["tokens_per_second"] > 0 and row["mfu"] > 0 for row in train_rows)
+    assert all(row["tokens_per_second"] > 0 and row["mfu"] is None for row in train_rows)
     assert [row["step"] for row in rows if row["kind"] == "validation"] == [0, 5, 10, 12]
     kept = checkpoint.list_checkpoints(undisturbed / "checkpoints")
     assert [path.name for path in kept] == ["step-00000008", "step-00000012"]
@@ -52,6 +54,18 @@ def test_writes_what_a_run_consists_of(build: Path, undisturbed: Path) -> None:
     assert manifest["facts"]["data_manifest_sha256"] == shards.manifest_sha256
     assert manifest["facts"]["loss"] == train_rows[-1]["loss"]
     assert {"host", "started", "ended", "device"} <= set(manifest["run"])
+
+
+def test_mfu_is_a_fraction_of_the_peak_where_that_is_known(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = dataclasses.replace(find_hardware("float32"), peak_flops=1e9, peak_source="data sheet")
+    monkeypatch.setattr("train.loop.find_hardware", lambda *_: known)
+    pretrain(recipe(build), tmp_path, until_step=1)
+    row = next(row for row in map(json.loads, (tmp_path / "metrics.jsonl").open()) if row["kind"] == "train")
+    flops = GPT(recipe(build).config(257)).flops_per_token() * row["tokens_per_second"]
+    assert row["mfu"] == pytest.approx(flops / 1e9, rel=1e-3)
+    assert "peak 0.001 TFLOP/s (data sheet)" in capsys.readouterr().err
 
 
 def test_going_on_gives_the_same_losses_to_the_last_digit(build: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -198,7 +212,7 @@ def test_bits_per_byte(build: Path) -> None:
 
     for most, expected in ((10**9, shards.num_tokens - 1), (1000, 1000), (40, 40), (7, 7)):
         model = Uniform()
-        found = validate(model, shards, most, 32, 4, Ranks(), find_hardware("float32", measure_peak=False))
+        found = validate(model, shards, most, 32, 4, Ranks(), find_hardware("float32"))
         assert model.num_targets == found.num_tokens == expected
         assert found.loss == pytest.approx(math.log(256))
         # A byte that costs 8 bits, and an end of text a document.

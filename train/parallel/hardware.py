@@ -1,4 +1,4 @@
-"""What a run computes on: the device, its number format, its peak speed, and how much fits on it at once."""
+"""What a run computes on: the device, its number format, the peak speed of a GPU, and how much fits on it at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,11 @@ _MEMORY_FRACTION = 0.6  # of a GPU's memory, for what grows with the micro-batch
 
 @dataclass(frozen=True)
 class Hardware:
-    """The device of one rank. `autocast` is None in plain float32; `peak_flops` is 0 where it is not known."""
+    """The device of one rank.
+
+    `autocast` is None in plain float32. `peak_flops` is 0 where it is not known, as on every CPU: what a CPU reaches
+    depends on its clock, its cooling and what else runs, and no data sheet says it.
+    """
 
     device: torch.device
     name: str
@@ -71,7 +74,7 @@ class Hardware:
             torch.cuda.synchronize(self.device)
 
 
-def find_hardware(precision: str, local_rank: int = 0, measure_peak: bool = True) -> Hardware:
+def find_hardware(precision: str, local_rank: int = 0) -> Hardware:
     """Pick the device and resolve `precision` ("auto", "float32", "bfloat16").
 
     "auto" is bfloat16 autocast where the device multiplies in it: GPUs since 2020, and CPUs with AVX512-BF16 or AMX,
@@ -80,8 +83,7 @@ def find_hardware(precision: str, local_rank: int = 0, measure_peak: bool = True
     if not torch.cuda.is_available():
         helps = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         autocast = torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and helps) else None
-        peak = measure_matmul_flops(autocast or torch.float32) if measure_peak else 0.0
-        return Hardware(torch.device("cpu"), _cpu_name(), autocast, peak, "measured: a matrix product on this CPU")
+        return Hardware(torch.device("cpu"), _cpu_name(), autocast, 0.0, "unknown")
     device = torch.device("cuda", local_rank)
     name = torch.cuda.get_device_name(device)
     has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -100,18 +102,6 @@ def peak_flops_of(name: str) -> float:
         if re.search(rf"(?<![A-Za-z0-9]){re.escape(part)}(?![A-Za-z0-9])", name):
             return flops
     return 0.0
-
-
-def measure_matmul_flops(dtype: torch.dtype, size: int = 1024, seconds: float = 0.2) -> float:
-    """FLOP/s of square matrix products: the most that this CPU can be asked for."""
-    left, right = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
-    best = float("inf")
-    stop = time.perf_counter() + seconds
-    while best == float("inf") or time.perf_counter() < stop:
-        start = time.perf_counter()
-        left @ right
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * size**3 / best
 
 
 def micro_batch_sequences(setting: int | str, config: GPTConfig, rank_sequences: int, hardware: Hardware) -> int:
