@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import importlib
@@ -17,6 +16,7 @@ from typing import Any
 import typer
 
 from manifests.errors import UsageError, UserError
+from manifests.process import leave, say_error, settle_arrow, settle_openmp
 from manifests.secrets import scrub
 
 
@@ -89,10 +89,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     command = arguments[0] if arguments else None
+    settle_openmp()
     try:
         if command != _WITHOUT_ARROW:
-            from pipeline.compiled.imports import settle_arrow
-
             settle_arrow()
         with _collecting_later():
             app = make_app(command)
@@ -144,26 +143,16 @@ def _wrong_usage(error: Any) -> None:
 def _fail(message: str, code: int, debug: bool) -> None:
     if debug:
         print(scrub(traceback.format_exc()), end="", file=sys.stderr)
-    print(f"groundup: {scrub(' '.join(message.split()))}", file=sys.stderr)
+    say_error("groundup", message)
     sys.exit(code)
 
 
 def run() -> None:
-    """`main` as a program.
-
-    It leaves without the interpreter's clean-up, in which a thread of Arrow's that still frees a buffer would abort a
-    command that has done its work.
-    """
-    code: Any = 0
+    """`main` as a program."""
     try:
         main()
     except SystemExit as exit_:
-        code = exit_.code
-    atexit._run_exitfuncs()  # what the worker pool shares with its workers is given back
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 1)
+        leave(exit_.code)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,20 @@ import sys
 import typer
 
 from manifests.errors import UsageError, UserError
-from manifests.secrets import scrub
+from manifests.process import leave, say_error, settle_arrow, settle_openmp
 from train.cli import train
 
 
 def main() -> None:
+    settle_openmp()
+    settle_arrow()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(train)
     try:
         app()
     except UserError as error:
         rank = os.environ.get("RANK")
-        print(f"error{f' on rank {rank}' if rank else ''}: {scrub(str(error))}", file=sys.stderr)
+        say_error(f"groundup{f' on rank {rank}' if rank else ''}", str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
@@ -27,8 +29,4 @@ if __name__ == "__main__":
     try:
         main()
     except SystemExit as exit_:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Not through the interpreter's clean-up: a thread of Arrow's may abort in it, and torchrun would call the
-        # run a failure.
-        os._exit(exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None))
+        leave(exit_.code)

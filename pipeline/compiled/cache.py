@@ -6,7 +6,6 @@ were compiled into it. So the code is kept in a folder that is named by a digest
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
@@ -16,14 +15,9 @@ from typing import Any
 
 import numba
 
-from pipeline.compiled.imports import not_installed
+from manifests.process import settle_numba
 
-# Before its first function numba would load SciPy, for products of matrices, and awkward, which comes with gigatoken
-# and makes itself known to numba. No function of ours uses either; each would cost every process half a second.
-with not_installed("scipy.linalg"):
-    import numba.np.arraymath
-with contextlib.suppress(AttributeError):  # of another version; only time is lost
-    numba.core.entrypoints._already_initialized = True
+settle_numba()  # before the first function
 
 _CONFIG: Any = numba.config
 

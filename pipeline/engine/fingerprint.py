@@ -12,7 +12,6 @@ _SHAPE_OUTPUT = frozenset(
 _SINGLE = frozenset(
     {
         "pipeline",
-        "pipeline.compiled.imports",
         "pipeline.recipe",
         "pipeline.stages",
         "pipeline.stages.base",

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.errors import UserError
+from manifests.process import read_parquet
 from manifests.settings import canonical_json
 from manifests.storage import Folder
 from tokenizer.shards.format import (
@@ -263,9 +263,7 @@ class ShardSet:
     def _read_index(self, shard: _Shard, columns: list[str] | None) -> pa.Table:
         try:
             with self.folder.open(shard.index_path) as file:
-                # Beside PyTorch, Arrow's threads may abort a process that ends soon after (apache/arrow#50482).
-                parquet = pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
-                table = parquet.read(columns, use_threads=False)
+                table = read_parquet(file, columns)
             table = table.cast(INDEX_SCHEMA if columns is None else pa.schema([INDEX_SCHEMA.field(c) for c in columns]))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(shard.index_path, f"cannot be read ({str(error).splitlines()[0]})") from None

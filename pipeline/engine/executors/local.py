@@ -11,7 +11,7 @@ from typing import Any
 from datatrove.executor.local import LocalPipelineExecutor
 
 from manifests.errors import UserError
-from pipeline.compiled.imports import settle_arrow
+from manifests.process import settle_arrow
 from pipeline.engine.process import die_with_parent, start_forkserver
 
 _SHARES_PER_WORKER = 64

@@ -1,0 +1,109 @@
+"""What groundup does to its own processes on account of libraries, and how they end.
+
+Each of these works around a library and names what it works around. `tests/manifests/test_process.py` shows that each
+is still needed: where a test there fails, the trick that it names may go. The pipeline and the trainer, of which
+neither knows the other, both use them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from manifests.secrets import scrub
+
+
+class _Missing:
+    """A finder of modules that says of one library that it is not there."""
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == self._library:
+            raise ModuleNotFoundError(f"{name} is left out here", name=name)
+
+
+@contextlib.contextmanager
+def not_installed(library: str) -> Iterator[None]:
+    """While this holds, importing a library fails as if it were not there; one that is loaded already stays."""
+    finder = _Missing(library)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def settle_arrow() -> None:
+    """Make Arrow ready for this process, which must be groundup's own: Arrow knows no `pandas.NA` after it.
+
+    - One thread. With more of them, one may still hold a Python file when the process ends, which then aborts or hangs
+      (apache/arrow#50482). Tasks have processes of their own.
+    - No pandas. The first array that Arrow makes of Python objects loads it (half a second), if only to see that they
+      are none of its: the shim of apache/arrow#3893. It looks once, so pandas is hidden from it that once.
+    """
+    import pyarrow
+
+    pyarrow.set_cpu_count(1)
+    with not_installed("pandas"):
+        pyarrow.array([])
+
+
+def read_parquet(file: Any, columns: list[str] | None = None) -> Any:
+    """The table in an open Parquet file, or some of its columns, read by this thread alone.
+
+    Arrow's threads may abort a process that ends soon after (apache/arrow#50482), and whoever reads token shards from
+    a program of their own has not called `settle_arrow`. Raises what `pyarrow.parquet` raises.
+    """
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True).read(columns, use_threads=False)
+
+
+def settle_numba() -> None:
+    """Load numba without SciPy and awkward, each of which would cost every process half a second.
+
+    - numba asks for `scipy.linalg` when its products of matrices are loaded, before the first function is compiled.
+    - awkward, which comes with gigatoken, has an entry point `numba_extensions`, and numba loads all of those before
+      the first function. No function of ours is given anything of either.
+
+    No issue upstream asks for these to be left out; both are as numba documents them.
+    """
+    import numba
+
+    with not_installed("scipy.linalg"):
+        import numba.np.arraymath
+    with contextlib.suppress(AttributeError):  # of another version; only time is lost
+        numba.core.entrypoints._already_initialized = True
+
+
+def settle_openmp() -> None:
+    """Let threads of OpenMP sleep while they wait, unless the user has said otherwise; before PyTorch is imported.
+
+    GNU's OpenMP, which PyTorch uses, spins instead: threads that wait take the processor from the one that they wait
+    for wherever another process runs beside them (`OMP_WAIT_POLICY` in libgomp's manual).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def leave(code: Any) -> NoReturn:
+    """End the process, with what `SystemExit` holds for a code, without the interpreter's clean-up.
+
+    In it, a thread of Arrow's that still reads a Python file or frees a buffer would abort a command that has done its
+    work (apache/arrow#50482), and torchrun would call the run a failure.
+    """
+    atexit._run_exitfuncs()  # what the worker pool shares with its workers is given back
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def say_error(program: str, message: str) -> None:
+    """One line on standard error, without credentials."""
+    print(f"{program}: {scrub(' '.join(message.split()))}", file=sys.stderr)
