@@ -20,7 +20,7 @@ def build_digests(folder: Path) -> dict[str, str]:
             if isinstance(value, dict):
                 value.pop("run", None)
             data = json.dumps(value, sort_keys=True).encode()
-        if "/tasks/" in name and path.suffix == ".jsonl":
+        if path.parent.name == "tasks" and path.suffix == ".jsonl":
             records = [json.loads(line) for line in data.splitlines()]
             data = json.dumps([{**record, "run": None} for record in records], sort_keys=True).encode()
         digests[name] = hashlib.sha256(data).hexdigest()
