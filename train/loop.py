@@ -18,10 +18,10 @@ from typing import IO, Any
 
 import torch
 
+from manifests.draws import draw
 from manifests.errors import UserError
 from manifests.storage import Folder
 from model import GPT
-from train.data.loader import seed_of
 from train.objectives.base import Objective
 from train.optim import schedule
 from train.optim.optimizer import build_optimizer, set_learning_rate
@@ -176,7 +176,7 @@ class Loop:
     def _build(self) -> None:
         settings = self.settings
         self.hardware: Hardware = find_hardware(settings.precision, self.ranks.local_rank)
-        torch.manual_seed(seed_of("weights", self.recipe.seed))
+        torch.manual_seed(draw("weights", self.recipe.seed))
         self.model = GPT(self.model_config).to(self.hardware.device)
         self.optimizer = build_optimizer(self.model, settings)
         if settings.compile:
@@ -255,7 +255,7 @@ class Loop:
         """One optimizer step (counted from 0); returns its loss, gradient norm and learning rate."""
         settings, plan, ranks = self.settings, self.plan, self.ranks
         # Dropout draws from here: a generator per (step, rank) leaves no state to save.
-        torch.manual_seed(seed_of("step", self.recipe.seed, step, ranks.rank))
+        torch.manual_seed(draw("step", self.recipe.seed, step, ranks.rank))
         fraction = schedule.multiplier(
             settings.schedule,
             step,

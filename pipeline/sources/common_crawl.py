@@ -7,9 +7,9 @@ import io
 import zlib
 from typing import Annotated, Any, Literal
 
-import xxhash
 from pydantic import Field, field_validator, model_validator
 
+from manifests.draws import draw
 from manifests.errors import UserError
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.remote import RemoteFile, check_key, join_url, public_url
@@ -24,7 +24,7 @@ _CrawlName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 class CommonCrawlSource(MirrorSettings):
     """Files of one or more crawls of Common Crawl, or single records of them.
 
-    Which files: all; the first `max_files` of each crawl's listing; `sample` of each crawl, chosen by a seeded hash;
+    Which files: all; the first `max_files` of each crawl's listing; `sample` of each crawl, drawn by path;
     or just `paths`. Which records: those that answer `index`. These exclude each other.
     """
 
@@ -37,7 +37,7 @@ class CommonCrawlSource(MirrorSettings):
     records: Literal["warc", "wet"] = "warc"
     """`warc`: pages as they were fetched. `wet`: Common Crawl's own plain text."""
     sample: int | None = Field(default=None, ge=1)
-    """Take so many files of each crawl, chosen by a hash of the recipe's seed and their path."""
+    """Take so many files of each crawl, drawn by the recipe's seed and their path."""
     paths: list[str] | None = Field(default=None, min_length=1)
     """Take these files, as listings name them: "crawl-data/CC-MAIN-2024-10/segments/...". They name their crawl."""
     index: IndexQuery | None = None
@@ -112,7 +112,7 @@ def list_common_crawl(source: CommonCrawlSource, downloader: Downloader, seed: i
     for crawl in source.crawls if source.paths is None else []:
         listed = read_listing(source.mirror, f"crawl-data/{crawl}/{source.records}.paths.gz", downloader)
         if source.sample is not None:
-            listed = sorted(listed, key=lambda key: (xxhash.xxh3_64_intdigest(f"{seed}/{key}".encode()), key))
+            listed = sorted(listed, key=lambda key: (draw("crawl_files", seed, key), key))
         keys += listed[: source.sample or source.max_files]
     return [RemoteFile(key=key, url=join_url(source.mirror, key), format=source.format) for key in sorted(set(keys))]
 

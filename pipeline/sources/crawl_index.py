@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
+from manifests.draws import draw
 from manifests.errors import UserError
 from manifests.storage import Folder
 from pipeline.mirrors.download import Downloader
@@ -136,23 +136,23 @@ def _scan_groups(
     return found.sort_by([(name, "ascending") for name in ("file", "offset", "length")])
 
 
-def address_hash(seed: int, file: str, offset: int) -> int:
+def address_draw(seed: int, file: str, offset: int) -> int:
     """The number by which `max_records` chooses: the smallest are taken."""
-    return xxhash.xxh3_64_intdigest(f"{seed}/{file}:{offset}".encode())
+    return draw("crawl_records", seed, file, offset)
 
 
-def _hashes(rows: pa.Table, seed: int) -> np.ndarray:
+def _draws(rows: pa.Table, seed: int) -> np.ndarray:
     addresses = (
         address
         for batch in rows.select(["file", "offset"]).to_batches(_BATCH_ROWS)
         for address in zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True)
     )
-    return np.fromiter((address_hash(seed, *address) for address in addresses), np.uint64, rows.num_rows)
+    return np.fromiter((address_draw(seed, *address) for address in addresses), np.uint64, rows.num_rows)
 
 
 def _chosen(rows: pa.Table, limit: int, seed: int) -> pa.Table:
-    """The rows with the `limit` smallest hashes, and those that tie with the last of them."""
-    values = _hashes(rows, seed)
+    """The rows with the `limit` smallest draws, and those that tie with the last of them."""
+    values = _draws(rows, seed)
     return rows.filter(pa.array(values <= np.partition(values, limit - 1)[limit - 1]))
 
 
@@ -278,13 +278,13 @@ def _rows(path: str, folder: Folder) -> Iterator[_Row]:
 
 
 def _limits(scans: Sequence[str], number: int, folder: Folder, seed: int) -> dict[str, int]:
-    """By crawl: the largest of the `number` smallest hashes of its addresses."""
+    """By crawl: the largest of the `number` smallest draws of its addresses."""
     smallest: defaultdict[str, np.ndarray] = defaultdict(lambda: np.empty(0, np.uint64))
     for path in scans:
         with folder.open(path) as file:
             rows = pq.read_table(file, columns=["crawl", "file", "offset"])
         for crawl in pc.unique(rows["crawl"]).to_pylist():
-            more = _hashes(rows.filter(pc.equal(rows["crawl"], crawl)), seed)
+            more = _draws(rows.filter(pc.equal(rows["crawl"], crawl)), seed)
             smallest[crawl] = np.unique(np.concatenate([smallest[crawl], more]))[:number]
     return {crawl: int(values[-1]) for crawl, values in smallest.items()}
 
@@ -293,7 +293,7 @@ def _merged(scans: Sequence[str], folder: Folder, limits: dict[str, int] | None,
     before: _Row | None = None
     for row in heapq.merge(*(_rows(path, folder) for path in scans), key=lambda row: row[:4]):
         crawl, file, offset, _, digest = row
-        if limits is not None and address_hash(seed, file, offset) > limits[crawl]:
+        if limits is not None and address_draw(seed, file, offset) > limits[crawl]:
             continue
         if before is not None and row[:3] == before[:3]:
             if row[3] != before[3] or (digest or before[4]) != (before[4] or digest):

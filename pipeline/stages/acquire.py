@@ -41,7 +41,7 @@ from pipeline.stages.acquire_phases import (
     listing_path,
     pinned_rows,
     remote_file,
-    seed_of,
+    seed_setting,
     shards_of,
     sum_faults,
 )
@@ -73,7 +73,7 @@ class AcquireStage(Stage):
     def _source_settings(self, source: Source) -> dict[str, Any]:
         """A crawl or a dump is the same at every mirror; of other files the mirror says which they are."""
         left = _LATER if isinstance(source, FilesSource) else _LATER | {"mirror"}
-        return source.model_dump(mode="json", exclude=left) | seed_of(source, self.recipe.seed)
+        return source.model_dump(mode="json", exclude=left) | seed_setting(source, self.recipe.seed)
 
     def inputs(self) -> list[FileEntry]:
         entries = [entry for files in self._local_files.values() for _, entry, _ in files]
@@ -162,7 +162,7 @@ class AcquireStage(Stage):
         tasks = []
         for name, source in self._mirrors.items():
             known = None if self._pin is None else pinned_rows(self._pin.source(name))
-            settings = listing_settings(source) | seed_of(source, self.recipe.seed)
+            settings = listing_settings(source) | seed_setting(source, self.recipe.seed)
             tasks.append(Task(name=name, settings=settings | {"known": known}))
         records += runner.run(List(self._mirrors, network, self.recipe.seed), tasks)
         tasks = []

@@ -11,7 +11,7 @@ from pipeline.engine.tasks import Task
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.space import check_space
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.stages.acquire_phases import CutBatches, FetchRecords, ScanIndex, seed_of
+from pipeline.stages.acquire_phases import CutBatches, FetchRecords, ScanIndex, seed_setting
 
 _Sources = dict[str, CommonCrawlSource]
 
@@ -62,7 +62,7 @@ def _cut(
 ) -> list[TaskRecord]:
     """One record for each source, whose facts have its batches."""
     queries = {
-        name: source.index.model_dump(mode="json", exclude={"unavailable"}) | seed_of(source, seed)
+        name: source.index.model_dump(mode="json", exclude={"unavailable"}) | seed_setting(source, seed)
         for name, source in sources.items()
         if source.index
     }

@@ -39,8 +39,8 @@ def batches_path(source: str) -> str:
     return f"listing/{source}.parquet"
 
 
-def seed_of(source: Any, seed: int) -> dict[str, int]:
-    """The recipe's seed as a setting of a source: only where a hash chooses does it matter."""
+def seed_setting(source: Any, seed: int) -> dict[str, int]:
+    """The recipe's seed as a setting of a source: it matters only where files or records are drawn."""
     index = getattr(source, "index", None)
     chooses = getattr(source, "sample", None) is not None or (index is not None and index.max_records is not None)
     return {"seed": seed} if chooses else {}

@@ -1,6 +1,6 @@
 """`shards`: documents -> packed token shards, globally shuffled, with the mixture and the validation split decided.
 
-Encoding is a task for each document part; writing is a task for each shard, which is a range of the shuffle hash.
+Encoding is a task for each document part; writing is a task for each shard, which is a range of the shuffle's draws.
 Both depend on the data and the recipe's seed alone.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xxhash
 
+from manifests.draws import draw, fraction
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
 from pipeline.documents.parts import read_rows
@@ -29,7 +29,7 @@ TRAIN, VALIDATION = "train", "validation"
 _BATCH_DOCUMENTS = 512
 _CHECKED_CHARACTERS = 100_000  # of each part, compared with `tokenizers`
 _ROWS_PER_GROUP = 65_536
-_HASH_RANGE = 1 << 64
+_DRAWS = 1 << 64
 
 _ENCODED_SCHEMA = pa.schema(
     [
@@ -48,23 +48,20 @@ _ENCODED_SCHEMA = pa.schema(
 )
 
 
-def _hash(*words: object) -> int:
-    return xxhash.xxh3_64_intdigest("\0".join(str(word) for word in words).encode())
-
-
 def shuffle_key(seed: int, source: str, document: str, copy: int) -> int:
     """A document's place in the order of training: uniform in [0, 2^64), and the same in every run."""
-    return _hash("shuffle", seed, source, document, copy)
+    return draw("shuffle", seed, source, document, copy)
 
 
-def is_validation(seed: int, source: str, document: str, fraction: float) -> bool:
-    return _hash("validation", seed, source, document) < int(fraction * _HASH_RANGE)
+def is_validation(seed: int, source: str, document: str, share: float) -> bool:
+    """Whether a document is in the validation split, which has this share of all."""
+    return fraction("validation", seed, source, document) < share
 
 
 def num_copies(seed: int, source: str, document: str, weight: float) -> int:
-    """How often a document of a source with this weight is in the mixture: 2.5 is two or three times, by hash."""
+    """How often a document of a source with this weight is in the mixture: 2.5 is two or three times, as drawn."""
     whole = int(weight)
-    return whole + int(_hash("mixture", seed, source, document) < int((weight - whole) * _HASH_RANGE))
+    return whole + int(fraction("mixture", seed, source, document) < weight - whole)
 
 
 class Encode(Phase):
@@ -159,7 +156,7 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 class Write(Phase):
-    """A range of the shuffle hash -> one shard, its documents in the order of their keys."""
+    """A range of the shuffle's draws -> one shard, its documents in the order of their keys."""
 
     name = "write"
 
@@ -172,7 +169,7 @@ class Write(Phase):
 
     def process(self, task: Task, output: TaskOutput) -> None:
         split, number, num_shards = (task.settings[key] for key in ("split", "shard", "num_shards"))
-        low, high = number * _HASH_RANGE // num_shards, (number + 1) * _HASH_RANGE // num_shards
+        low, high = number * _DRAWS // num_shards, (number + 1) * _DRAWS // num_shards
         chosen: list[dict[str, Any]] = []
         tokens: list[np.ndarray] = []
         for entry in task.inputs:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
+from manifests.draws import fraction
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
 from manifests.storage import Folder
@@ -22,11 +21,10 @@ from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import bulk_encoder
 
 TOKENIZER = "tokenizer.json"
-_HASH_RANGE = 1 << 64
 
 
 class TrainTokenizer(Phase):
-    """Learn merges from the documents that a hash of their id chooses, so that the sample does not move."""
+    """Learns merges from a sample of the documents. Each is drawn by its source and id, so the sample does not move."""
 
     name = "tokenizer"
 
@@ -39,24 +37,23 @@ class TrainTokenizer(Phase):
 
     def process(self, task: Task, output: TaskOutput) -> None:
         total = task.settings["num_text_bytes"]
-        fraction = min(1.0, self._settings.sample_bytes / max(1, total))
+        share = min(1.0, self._settings.sample_bytes / max(1, total))
         tokenizer = train_bpe(
-            self._sample(task, output, fraction),
+            self._sample(task, output, share),
             self._settings.vocab_size,
             pretokenizer=self._settings.pretokenizer,
             min_frequency=self._settings.min_frequency,
         )
-        output.facts["sample_fraction"] = fraction
+        output.facts["sample_fraction"] = share
         _publish(tokenizer_bytes(tokenizer), output)
 
-    def _sample(self, task: Task, output: TaskOutput, fraction: float) -> Iterator[str]:
-        limit = int(fraction * _HASH_RANGE)
+    def _sample(self, task: Task, output: TaskOutput, share: float) -> Iterator[str]:
         sample_bytes = 0
         for entry in task.inputs:
             for row in read_rows(output.build, entry.path, ["id", "source", "text"]):
                 source = row["source"]
                 output.counts.read(source)
-                if xxhash.xxh3_64_intdigest(f"sample\0{self._seed}\0{source}\0{row['id']}".encode()) < limit:
+                if fraction("sample", self._seed, source, row["id"]) < share:
                     output.counts.kept(source)
                     sample_bytes += len(row["text"].encode())
                     yield row["text"]

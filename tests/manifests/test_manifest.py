@@ -115,3 +115,5 @@ def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
     for other in ("pipeline.filters.signals", "pipeline.readers.charset"):
         assert (other in used) == (makes[stage.name] == other)  # type: ignore[attr-defined]
     assert "pipeline.engine.runner" not in used
+    draws = stage.name in ("acquire", "filter", "tokenizer", "shards")  # type: ignore[attr-defined]
+    assert ("manifests.draws" in used) == draws

@@ -13,13 +13,13 @@ So a loader has no state but the step, and rank r of R reads a slice of a batch 
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from manifests.draws import draw
 from manifests.errors import UserError
 from tokenizer.shards.read import ShardSet
 
@@ -74,9 +74,9 @@ class Loader:
         if epoch == 0:
             return numbers * self.sequence_length
         num_left_over = self.shards.num_tokens - 1 - self.num_steps_per_epoch * self.batch_tokens
-        offset = seed_of("offset", self.seed, epoch) % (num_left_over + 1)
+        offset = draw("offset", self.seed, epoch) % (num_left_over + 1)
         num_sequences = self.num_steps_per_epoch * self.batch_sequences
-        return offset + permute(numbers, num_sequences, seed_of("order", self.seed, epoch)) * self.sequence_length
+        return offset + permute(numbers, num_sequences, draw("order", self.seed, epoch)) * self.sequence_length
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """This rank's tokens and targets of a step, each (sequences of this rank, sequence_length) int64."""
@@ -107,12 +107,6 @@ class Loader:
         return list(found.values())
 
 
-def seed_of(*parts: object) -> int:
-    """A 63-bit number from a purpose and its numbers: equal on every machine and in every version."""
-    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
-
-
 def permute(numbers: IdArray, size: int, seed: int) -> IdArray:
     """Where a seeded permutation of range(size) sends each number, (n,) -> (n,).
 
@@ -121,7 +115,7 @@ def permute(numbers: IdArray, size: int, seed: int) -> IdArray:
     """
     half_bits = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
     mask = np.uint64((1 << half_bits) - 1)
-    keys = [np.uint64(seed_of("round", seed, number)) for number in range(6)]
+    keys = [np.uint64(draw("round", seed, number)) for number in range(6)]
     values = numbers.astype(np.uint64)
     outside = np.ones(len(values), dtype=bool)
     while outside.any():

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import fsspec
 import pyarrow.parquet as pq
-import xxhash
 
+from manifests.draws import draw
 from manifests.errors import UserError
 from pipeline.filters.classifier.features import EXCERPT_CHARACTERS, excerpt
 from pipeline.filters.language import identify_language
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 class Example(NamedTuple):
-    """An excerpt to learn from. `order` is a hash of what it is, by which examples are sorted and sampled; `group` is
+    """An excerpt to learn from. `order` is drawn for its document; examples are sorted and sampled by it. `group` is
     what must not be on both sides of a split: a host, or a document where the host has too much of its side.
     """
 
@@ -72,16 +72,16 @@ def find_parts(paths: list[str], side: str) -> list[Part]:
 
 
 def read_examples(parts: list[Part], languages: list[str], most_documents: int, seed: int) -> list[Example]:
-    """Examples of the parts' documents, at most so many documents (a hash of their ids chooses), in a fixed order.
+    """Examples of the parts' documents, at most so many documents (drawn by their ids), in a fixed order.
 
     languages: only documents that are identified as one of them; [] takes all. Raises `UserError` where a part cannot
     be read or is not of documents.
     """
-    chosen: list[tuple[int, str, str, tuple[str, ...]]] = []  # a heap, the greatest hash first
+    chosen: list[tuple[int, str, str, tuple[str, ...]]] = []  # a heap, the greatest draw first
     for part in parts:
         for row in _rows(part):
             text, document = row["text"] or "", str(row["id"])
-            order = xxhash.xxh3_64_intdigest(f"example\0{seed}\0{document}".encode("utf-8", "replace"))
+            order = draw("example", seed, document)
             if not text.strip() or (len(chosen) == most_documents and -order <= chosen[0][0]):
                 continue
             if languages and identify_language(text).code not in languages:

@@ -16,7 +16,7 @@ class ClassifierSettings(Settings):
 
     `threshold` keeps those whose score is at least `min_score`. `pareto` is GPT-3's rule (Brown et al. 2020,
     arXiv:2005.14165, appendix A): a document is kept where a number drawn from a Pareto distribution is greater than
-    1 - score, so some of what scores low stays and the corpus keeps its breadth. The draw here is a hash of `seed` and
+    1 - score, so some of what scores low stays and the corpus keeps its breadth. The draw here follows from `seed` and
     the document's id: the same document is always decided the same way.
     """
 

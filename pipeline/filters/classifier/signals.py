@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import xxhash
-
 from manifests.comparison import Comparison
+from manifests.draws import fraction
 from pipeline.filters.classifier.features import Hasher
 from pipeline.filters.classifier.model import Model, load_model, score
 from pipeline.filters.classifier.settings import ClassifierSettings
@@ -13,8 +12,6 @@ SCORE = "classifier.score"
 MARGIN = "classifier.pareto_margin"
 SIGNALS = (SCORE, MARGIN)
 REASONS = ("classifier_low_score", "classifier_pareto")  # of the rules threshold and pareto
-
-_TWO_64 = float(2**64)
 
 
 class Classifier:
@@ -53,10 +50,9 @@ class Classifier:
 
 def pareto_draw(document_id: str, seed: int, alpha: float) -> float:
     """A number from a Pareto distribution as `numpy.random.pareto(alpha)` draws it (Lomax: the least is 0), decided by
-    a hash of the id: P(draw > x) = (1 + x) ** -alpha.
+    the seed and the id: P(draw > x) = (1 + x) ** -alpha.
     """
-    uniform = xxhash.xxh3_64_intdigest(f"classifier\0{seed}\0{document_id}".encode("utf-8", "replace")) / _TWO_64
-    return float((1.0 - min(uniform, 1.0 - 2.0**-53)) ** (-1.0 / alpha) - 1.0)
+    return float((1.0 - fraction("classifier", seed, document_id)) ** (-1.0 / alpha) - 1.0)
 
 
 def digests(settings: ClassifierSettings) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Training: logistic regression (scikit-learn) on the features that the classifier reads, and how good it is.
 
 Excerpts are cut so that both sides are equally long. The documents of a fifth of the groups (hosts, mostly) are held
-out, by a hash. The strength of the regularisation is chosen among few on the rest, group by group, and so are the two
+out, as drawn. The strength of the regularisation is chosen among few on the rest, group by group, and so are the two
 numbers that turn the model's sum into a probability (Platt 1999); the figures are of the documents held out, for the
 very weights that are written.
 """
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from manifests.code import library_versions
+from manifests.draws import fraction
 from manifests.errors import UserError
 from pipeline.filters.classifier.calibration import calibration_bins
 from pipeline.filters.classifier.examples import Example, Part, read_examples
@@ -82,7 +82,7 @@ def train(positive: list[Part], negative: list[Part], settings: TrainingSettings
     examples = [(example, label) for label, side in enumerate(sides) for example in side]
     everything = _features(examples, hasher, 1 << settings.bucket_bits)
     is_held_out = np.array(
-        [_share(group, settings.seed) < settings.held_out_fraction for group in everything.groups], bool
+        [fraction("held out", settings.seed, group) < settings.held_out_fraction for group in everything.groups], bool
     )
     learned, held_out = (_rows(everything, np.flatnonzero(chosen)) for chosen in (~is_held_out, is_held_out))
     _check(learned, _LEAST_TRAINING, "to learn from")
@@ -131,20 +131,16 @@ def _sklearn() -> Any:
 
 def matched(negative: list[Example], positive: list[Example], seed: int) -> list[list[Example]]:
     """Both sides with their excerpts cut so that lengths are distributed alike: each to at most the length of one of
-    the other side, which a hash chooses. So a model cannot learn that good documents are long."""
+    the other side, which is drawn. So a model cannot learn that good documents are long."""
     sides = []
     for side, other in ((negative, positive), (positive, negative)):
         lengths = [len(example.text) for example in other] or [0]
         cut = []
         for example in side:
-            place = int(_share(f"{example.document}\0{example.section}", seed, "cut") * len(lengths))
+            place = int(fraction("cut", seed, example.document, example.section) * len(lengths))
             cut.append(example._replace(text=example.text[: lengths[place]]))
         sides.append(cut)
     return sides
-
-
-def _share(group: str, seed: int, purpose: str = "held out") -> float:
-    return float(xxhash.xxh3_64_intdigest(f"{purpose}\0{seed}\0{group}".encode("utf-8", "replace")) / 2**64)
 
 
 def _features(examples: list[tuple[Example, int]], hasher: Hasher, num_buckets: int) -> _Set:
@@ -197,7 +193,7 @@ def _fit(data: _Set, strength: float) -> Any:
 
 def _choose(data: _Set, seed: int) -> tuple[float, float, float]:
     """The strength of the regularisation with the least log loss out of fold, and the slope and offset of its sums."""
-    folds = np.array([int(_share(group, seed, "fold") * _FOLDS) for group in data.groups])
+    folds = np.array([int(fraction("fold", seed, group) * _FOLDS) for group in data.groups])
     best: tuple[float, float, float, float] | None = None
     for strength in _STRENGTHS:
         sums = np.zeros(len(data.labels))
