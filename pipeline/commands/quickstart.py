@@ -17,6 +17,7 @@ from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
 from manifests.report.report import write_report
 from manifests.settings import read_recipe
+from pipeline.commands.compiling import start_compiling
 from pipeline.commands.run import build as run_recipe
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.mirrors.loopback import LoopbackMirror
@@ -67,6 +68,8 @@ def run_quickstart(
     def say(what: str) -> None:
         console.print(f"[{time.monotonic() - started:5.1f} s] {what}", markup=False)
 
+    if compilers := start_compiling():
+        say("compiling what extract and filter need, once on this machine, beside the rest")
     mirror_folder = Path(f"{output.rstrip('/')}-mirror")
     say(f"making a small web of the documentation of the installed Python packages, in {mirror_folder}")
     facts = build_mirror(mirror_folder)
@@ -74,6 +77,12 @@ def run_quickstart(
         f"{facts.num_pages:,} pages ({facts.num_bytes / 1e6:.1f} MB of HTML) in {facts.num_warc_files} WARC files, "
         f"{facts.num_wiki_pages} wiki pages"
     )
+    if any(process.is_alive() for process in compilers):
+        say("waiting for the compiler")
+    for process in compilers:
+        process.join()
+    if any(process.exitcode for process in compilers):
+        say("the compiler failed; the stages will compile for themselves")
     with LoopbackMirror(mirror_folder) as mirror:
         say(f"serving it at {mirror.url} and running {RECIPE.name} against it")
         mirrors = [f"sources.{name}.mirror={mirror.url}" for name in ("web", "wiki")]

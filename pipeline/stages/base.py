@@ -12,9 +12,10 @@ from manifests.code import library_versions
 from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, digest_of_files, read_manifest
 from manifests.storage import Folder
+from pipeline.compiled.folder import is_compiled
 from pipeline.engine.fingerprint import code_of
 from pipeline.engine.records import TaskRecord
-from pipeline.engine.runner import PhaseRunner
+from pipeline.engine.runner import PhaseRunner, Watcher
 from pipeline.engine.tasks import Task
 from pipeline.recipe import Recipe
 
@@ -145,3 +146,9 @@ def part_name(path: str) -> str:
 def part_source(name: str) -> str:
     """The source of a part's name: `cc` of `cc-00000`."""
     return name.rsplit("-", 1)[0]
+
+
+def say_compiling(watcher: Watcher, stage: str, package: str) -> None:
+    """Say that compiled code of a package must be made first, where none is kept on this machine."""
+    if not is_compiled(package):
+        watcher.note(f"{stage}: compiling, once on this machine: half a minute or so")

@@ -22,7 +22,7 @@ from pipeline.formats import TextExtractor, extractor_for, reader_for
 from pipeline.readers.base import RawFile
 from pipeline.recipe import Recipe
 from pipeline.sources.settings import INDEX_FORMAT
-from pipeline.stages.base import Stage, StageResult
+from pipeline.stages.base import Stage, StageResult, say_compiling
 
 OPERATIONAL = {"damaged"}  # decides whether a build stops, not what is extracted
 
@@ -112,6 +112,7 @@ class ExtractStage(Stage):
         files = self._raw_files()
         locations = {file["key"]: raw_location(self.recipe.resolve, self.build.url, file) for file in files}
         if self._finds_main_content:
+            say_compiling(runner.watcher, self.name, "pipeline.markup.html")
             self._html_guard().start()  # compiles, where that was not done yet, once for all workers
         records = runner.run(Extract(self.recipe.extract, locations, self._weights()), extract_tasks(files))
         close_guards()

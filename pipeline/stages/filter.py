@@ -16,7 +16,7 @@ from pipeline.filters.chain import Chain
 from pipeline.filters.paths import check, digests, name_of_list, resolved
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.signal_table import SignalWriter
-from pipeline.stages.base import Stage, StageResult, part_source, part_tasks
+from pipeline.stages.base import Stage, StageResult, part_source, part_tasks, say_compiling
 
 
 class Filter(Phase):
@@ -90,6 +90,7 @@ class FilterStage(Stage):
     def run(self, runner: PhaseRunner) -> StageResult:
         described = self.settings()
         by_source = {source.name: self._resolved(self.recipe.filter_settings(source)) for source in self.recipe.sources}
+        say_compiling(runner.watcher, self.name, "pipeline.filters.text")
         # Made here first: a list or model that cannot be read is said once, and what must be compiled is compiled once.
         chains = {name: Chain(settings) for name, settings in by_source.items()}
         next(iter(chains.values())).compile()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import random
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from resiliparse.parse.encoding import bytes_to_str
 
+import pipeline.commands.compiling as compiling
 import pipeline.commands.quickstart as quickstart
 from groundup import _check_training, _complete, _train
 from manifests.audit.audit import audit_build
@@ -33,16 +36,23 @@ _SMALL = [
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The command itself, with the documentation of fewer packages and a smaller model."""
+def printed() -> io.StringIO:
+    """What the command prints."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory, printed: io.StringIO) -> str:
+    """The command itself, with the documentation of fewer packages, a smaller model, and a compiler that fails."""
 
     def small_mirror(folder: Path) -> MirrorFacts:
         library = Path(os.__file__).parent
         return build_mirror(folder, num_records_per_warc=40, packages=[library / name for name in _PACKAGES])
 
     folder = str(tmp_path_factory.mktemp("quickstart") / "build")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(quickstart, "build_mirror", small_mirror)
+        patch.setattr(compiling, "_COMPILERS", {"pipeline.nowhere": None})
         quickstart.run_quickstart(folder, 1, _SMALL, _train, _complete, _check_training)
     return folder
 
@@ -56,6 +66,14 @@ def test_every_stage_and_the_run_are_there(output: str) -> None:
     assert set(Build(output).manifests) == {"acquire", "extract", "filter", "dedup", "tokenizer", "shards"}
     for name in ("report.html", "train/manifest.json", "train/metrics.jsonl", "train/samples.txt"):
         assert Path(output, name).exists(), name
+
+
+@pytest.mark.skipif(compiling.num_cores() < 2, reason="nothing is compiled beside where there is one core")
+def test_a_compiler_that_fails_is_told_and_does_no_harm(output: str, printed: io.StringIO) -> None:
+    lines = printed.getvalue()
+    assert "compiling what extract and filter need, once on this machine" in lines
+    assert "the compiler failed; the stages will compile for themselves" in lines
+    assert "] done\n" in lines
 
 
 def test_the_validation_loss_falls(output: str) -> None:

@@ -1,0 +1,56 @@
+"""Compiles what `extract` and `filter` need, in processes beside something else."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing.process import BaseProcess
+
+from pipeline.compiled.folder import is_compiled
+
+
+def _compile_extract() -> None:
+    from pipeline.markup import html_backends
+
+    html_backends.groundup(html_backends.WARM_UP, "")
+
+
+def _compile_filter() -> None:
+    from pipeline.filters.rules import judge
+    from pipeline.filters.settings import FilterSettings
+
+    judge("These words are for the compiler.", "en", FilterSettings())
+
+
+_COMPILERS = {"pipeline.markup.html": _compile_extract, "pipeline.filters.text": _compile_filter}
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_compiling() -> list[BaseProcess]:
+    """Start a process for each package whose compiled code is not kept on this machine, where there is a second core.
+
+    A stage compiles what is not there, so whatever becomes of the processes, nothing but time is lost.
+    """
+    if num_cores() < 2:
+        return []
+    context = multiprocessing.get_context("spawn")
+    processes: list[BaseProcess] = [
+        context.Process(target=_run, args=(package,), name=f"compile {package}", daemon=True)
+        for package in _COMPILERS
+        if not is_compiled(package)
+    ]
+    for process in processes:
+        process.start()
+    return processes
+
+
+def _run(package: str) -> None:
+    try:
+        _COMPILERS[package]()
+    except Exception:  # the stage that needs it says why
+        sys.exit(1)
