@@ -43,6 +43,13 @@ def read_web_pages(folder: Path, num_pages: int | None = None) -> Iterator[WebPa
                 yield WebPage(member.name, _address(folder.name, record), file.read())
 
 
+def first_pages(dump: bytes, num_pages: int) -> bytes:
+    """The XML of a whole dump of the first pages of a dump's XML."""
+    pages = dump.split(b"</page>")[:num_pages]
+    assert len(pages) == num_pages
+    return b"</page>".join(pages) + b"</page>\n</mediawiki>\n"
+
+
 def pack_web_pages(folder: Path, target: Path, num_pages: int | None = None) -> int:
     """Write pages of a folder of `web/` to `target` (`.warc.gz`, one gzip member a record); returns how many.
 

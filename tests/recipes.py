@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 from pathlib import Path
 
-from tests.packing import pack_web_pages
+from tests.packing import first_pages, pack_web_pages
 
 _RECIPE = """
 name = "real"
@@ -27,7 +29,7 @@ rules = ["gopher_quality"]
 [[sources]]
 name = "enwiki"
 kind = "files"
-paths = ["{data}/wiki/gensim/enwiki-latest*"]
+paths = ["enwiki.xml.bz2"]
 format = "mediawiki"
 weight = 1.5
 rules = []
@@ -35,7 +37,7 @@ rules = []
 [[sources]]
 name = "itwiki"
 kind = "files"
-paths = ["{data}/wiki/json-wikipedia/it__small-dump.xml.gz"]
+paths = ["itwiki.xml.gz"]
 format = "mediawiki"
 language = "it"
 rules = []
@@ -43,7 +45,7 @@ rules = []
 [[sources]]
 name = "books"
 kind = "files"
-paths = ["{data}/books/gitenberg/sherlock*", "{data}/books/gitenberg/pride*"]
+paths = ["{data}/books/gitenberg/de-*", "{data}/books/gitenberg/fr-*"]
 format = "text"
 rules = []
 
@@ -57,7 +59,7 @@ languages = ["en", "de", "es", "fr", "it", "pl"]
 vocab_size = 2048
 
 [shards]
-tokens_per_shard = 500_000
+tokens_per_shard = 200_000
 validation_fraction = 0.05
 
 [model]
@@ -76,11 +78,17 @@ checkpoint_every_steps = 5
 """
 
 
-def write_real_recipe(folder: Path, shared_data: Path, num_pages: int = 500, output: str | None = None) -> Path:
-    """Pack `num_pages` pages into a WARC in `folder` and write the recipe beside it; returns the recipe's path."""
-    warc = folder / "pages.warc.gz"
-    if not warc.exists():
-        pack_web_pages(shared_data / "web" / "trafilatura", warc, num_pages)
+def write_real_recipe(folder: Path, shared_data: Path) -> Path:
+    """Pack pages and the first pages of two dumps in `folder` and write the recipe beside them; returns its path.
+
+    The dumps are short: in one stream a page is found from the start, and audits look for every page.
+    """
+    pack_web_pages(shared_data / "web" / "trafilatura", folder / "pages.warc.gz", 150)
+    wiki = shared_data / "wiki"
+    (english,) = (wiki / "gensim").glob("enwiki-latest*")
+    (folder / "enwiki.xml.bz2").write_bytes(bz2.compress(first_pages(bz2.decompress(english.read_bytes()), 80)))
+    italian = gzip.decompress((wiki / "json-wikipedia/it__small-dump.xml.gz").read_bytes())
+    (folder / "itwiki.xml.gz").write_bytes(gzip.compress(first_pages(italian, 150)))
     path = folder / "real.toml"
-    path.write_text(_RECIPE.format(output=output or folder / "build", data=shared_data), encoding="utf-8")
+    path.write_text(_RECIPE.format(output=folder / "build", data=shared_data), encoding="utf-8")
     return path

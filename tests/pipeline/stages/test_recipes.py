@@ -27,7 +27,7 @@ from pipeline.quickstart.warc import warc_file
 from pipeline.recipe import load_recipe
 from pipeline.stages.all import STAGE_CLASSES
 from tests.conftest import REPOSITORY
-from tests.packing import read_web_pages
+from tests.packing import first_pages, read_web_pages
 from train.settings import load_run
 
 RECIPES = REPOSITORY / "recipes"
@@ -68,7 +68,7 @@ def mirror(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     simple = {"pages-articles.xml.bz2": (wiki / "gensim/enwiki-table-markup.xml.bz2").read_bytes()}
     _write_dump(folder, "simplewiki", OLD_DUMP, simple)
     (articles,) = (wiki / "gensim").glob("enwiki-latest-pages-articles1*")
-    pages = _first_pages(articles.read_bytes(), PAGES_PER_DUMP)
+    pages = bz2.compress(first_pages(bz2.decompress(articles.read_bytes()), PAGES_PER_DUMP))
     _write_dump(folder, "simplewiki", DUMP, {"pages-articles.xml.bz2": pages})
     _write_dump(folder, "simplewiki", UNFINISHED_DUMP, {}, status="waiting")
     # A large wiki is dumped in parts, named by the pages that they hold.
@@ -90,14 +90,6 @@ def _write_crawl(folder: Path, shared_data: Path) -> None:
         path.write_bytes(warc_file(number, chosen))
     listing = "".join(f"{warc_path(number)}\n" for number in range(NUM_WARCS))
     (folder / f"crawl-data/{CRAWL}/warc.paths.gz").write_bytes(gzip.compress(listing.encode()))
-
-
-def _first_pages(dump: bytes, num_pages: int) -> bytes:
-    """A whole dump of a dump's first pages."""
-    xml = bz2.decompress(dump)
-    pages = xml.split(b"</page>")[:num_pages]
-    assert len(pages) == num_pages
-    return bz2.compress(b"</page>".join(pages) + b"</page>\n</mediawiki>\n")
 
 
 def _write_dump(folder: Path, wiki: str, date: str, parts: dict[str, bytes], status: str = "done") -> None:
