@@ -103,15 +103,19 @@ def test_kill_and_go_on_is_exact(build: Path, tmp_path: Path) -> None:
     options = {"max_tokens": 256 * 80, "checkpoint_every_steps": 3, "batch_tokens": 256}
     asked = write_recipe(tmp_path / "recipe.toml", build, **options)
     whole = Path(pretrain(recipe(build, **options), tmp_path / "whole").run)
-    run, kills = tmp_path / "killed", 0
+    run = tmp_path / "killed"
+    metrics, finished = run / "metrics.jsonl", run / "manifest.json"
     for wanted in (2, 40):
-        process = command(asked, "--run", run)
-        while process.poll() is None:
-            if (run / "metrics.jsonl").exists() and len((run / "metrics.jsonl").read_bytes().splitlines()) >= wanted:
-                os.kill(process.pid, signal.SIGKILL)
-            time.sleep(0.001)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills >= 1  # the second may come too late
+        for _ in range(5):
+            process = command(asked, "--run", run)
+            while process.poll() is None:
+                if metrics.exists() and len(metrics.read_bytes().splitlines()) >= wanted and not finished.exists():
+                    process.kill()
+                time.sleep(0.001)
+            if process.returncode == -signal.SIGKILL:
+                break
+            shutil.rmtree(run)  # it came too late, because this machine had other things to do: once more
+        assert process.returncode == -signal.SIGKILL
     process = command(asked, "--run", run)
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 0, output

@@ -1,101 +1,20 @@
-"""kill -9 during `acquire`, 50 times: what was published is never fetched again, and the originals arrive."""
+"""kill -9 during `acquire`, again and again: what was published is never fetched again, and the originals arrive."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from manifests.manifest import MANIFEST, read_manifest
 from manifests.storage import Folder
 from pipeline.mirrors.loopback import Fault, LoopbackMirror, Request
 from tests.acquire_mirror import all_sources, check_originals, pack_mirror, recipe_text
-from tests.conftest import REPOSITORY
-
-NUM_KILLS = 50
-# Starts runs without starting Python anew: it forks a child for each recipe that it reads, the leader of a process
-# group, says its process id, and then how it ended.
-_STARTER = """
-import os, sys, traceback
-from pathlib import Path
-import pipeline.stages.all
-from pipeline.build import run_build
-from pipeline.engine.settings import ExecutorSettings
-from pipeline.recipe import load_recipe
-for line in sys.stdin:
-    workers, recipe = line.rstrip("\\n").split(" ", 1)
-    child = os.fork()
-    if not child:
-        os.setpgid(0, 0)
-        code = 1
-        try:
-            run_build(load_recipe(Path(recipe)), until="acquire", executor=ExecutorSettings(workers=int(workers)))
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    try:
-        os.setpgid(child, child)
-    except OSError:  # it did so itself, and may have ended
-        pass
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-class Starter:
-    """A process that starts runs of a recipe; the last lines that they wrote are in `errors`."""
-
-    def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
-        self._process = process
-        self._errors = errors
-
-    def run(self, recipe: Path, workers: int = 1, before_kill: Callable[[], None] | None = None) -> int:
-        """Run `acquire` and return its exit status; kill every process of it when `before_kill` returns."""
-        assert self._process.stdin
-        self._process.stdin.write(f"{workers} {recipe}\n")
-        self._process.stdin.flush()
-        child = self._read()
-        if before_kill is not None:
-            before_kill()
-            os.killpg(child, signal.SIGKILL)
-        return self._read()
-
-    def _read(self) -> int:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line, self.errors
-        return int(line)
-
-    @property
-    def errors(self) -> str:
-        return self._errors.read_text()[-4_000:]
-
-
-@contextmanager
-def starter(folder: Path) -> Iterator[Starter]:
-    errors = folder / "errors.txt"
-    with (
-        errors.open("w") as file,
-        subprocess.Popen(
-            [sys.executable, "-c", _STARTER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            text=True,
-            cwd=REPOSITORY,
-        ) as process,
-    ):
-        yield Starter(process, errors)
+from tests.killing import starter
 
 
 class Slow:
@@ -125,23 +44,25 @@ def _source_of(key: str) -> str:
     return {"crawl-data": "cc", "wiki": "wiki", "books": "books"}[key.split("/")[0]]
 
 
-def test_killed_fifty_times(tmp_path: Path, shared_data: Path) -> None:
+@pytest.mark.parametrize("num_kills", [12, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_many_times(tmp_path: Path, shared_data: Path, num_kills: int) -> None:
     choose = random.Random(20_261_121)
-    files = pack_mirror(tmp_path / "mirror", shared_data, num_warcs=150, num_books=150)
+    files = pack_mirror(tmp_path / "mirror", shared_data, num_warcs=3 * num_kills, num_books=3 * num_kills)
     acquired = tmp_path / "build" / "acquire"
     slow = Slow(files, acquired)
     with LoopbackMirror(tmp_path / "mirror", slow) as mirror, starter(tmp_path) as runs:
         recipe = tmp_path / "recipe.toml"
         recipe.write_text(recipe_text(tmp_path / "build", all_sources(mirror.url, files)))
         num_published = []
-        for number in range(NUM_KILLS):
+        for number in range(num_kills):
             # A third of the kills comes anywhere in a run, the others when files are under way.
             seconds, anywhere = choose.uniform(0.0, 0.25), number % 3 == 0
             slow.asked.clear()
 
-            def wait(seconds: float = seconds, anywhere: bool = anywhere) -> None:
+            def wait(process: int, seconds: float = seconds, anywhere: bool = anywhere) -> bool:
                 assert anywhere or slow.asked.wait(60)
                 time.sleep(seconds)
+                return True
 
             status = runs.run(recipe, 2 if number % 10 == 9 else 1, wait)
             assert status == -signal.SIGKILL, f"{runs.errors} (run {number} ended by itself)"
@@ -153,7 +74,7 @@ def test_killed_fifty_times(tmp_path: Path, shared_data: Path) -> None:
     assert manifest is not None
     check_originals(acquired, files, manifest)
     assert slow.fetched_again == []
-    assert slow.num_resumed > NUM_KILLS  # they were killed within files
+    assert slow.num_resumed > num_kills  # they were killed within files
     assert num_published == sorted(num_published)
-    assert 0 < num_published[NUM_KILLS // 2] < num_published[-1] < len(files)
+    assert 0 < num_published[num_kills // 2] < num_published[-1] < len(files)
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith((".partial", ".unpublished"))]
