@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+# Tests that give hostile text to compiled code.
+CHECKED := $(addprefix tests/pipeline/,filters/test_filters_signals.py filters/test_filters.py \
+	markup/test_html_hostile.py markup/test_html_form.py test_compiled_memory.py)
 
-.PHONY: quickstart test lint bench clean
+.PHONY: quickstart test test-slow lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "groundup needs Python 3.11 or newer; set PYTHON=python3.11")'
@@ -16,7 +19,12 @@ quickstart: $(VENV)/.installed
 	$(BIN)/groundup quickstart --workers $(WORKERS)
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# What is long, and the tests of hostile text once more with every access to memory checked.
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	GROUNDUP_CHECK_MEMORY=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '' $(CHECKED)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -19,6 +19,15 @@ def shared_data() -> Path:
     return folder
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile once, before workers start that would each compile the same."""
+    if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
+        from pipeline.commands.compiling import start_compiling
+
+        for process in start_compiling():
+            process.join()
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name packed bytes after their argument: gzip writes the time into them, and the workers must name tests alike."""
     return argname if isinstance(val, bytes) and val.startswith(b"\x1f\x8b") else None

@@ -56,8 +56,12 @@ def recipe(tmp_path: Path) -> Recipe:
     return load_recipe(path)
 
 
-def test_slurm_gives_the_bytes_of_a_local_run(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_build(recipe)
+@pytest.mark.parametrize("until", ["filter", pytest.param(None, marks=pytest.mark.slow)])
+def test_slurm_gives_the_bytes_of_a_local_run(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: str | None
+) -> None:
+    """Each task starts Python anew, so the later stages are left to CI's slow part."""
+    run_build(recipe, until=until)
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     scripts = {"sbatch": _SBATCH.format(log=tmp_path / "slurm.log"), "scontrol": "#!/bin/bash\necho here\n"}
@@ -67,7 +71,7 @@ def test_slurm_gives_the_bytes_of_a_local_run(recipe: Recipe, tmp_path: Path, mo
     monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
     other = load_recipe(tmp_path / "recipe.toml", [f"output={tmp_path / 'slurm'}"])
     cluster = ClusterSettings(partition="cpu")
-    run_build(other, executor=ExecutorSettings(kind="slurm", workers=3, cluster=cluster))
+    run_build(other, until=until, executor=ExecutorSettings(kind="slurm", workers=3, cluster=cluster))
     assert (bin_folder / "calls").exists()
     assert differing(tmp_path / "local", tmp_path / "slurm") == []
 

@@ -12,15 +12,14 @@ from pipeline.filters.settings import RULE_NAMES, FilterSettings, RuleName
 from tests.pipeline.filters.datatrove_filters import datatrove_filter, settings_of
 from tests.pipeline.filters.filter_pages import Page, load_pages
 
-NUM_PAGES = 120  # of each collection; datatrove reads some 50 a second
 
-
-@pytest.fixture(scope="module")
-def pages(shared_data: Path) -> list[Page]:
-    pages = load_pages(shared_data / "web" / "waddle-daniel", {"en"}, NUM_PAGES)
+# Pages of each collection; datatrove reads some 50 a second.
+@pytest.fixture(scope="module", params=[50, pytest.param(120, marks=pytest.mark.slow)])
+def pages(shared_data: Path, request: pytest.FixtureRequest) -> list[Page]:
+    pages = load_pages(shared_data / "web" / "waddle-daniel", {"en"}, request.param)
     # Nearly all of this collection's first pages are German.
     pages += [
-        page._replace(language="de") for page in load_pages(shared_data / "web" / "trafilatura", {None}, NUM_PAGES)
+        page._replace(language="de") for page in load_pages(shared_data / "web" / "trafilatura", {None}, request.param)
     ]
     return [page for page in pages if page.text.strip()]
 

@@ -84,7 +84,9 @@ def _bomb(num_bytes: int) -> bytes:
     return head + packed * number + packer.flush() + struct.pack("<II", checksum, number * len(block) % (1 << 32))
 
 
-@pytest.mark.parametrize(("workers", "num_bytes"), [(1, _LARGE), (2, 400_000_000)])
+@pytest.mark.parametrize(
+    ("workers", "num_bytes"), [(1, 400_000_000), (2, 400_000_000), pytest.param(1, _LARGE, marks=pytest.mark.slow)]
+)
 def test_large_files_take_little_memory(folder: Path, workers: int, num_bytes: int) -> None:
     """A file as it is, and a small one that swells to as much."""
     mirror_folder = folder / "mirror"

@@ -6,6 +6,7 @@ without doing anything, and a token of it leads back to its raw record.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from groundup import app
 from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
 from pipeline.mirrors.loopback import LoopbackMirror
@@ -35,7 +38,12 @@ SMALL = {
 
 
 def groundup(*arguments: str, **environment: str) -> str:
-    """Run a command in a process of its own; it must succeed. Returns what it prints."""
+    """Run a command that must succeed, in a process of its own where it has an environment; returns what it prints."""
+    if not environment:
+        with contextlib.chdir(REPOSITORY):
+            result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
     run = subprocess.run(
         [sys.executable, "-m", "groundup", *arguments],
         cwd=REPOSITORY,
@@ -49,11 +57,11 @@ def groundup(*arguments: str, **environment: str) -> str:
     return run.stdout
 
 
-def build(recipe: Path, output: Path, changed: dict[str, str], **environment: str) -> Build:
-    """Run a recipe with two workers, audit what it built, and see that it is reused as it is."""
+def build(recipe: Path, output: Path, changed: dict[str, str], workers: int = 1, **environment: str) -> Build:
+    """Run a recipe, audit what it built, and see that it is reused as it is."""
     values = {"output": str(output), **SMALL, **changed}
     overrides = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-    groundup("run", str(recipe), *overrides, "--workers", "2", **environment)
+    groundup("run", str(recipe), *overrides, "--workers", str(workers), **environment)
     assert "passed" in groundup("audit", str(output), "--deep")
     again = groundup("run", str(recipe), *overrides, **environment)
     assert again.count("reused") == len(STAGE_CLASSES), again
@@ -81,7 +89,7 @@ def test_single_pages_of_two_crawls(crawls: CrawlMirror, mirror: LoopbackMirror,
         "sources.cc.index.languages": '["ell", "pl"]',
         "filter.languages": "[]",
     }
-    made = build(RECIPES / "common-crawl-index.toml", tmp_path / "build", changed)
+    made = build(RECIPES / "common-crawl-index.toml", tmp_path / "build", changed, workers=2)
     facts = made.manifest("acquire").facts
     assert {file["key"].split("/")[1] for file in facts["files"]} == {CRAWL, "CC-MAIN-2023-50"}
     assert facts["unavailable"] == []
