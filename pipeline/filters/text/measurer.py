@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.compiled.folder import MEMORY_IS_CHECKED
+from pipeline.compiled.memory import by_address
 from pipeline.filters.text.characters import classes
 from pipeline.filters.text.duplicates import PART_NUMBERS
 from pipeline.filters.text.kernels import num_slots
@@ -22,8 +24,9 @@ from pipeline.filters.text.phrases import lay_out
 from pipeline.filters.text.pieces import LONGEST_PIECE, WORD_NUMBERS
 from pipeline.filters.text.words import ENTRY_NUMBERS, LINE_NUMBERS, split_lines
 
-_REUSED = 1 << 20
-"""Code points. The memory for texts up to this length is kept for the next one."""
+_REUSED = 0 if MEMORY_IS_CHECKED else 1 << 20
+"""Code points. The memory for texts up to this length is kept for the next one; it is larger than most texts need, so
+where every access is checked, each text has its own."""
 _TOO_LONG = 1 << 31
 
 
@@ -31,7 +34,7 @@ class Table:
     """An array of `uint32` and its address, for as long as it lives."""
 
     def __init__(self, array: npt.NDArray[np.uint32]) -> None:
-        self.array = np.ascontiguousarray(array, np.uint32)
+        self.array = by_address(array)
         self.address: int = self.array.ctypes.data
 
     @classmethod
@@ -111,6 +114,7 @@ class Measurer:
     def _measure(
         self, codes: npt.NDArray[np.uint32], boundaries: Boundaries, wanted: Wanted
     ) -> tuple[list[float], npt.NDArray[np.uint32] | None]:
+        codes = by_address(codes)
         length = len(codes)
         memory = self._memory if length <= _REUSED else _Memory(length)
         at, classes_ = codes.ctypes.data, self._classes.address
@@ -144,7 +148,7 @@ def text_of(codes: npt.NDArray[np.uint32]) -> str:
 
 def words_of(text: str, boundaries: Boundaries) -> list[str]:
     """The words of a text, as the rules count them."""
-    codes = code_points(text)
+    codes = by_address(code_points(text))
     memory = _Memory(len(codes))
     _, _, num_words = split_lines(
         codes.ctypes.data, len(codes), Table(classes()).address, boundaries.exceptions.address,

@@ -57,21 +57,21 @@ def ngram_characters(
     if num_words < n:
         return 0, 0, 0
     first, most = 0, 1
-    counts, width = slots, 1
+    counts, column, width = slots, 0, 1
     if num_places > 1:
         if num_classes * num_different <= num_places:
             num_classes *= num_different
             num_places = _count_directly(ids, n, num_different, places, num_places, num_classes, slots)
         else:
-            counts, width = grams + 4 * _GRAM_COUNT, _GRAM_NUMBERS
+            counts, column, width = grams, _GRAM_COUNT, _GRAM_NUMBERS
             num_places = _extendable(ids, n, places, num_places, num_classes, bits)
             num_classes = _count_in_table(ids, n, places, num_places, num_classes, grams, slots)
-        num_places, first, most = _keep_repeated(places, num_places, counts, width)
+        num_places, first, most = _keep_repeated(places, num_places, counts, column, width)
     else:
         num_places = 0
     if n < FIRST_DUPLICATE:
         return (_length(ids, n, entries, first) + n - 1) * most, num_places, num_classes
-    return _duplicates(ids, n, entries, places, num_places, counts, width), num_places, num_classes
+    return _duplicates(ids, n, entries, places, num_places, counts, column, width), num_places, num_classes
 
 
 @kernel
@@ -183,7 +183,7 @@ def _count_in_table(ids: int, n: int, places: int, num_places: int, num_classes:
 
 
 @kernel
-def _keep_repeated(places: int, num_places: int, counts: int, width: int) -> tuple[int, int, int]:
+def _keep_repeated(places: int, num_places: int, counts: int, column: int, width: int) -> tuple[int, int, int]:
     """Keep the places whose n-gram occurs more than once; how many, and where the commonest first is, how often.
 
     The first n-gram of the text, once, where none is repeated.
@@ -192,7 +192,7 @@ def _keep_repeated(places: int, num_places: int, counts: int, width: int) -> tup
     most = 1
     for index in range(num_places):
         place = u64(places, index)
-        count = u32(counts, width * np.int64(place >> _HALF))
+        count = u32(counts, width * np.int64(place >> _HALF) + column)
         put64(places, num_repeated, place)
         num_repeated += count > 1
         if count > most:
@@ -209,14 +209,16 @@ def _length(ids: int, n: int, entries: int, first: int) -> int:
 
 
 @kernel
-def _duplicates(ids: int, n: int, entries: int, places: int, num_places: int, counts: int, width: int) -> int:
+def _duplicates(
+    ids: int, n: int, entries: int, places: int, num_places: int, counts: int, column: int, width: int
+) -> int:
     total = until = 0
     for index in range(num_places):
         place = u64(places, index)
         word = np.int64(place & _LOW)
         if word < until:
             continue
-        at = width * np.int64(place >> _HALF)
+        at = width * np.int64(place >> _HALF) + column
         if u32(counts, at) == 0:
             total += _length(ids, n, entries, word)
             until = word + n

@@ -1,0 +1,37 @@
+"""Where compiled functions (numba) are kept, and whether they are there; known without loading numba."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+MEMORY_IS_CHECKED = os.environ.get("GROUNDUP_CHECK_MEMORY") == "1"
+"""Whether compiled code looks at every index before it reads or writes, for tests: several times as slow."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@functools.cache
+def folder_of(package: Path) -> Path:
+    """Where compiled code of a package is kept: below `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache.
+
+    The name is a digest of all sources of the package, because numba looks only at the file of a function to tell
+    whether kept code is stale, not at the files of the functions that were compiled into it.
+    """
+    digest = hashlib.sha256()
+    for source in (*sorted(Path(__file__).parent.glob("*.py")), *sorted(package.glob("*.py"))):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    name = f"{package.name}-{digest.hexdigest()[:16]}{'-checked' if MEMORY_IS_CHECKED else ''}"
+    if usual := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(usual) / name
+    beside = package / "__pycache__"
+    if os.access(beside if beside.is_dir() else package, os.W_OK):
+        return beside / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "groundup" / name
+
+
+def is_compiled(module: str) -> bool:
+    """Whether compiled code of a package, such as `pipeline.filters.text`, is kept on this machine."""
+    return any(folder_of(_ROOT.joinpath(*module.split("."))).rglob("*.nbc"))
