@@ -28,11 +28,11 @@ class RecipeSettings(Settings):
     """What every reader of a recipe takes from its top: the pipeline's recipe and the trainer's have these fields."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Names the build in its manifests."""
+    """Name of the recipe, which manifests and reports show."""
     output: str = Field(min_length=1)
-    """Folder of the build, relative to where the command runs, or any fsspec URL."""
+    """The build's folder, relative to where the command runs, or any fsspec URL."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Decides every draw: shuffle, mixture, samples, the weights to begin with."""
+    """Seed of every draw of the build (samples, shuffle, mixture, validation split) and of training."""
 
     @field_validator("output")
     @classmethod

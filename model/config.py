@@ -1,4 +1,4 @@
-"""What a GPT is made of: its configuration, and presets from tiny to GPT-2's largest."""
+"""The configuration of a GPT, and presets from tiny to GPT-2's largest."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class GPTConfig:
     sequence_length: int
     """The most tokens that the model looks at, its context."""
     num_layers: int
+    """Blocks of attention and MLP, one after the other."""
     num_heads: int
     """Heads of the queries; `width` is a multiple of it."""
     num_kv_heads: int | None = None
-    """Heads of keys and values, shared by groups of query heads (Ainslie et al., 2023). None: as many as num_heads."""
+    """Heads of keys and values, shared by groups of query heads (Ainslie et al., 2023). Not set: one for each."""
     width: int
     """Channels of the residual stream."""
     mlp_ratio: float = 4
@@ -37,16 +38,17 @@ class GPTConfig:
     activation: str = "gelu"
     """"gelu" in the tanh form of GPT-2, or "relu2", the square of ReLU (So et al., 2021)."""
     tied_head: bool
-    """Whether the output head is the token embedding itself."""
+    """Use the token embedding itself as the output head."""
     bias: bool
-    """Whether linear layers (the head never) and LayerNorm have a bias."""
+    """Give linear layers (the head never) and LayerNorm a bias."""
     qk_norm: bool = False
-    """Whether each head's queries and keys pass a parameter-free RMSNorm (Henry et al., 2020)."""
+    """Pass each head's queries and keys through a parameter-free RMSNorm (Henry et al., 2020)."""
     attention: str = "sdpa"
     """"sdpa" is PyTorch's fused kernel, "reference" the same written out; they give equal results."""
     dropout: float = 0.0
+    """Fraction of values set to zero in training: of embeddings, attention weights, and what blocks add."""
     zero_init: bool = False
-    """Start with residual projections of zero, so that each block begins as the identity; else as GPT-2 does."""
+    """Start with residual projections of zero, so that each block begins as the identity; else start as GPT-2 does."""
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "sequence_length", "num_layers", "num_heads", "width"):
@@ -127,7 +129,7 @@ def _gpt2(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
 
 
 def _modern(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
-    """What small models have settled on since: rotary positions, QK-norm, RMSNorm and ReLU^2, no biases."""
+    """The shape that small models have settled on since: rotary positions, QK-norm, RMSNorm and ReLU^2, no biases."""
     return {
         "sequence_length": 1024,
         "num_layers": num_layers,

@@ -22,30 +22,38 @@ from pipeline.sources.kinds import Source
 
 
 class TokenizerSettings(Settings):
-    """How the vocabulary is made, or where a ready one is."""
+    """How the vocabulary is learned (byte-level BPE), or where a ready one is."""
 
-    path: str | None = None  # a tokenizer.json that exists, relative to the recipe; then nothing below applies
-    vocab_size: int = Field(default=32_768, ge=257)  # tokens, the 256 bytes and the special token included
-    sample_bytes: int = Field(
-        default=1_000_000_000, gt=0
-    )  # UTF-8 bytes of text that the merges are learned from, at most
-    pretokenizer: Literal["gpt2", "gpt4"] = "gpt4"  # the regular expression that cuts text into words
-    min_frequency: int = Field(default=2, ge=1)  # pairs seen less often are never merged
+    path: str | None = None
+    """A `tokenizer.json` that exists, relative to the recipe. With it, the other keys of this table do nothing."""
+    vocab_size: int = Field(default=32_768, ge=257)
+    """Tokens of the vocabulary, the 256 bytes and the end-of-text token included."""
+    sample_bytes: int = Field(default=1_000_000_000, gt=0)
+    """The most UTF-8 bytes of text that merges are learned from; documents are chosen by a hash of their id."""
+    pretokenizer: Literal["gpt2", "gpt4"] = "gpt4"
+    """Whose regular expression cuts text into words before pairs are merged."""
+    min_frequency: int = Field(default=2, ge=1)
+    """Occurrences in the sample below which a pair is never merged."""
 
 
 class ShardSettings(Settings):
     """How documents become token shards."""
 
-    tokens_per_shard: int = Field(default=100_000_000, gt=0)  # about: a shard is a range of a hash
-    validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)  # of documents, chosen by a hash of their id
+    tokens_per_shard: int = Field(default=100_000_000, gt=0)
+    """Tokens of one shard, about: a shard is a range of a hash, so sizes vary around the mean."""
+    validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)
+    """Fraction of documents that go to the validation split, chosen by a hash of their id."""
 
 
 class Recipe(RecipeSettings):
     """A whole build. Unknown keys and wrong types are refused."""
 
-    pin: str | None = None  # file that `groundup pin` wrote, relative to the recipe: the build gets just those files
-    max_dropped_fraction: float = Field(default=0.99, ge=0.0, le=1.0)  # of a source's documents in, in one stage
+    pin: str | None = None
+    """A file that `groundup pin` wrote, relative to the recipe: the build gets just the files in it, or fails."""
+    max_dropped_fraction: float = Field(default=0.99, ge=0.0, le=1.0)
+    """Largest fraction of a source's documents that one stage may drop; beyond it the build stops. 1 never stops."""
     sources: list[Source] = Field(min_length=1)
+    """One table `[[sources]]` for each source; names differ."""
     acquire: AcquireSettings = AcquireSettings()
     extract: ExtractSettings = ExtractSettings()
     filter: FilterSettings = FilterSettings()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import itertools
+import difflib
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -16,21 +14,12 @@ from model import GPTConfig, preset
 
 
 def _model_fields() -> dict[str, Any]:
-    """The fields of `GPTConfig` as settings that may be left out, with the text that stands below each."""
-    (body,) = ast.parse(inspect.getsource(GPTConfig)).body
-    assert isinstance(body, ast.ClassDef)
-    texts = {}
-    for field, text in itertools.pairwise(body.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            texts[ast.unparse(field.target)] = inspect.cleandoc(str(text.value.value))
-    return {
-        name: (kind | None, Field(default=None, description=texts.get(name)))
-        for name, kind in get_type_hints(GPTConfig).items()
-        if name not in ("vocab_size", "sequence_length")
-    }
+    """The fields of `GPTConfig` as settings that may be left out."""
+    kinds = get_type_hints(GPTConfig)
+    return {name: (kind | None, None) for name, kind in kinds.items() if name not in ("vocab_size", "sequence_length")}
 
 
-_ModelFields: Any = create_model("_ModelFields", __base__=Settings, preset=(str, "tiny"), **_model_fields())
+_ModelFields: Any = create_model("_ModelFields", __base__=Settings, **_model_fields())
 
 
 class ModelSettings(_ModelFields):
@@ -38,6 +27,9 @@ class ModelSettings(_ModelFields):
 
     The vocabulary's size comes from the shards and the sequence length from [train].
     """
+
+    preset: str = "tiny"
+    """Name of the shape that the other keys change; docs/training.md lists them."""
 
     def config(self, vocab_size: int, sequence_length: int | None, where: str = "[model]") -> GPTConfig:
         """The model's whole configuration. Raises `UserError` for an unknown preset or fields that do not fit."""
@@ -49,31 +41,34 @@ class ModelSettings(_ModelFields):
 
 
 class TrainSettings(Settings):
-    """[train]: how long, how fast and how exactly to train."""
+    """The length, speed and precision of training."""
 
     sequence_length: int | None = Field(default=None, ge=1)
-    """Tokens of one sequence, the context of the model. None: the preset's own."""
+    """Tokens of one sequence, the context of the model. Not set: the preset's own."""
     batch_tokens: int = Field(default=16_384, ge=1)
     """Tokens of one optimizer step over all ranks; a multiple of `sequence_length`."""
     micro_batch_sequences: int | Literal["auto"] = "auto"
-    """Sequences that pass through the model at once on one rank; the rest of a batch is accumulated."""
+    """Sequences that pass through the model at once on one rank; the gradients of a batch are accumulated over them."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens to train on, rounded down to whole batches. None: once through the training shards."""
+    """Tokens to train on, rounded down to whole batches. Not set: once through the training shards."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
-    """At the peak of the schedule."""
+    """Learning rate at the peak of the schedule."""
     min_learning_rate_fraction: float = Field(default=0.1, ge=0, le=1)
-    """What the last step has, as a fraction of the peak."""
+    """Learning rate of the last step, as a fraction of the peak."""
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1)
-    """Fraction of all steps that the learning rate rises, rounded up to whole steps."""
+    """Fraction of all steps in which the learning rate rises, rounded up to whole steps."""
     warmup_tokens: int | None = Field(default=None, ge=0)
-    """The same in tokens; goes before `warmup_fraction`."""
+    """The same in tokens; it goes before `warmup_fraction`."""
     schedule: Literal["cosine", "constant_decay"] = "cosine"
+    """How the learning rate falls after the warm-up: along a cosine, or in a straight line after a plateau."""
     decay_fraction: float = Field(default=0.2, ge=0, le=1)
-    """Fraction of all steps that "constant_decay" falls."""
+    """Fraction of all steps in which `constant_decay` falls."""
 
     weight_decay: float = Field(default=0.1, ge=0)
+    """Weight decay of AdamW, on weights of two or more dimensions only."""
     betas: tuple[float, float] = (0.9, 0.95)
+    """Decay rates of AdamW's running means of the gradient and of its square, each in [0, 1)."""
     gradient_clip: float = Field(default=1.0, ge=0)
     """Largest norm of the whole gradient; 0 does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -82,17 +77,19 @@ class TrainSettings(Settings):
     """Compile the model with `torch.compile`."""
 
     validate_every_steps: int = Field(default=100, ge=0)
-    """0: before the first step and after the last one only."""
+    """Steps between validations. 0: before the first step and after the last one only."""
     validation_tokens: int = Field(default=524_288, ge=1)
     """Tokens of the validation shards that are read, from their start; all of them where there are fewer."""
     checkpoint_every_steps: int = Field(default=500, ge=0)
-    """0: after the last step only."""
+    """Steps between checkpoints. 0: after the last step only."""
     keep_checkpoints: int = Field(default=2, ge=1)
-    """How many checkpoints stay; the oldest go first."""
+    """Number of checkpoints that stay; the oldest go first."""
     sample_every_steps: int = Field(default=0, ge=0)
-    """How often samples are written to `samples.txt`. 0: after the last step only."""
+    """Steps between samples, which go to `samples.txt`. 0: after the last step only."""
     sample_prompts: tuple[str, ...] = ("The ", "In this ")
+    """Texts that samples begin with."""
     sample_tokens: int = Field(default=100, ge=0)
+    """Tokens of one sample, without its prompt."""
 
     @model_validator(mode="after")
     def _values_fit(self) -> TrainSettings:
@@ -115,21 +112,6 @@ OPERATIONAL_SETTINGS = frozenset(
 )
 
 
-# Tables and keys that are the pipeline's, which checks them.
-OF_THE_PIPELINE = frozenset(
-    {
-        "acquire",
-        "dedup",
-        "executor",
-        "extract",
-        "filter",
-        "max_dropped_fraction",
-        "pin",
-        "shards",
-        "sources",
-        "tokenizer",
-    }
-)
 _ANY_VOCABULARY = 256  # a [model] is checked before there are shards
 _OF_A_RUN = frozenset({"data", "plan", "resolved_model"})  # what `config.toml` of a run has besides its recipe
 
@@ -160,10 +142,15 @@ def read_tables(data: dict[str, Any], where: str) -> TrainRecipe:
 
     Raises `UserError` for what is wrong, also for a table that nobody knows and a [model] that describes none.
     """
-    mine = {key: value for key, value in data.items() if key not in OF_THE_PIPELINE | _OF_A_RUN}
+    mine = {key: value for key, value in data.items() if key not in _OF_A_RUN and _may_be_mine(key)}
     recipe = validate(TrainRecipe, mine, where)
     recipe.config(_ANY_VOCABULARY, where)
     return recipe
+
+
+def _may_be_mine(key: str) -> bool:
+    """Whether a key is one of training's, or looks like one misspelt; the others are for the pipeline to check."""
+    return bool(difflib.get_close_matches(key, TrainRecipe.model_fields, n=1))
 
 
 def load_run(recipe_path: str | Path, overrides: list[str] | None = None) -> TrainRecipe:

@@ -10,7 +10,7 @@ from manifests.settings import Settings
 
 
 class MinHashSettings(Settings):
-    """`[dedup.minhash]`: MinHash with locality-sensitive hashing over word n-grams.
+    """Near duplicates, found by MinHash with locality-sensitive hashing over word n-grams.
 
     A document's signature holds `num_buckets` x `hashes_per_bucket` minimum hashes. Two documents are taken for near
     duplicates where all hashes of at least one bucket agree. For a pair with Jaccard similarity `s` of their n-gram
@@ -24,10 +24,15 @@ class MinHashSettings(Settings):
     """
 
     enabled: bool = True
+    """Look for near duplicates at all."""
     num_buckets: int = Field(default=14, gt=0, le=1024)
+    """Buckets of a signature, `b`; the hashes of one must all agree."""
     hashes_per_bucket: int = Field(default=8, gt=0, le=1024)
+    """Minimum hashes in a bucket, `r`."""
     ngram_words: int = Field(default=5, gt=0, le=64)
+    """Words of one n-gram."""
     seed: int = Field(default=1, ge=0, lt=2**64)
+    """Seed of the hash functions."""
 
     @property
     def num_hashes(self) -> int:
@@ -40,13 +45,13 @@ class MinHashSettings(Settings):
 
 
 class DedupSettings(Settings):
-    """`[dedup]`: which documents count as copies of one another.
+    """Which documents count as copies of one another; of each cluster of copies the first stays.
 
-    `exact` joins texts that are equal after white space is folded, `minhash` joins near duplicates. With `scope`
-    "source" only documents of one source are ever joined; "global" compares across sources. (FineWeb found that
-    deduplicating each crawl by itself gave better models than deduplicating all crawls together.)
+    FineWeb found that deduplicating each crawl by itself gave better models than deduplicating all crawls together.
     """
 
     exact: bool = True
+    """Join texts that are equal after white space is folded."""
     minhash: MinHashSettings = MinHashSettings()
     scope: Literal["global", "source"] = "global"
+    """`source` joins documents of one source only, `global` compares across sources."""

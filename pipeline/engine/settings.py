@@ -1,4 +1,4 @@
-"""Where the tasks of a build run: the settings of executors."""
+"""Settings of executors: this machine or a cluster, and what a cluster is asked for."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from manifests.settings import Settings
 
 
 class ClusterSettings(Settings):
-    """`[executor]` of a recipe: what a Slurm or Ray cluster is asked for, for each task. It changes no output."""
+    """Resources that a Slurm or Ray cluster is asked for, for each task (`--executor slurm` or `ray`)."""
 
-    partition: str | None = None  # Slurm partition
-    time: str = "24:00:00"  # Slurm limit of one task
+    partition: str | None = None
+    """Slurm partition; it must be named for Slurm."""
+    time: str = "24:00:00"
+    """Slurm's time limit of one task, as hours:minutes:seconds."""
     cpus_per_task: int = Field(default=1, ge=1)
-    memory_gigabytes: int = Field(default=4, ge=1)  # of each CPU
+    """CPUs of one task."""
+    memory_gigabytes: int = Field(default=4, ge=1)
+    """Gigabytes of memory for each of these CPUs."""
     qos: str | None = None
+    """Slurm quality of service; the cluster's default where it is not set."""
 
 
 class ExecutorSettings(Settings):
-    """Where tasks run."""
+    """The executor that tasks run on."""
 
     kind: Literal["local", "slurm", "ray"] = "local"
-    workers: int = Field(default=1, ge=1)  # tasks at a time
+    """This machine, or a cluster."""
+    workers: int = Field(default=1, ge=1)
+    """Tasks that run at a time."""
     cluster: ClusterSettings = ClusterSettings()

@@ -10,22 +10,21 @@ from manifests.settings import Settings
 
 
 class ExtractSettings(Settings):
-    """How documents are made of raw files.
-
-    html: what finds a page's main content. wrapped_lines: what becomes of the lines of a book's paragraphs of prose
-    (format gutenberg): one line each ("join"), or as they are ("keep"). tables: whether tables of wikitext become rows
-    of cells ("keep") or nothing ("drop"). damaged: whether the build stops after a stage that met damaged files
-    ("fail"), or goes on with what could be read ("drop"); both write the drops.
-
-    What a page of HTML or wikitext may cost, beyond which it is dropped: page_seconds of processor time,
-    page_memory_megabytes of memory (of the process that extracts), max_page_characters of raw text (at most 2^28, which
-    is a gibibyte in UTF-8: positions in a page have 31 bits).
-    """
+    """The way from raw files to documents, and the bounds beyond which a page of HTML or wikitext is dropped."""
 
     html: Literal["groundup", "resiliparse", "trafilatura"] = "groundup"
+    """The program that finds the main content of a page of HTML."""
     wrapped_lines: Literal["join", "keep"] = "join"
+    """Lines of a book's paragraphs of prose (format gutenberg): `join` makes one line of each paragraph, `keep` leaves
+    them as they are."""
     tables: Literal["keep", "drop"] = "keep"
+    """Tables of wikitext: `keep` makes rows of cells of them, `drop` leaves them out."""
     damaged: Literal["fail", "drop"] = "fail"
+    """Damaged raw files: `fail` stops the build after the stage, `drop` goes on with what could be read. Both write the
+    drops."""
     page_seconds: float = Field(default=10.0, gt=0.0, le=86_400.0)
+    """Seconds of processor time that one page may take."""
     page_memory_megabytes: int = Field(default=4096, ge=1024, le=1 << 24)
+    """Mebibytes of address space that the process which extracts may have for one page."""
     max_page_characters: int = Field(default=16 << 20, ge=1, le=1 << 28)
+    """Characters of raw text that a page may have. (2^28 are a gibibyte in UTF-8; positions in a page have 31 bits.)"""

@@ -24,7 +24,7 @@ RULE_NAMES: tuple[RuleName, ...] = ("gopher_repetition", "gopher_quality", "c4",
 
 
 class GopherRepetitionSettings(Settings):
-    """Largest share of a text that may be repetition (Rae et al. 2021, arXiv:2112.11446, table A1).
+    """Gopher: the largest share of a text that may be repetition (Rae et al. 2021, arXiv:2112.11446, table A1).
 
     A line or paragraph is a duplicate where the same one stood before. The share of an n-gram is the number of its
     characters, spaces included, times its occurrences, over all characters of the text; that of duplicate n-grams is
@@ -32,22 +32,35 @@ class GopherRepetitionSettings(Settings):
     """
 
     max_duplicate_line_fraction: float = 0.30
+    """Largest fraction of lines that are duplicates."""
     max_duplicate_paragraph_fraction: float = 0.30
+    """Largest fraction of paragraphs that are duplicates."""
     max_duplicate_line_character_fraction: float = 0.20
+    """Largest fraction of characters that are in duplicate lines."""
     max_duplicate_paragraph_character_fraction: float = 0.20
+    """Largest fraction of characters that are in duplicate paragraphs."""
     max_top_2gram_fraction: float = 0.20
+    """Largest fraction of characters that are in the commonest run of 2 words."""
     max_top_3gram_fraction: float = 0.18
+    """Largest fraction of characters that are in the commonest run of 3 words."""
     max_top_4gram_fraction: float = 0.16
+    """Largest fraction of characters that are in the commonest run of 4 words."""
     max_duplicate_5gram_fraction: float = 0.15
+    """Largest fraction of characters that are in runs of 5 words which stood before."""
     max_duplicate_6gram_fraction: float = 0.14
+    """Largest fraction of characters that are in runs of 6 words which stood before."""
     max_duplicate_7gram_fraction: float = 0.13
+    """Largest fraction of characters that are in runs of 7 words which stood before."""
     max_duplicate_8gram_fraction: float = 0.12
+    """Largest fraction of characters that are in runs of 8 words which stood before."""
     max_duplicate_9gram_fraction: float = 0.11
+    """Largest fraction of characters that are in runs of 9 words which stood before."""
     max_duplicate_10gram_fraction: float = 0.10
+    """Largest fraction of characters that are in runs of 10 words which stood before."""
 
 
 class GopherQualitySettings(Settings):
-    """What prose looks like (Rae et al. 2021, arXiv:2112.11446, section A1.1, "Quality Filtering").
+    """Gopher: what prose looks like (Rae et al. 2021, arXiv:2112.11446, section A1.1, "Quality Filtering").
 
     The number of words and their mean length leave out words that are punctuation only; symbols and alphabetic words
     are shares of all words, punctuation included (datatrove's reading). A document in a language that has no list of
@@ -55,23 +68,32 @@ class GopherQualitySettings(Settings):
     """
 
     min_words: int = 50
+    """Fewest words of a text, without those that are punctuation only."""
     max_words: int = 100_000
-    min_mean_word_length: float = 3.0  # characters
+    """Most words of a text, counted in the same way."""
+    min_mean_word_length: float = 3.0
+    """Smallest mean length of these words, in characters."""
     max_mean_word_length: float = 10.0
-    max_symbol_fraction: float = Field(default=0.1, description="Number signs, or ellipses, for each word.")
+    """Largest mean length of these words, in characters."""
+    max_symbol_fraction: float = Field(
+        default=0.1, description="Most number signs for each word; most ellipses for each word."
+    )
     max_bullet_line_fraction: float = 0.9
+    """Largest fraction of lines that begin with a bullet."""
     max_ellipsis_line_fraction: float = 0.3
+    """Largest fraction of lines that end with an ellipsis."""
     min_alphabetic_word_fraction: float = 0.8
+    """Smallest fraction of all words, punctuation included, that have a letter."""
     min_stop_words: int = Field(
-        default=2, description="How many different ones of the language's stop words must occur."
+        default=2, description="Different stop words of the text's language that must occur in it."
     )
     stop_words: dict[str, list[str]] = Field(
-        default={}, description="By language, instead of the lists that come with groundup; [] is no list."
+        default={}, description="Stop words by language code, in place of the lists that come along; [] is no list."
     )
 
 
 class C4Settings(Settings):
-    """Lines and pages that are no prose (Raffel et al. 2020, JMLR 21:140, section 2.2, and its published code).
+    """C4: lines and pages that are no prose (Raffel et al. 2020, JMLR 21:140, section 2.2, and its published code).
 
     FineWeb uses all of them but terminal punctuation (Penedo et al. 2024, arXiv:2406.17557), so that one is off here.
     Lines are removed; the text that is kept is without them and without citation marks such as `[1]`. In a language
@@ -79,19 +101,29 @@ class C4Settings(Settings):
     """
 
     require_terminal_punctuation: bool = False
+    """Remove lines that do not end with a terminal mark."""
     min_words_per_line: int = 3
+    """Words; a line with fewer is removed."""
     max_word_length: int = Field(default=1000, description="Characters; a line with a longer word is removed.")
     min_sentences: int = 5
+    """Sentences that must be left in a text."""
     remove_citations: bool = True
+    """Remove citation marks such as `[1]` from lines that stay."""
     remove_javascript_lines: bool = True
+    """Remove lines that name JavaScript."""
     remove_policy_lines: bool = True
+    """Remove lines about terms of use, privacy or cookies."""
     max_lorem_ipsum_lines: int = 0
+    """Lines with "lorem ipsum" that a text may have."""
     max_curly_bracket_lines: int = 0
+    """Lines with a curly bracket that a text may have."""
     min_lines: int = 1
+    """Lines that must be left in a text."""
     bad_words: dict[str, str] = Field(
-        default={}, description="By language: path of a list, a word or phrase a line; no list comes with groundup."
+        default={},
+        description="Paths of lists by language code, relative to the recipe; a word or phrase a line.",
     )
-    max_bad_words: int = Field(default=0, description="How many different ones of the list may occur.")
+    max_bad_words: int = Field(default=0, description="Different words of the list that a text may have.")
 
 
 class FineWebSettings(Settings):
@@ -103,17 +135,25 @@ class FineWebSettings(Settings):
     """
 
     min_punctuated_line_fraction: float = 0.12
+    """Smallest fraction of lines that end with a terminal mark."""
     max_duplicate_line_character_fraction: float = 0.1
+    """Largest fraction of characters that are in duplicate lines."""
     max_short_line_fraction: float = 0.67
+    """Largest fraction of lines that are short."""
     short_line_length: int = Field(default=30, description="Characters; a line up to this long is short.")
     max_new_lines_per_word: float = 0.3
+    """Most line breaks for each word."""
 
 
 class FilterSettings(LanguageSettings):
     """Everything the filter stage decides by."""
 
-    rules: list[RuleName] = Field(default=list(RULE_NAMES), description="Applied in this order; [] applies none.")
-    min_text_words: int = Field(default=1, description="Of any text that rules judge, punctuation included.")
+    rules: list[RuleName] = Field(
+        default=list(RULE_NAMES), description="Rules that judge a text, in this order; [] applies none."
+    )
+    min_text_words: int = Field(
+        default=1, description="Fewest words of any text that rules judge, punctuation included."
+    )
     gopher_repetition: GopherRepetitionSettings = GopherRepetitionSettings()
     gopher_quality: GopherQualitySettings = GopherQualitySettings()
     c4: C4Settings = C4Settings()

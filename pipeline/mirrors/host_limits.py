@@ -17,10 +17,10 @@ _CLOCK_SECONDS = 1e-6  # a clock cannot tell less apart
 
 
 class HostLimits(Settings):
-    """What one host is asked at most."""
+    """The most that one host is asked."""
 
     connections: int = Field(default=8, ge=1, le=256)
-    """Requests under way at a time."""
+    """Requests that are under way at a time."""
     requests_per_second: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     """Requests that begin in a second; at most one second's worth of them begin at once."""
     bytes_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -31,7 +31,7 @@ class BudgetSettings(HostLimits):
     """Limits for every host, all workers of a build together."""
 
     hosts: dict[str, HostLimits] = Field(default_factory=dict)
-    """Limits that differ for some hosts, by name and port as in the URL: `"data.commoncrawl.org"`."""
+    """Limits that differ for single hosts, by name and port as in the URL: `"data.commoncrawl.org"`."""
 
     @field_validator("hosts")
     @classmethod

@@ -1,4 +1,4 @@
-"""`[acquire]` of a recipe, and what it comes to: how patiently mirrors are asked, and how much."""
+"""`[acquire]` of a recipe: how much mirrors are asked, how patiently, and the downloader that keeps to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.mirrors.retry import RetrySettings
 
 
 class AcquireSettings(BudgetSettings):
-    """`[acquire]` of a recipe: limits for every host, all workers together. They change no output."""
+    """How much each host is asked, by all workers together."""
 
     retry: RetrySettings = RetrySettings()
     """When a request that failed is made again."""

@@ -28,24 +28,24 @@ T = TypeVar("T")
 
 
 class RetrySettings(Settings):
-    """How patiently a mirror is asked. None of it may change an output."""
+    """How patiently a mirror is asked."""
 
     max_attempts: int = Field(default=8, ge=1)
-    """Attempts in a row that bring nothing."""
+    """Attempts in a row that bring nothing before the run gives up."""
     max_connect_attempts: int = Field(default=4, ge=1)
     """Attempts to connect to a mirror that has not answered yet."""
     max_damaged_attempts: int = Field(default=2, ge=1)
     """Times that a file is fetched whole although its bytes turn out wrong."""
     first_wait_seconds: float = Field(default=1.0, ge=0)
-    """Wait after the first failure; it doubles with each one that follows."""
+    """Seconds to wait after the first failure; they double with each one that follows."""
     max_wait_seconds: float = Field(default=60.0, ge=0)
-    """Longest wait that is chosen here."""
+    """Longest wait in seconds that is chosen here."""
     max_retry_after_seconds: float = Field(default=600.0, ge=0)
-    """Longest wait that a server may ask for; beyond it the run stops and says so."""
+    """Longest wait in seconds that a server may ask for; beyond it the run stops and says so."""
     connect_timeout_seconds: float = Field(default=20.0, gt=0)
-    """Time to connect."""
+    """Seconds that connecting may take."""
     read_timeout_seconds: float = Field(default=60.0, gt=0)
-    """Time without a byte after which an answer counts as lost."""
+    """Seconds without a byte after which an answer counts as lost."""
 
     def wait_seconds(self, failures: int, retry_after: float | None, jitter: float) -> float:
         """Exponential back-off, halved at most by `jitter` in [0, 1), and never less than the server asks for."""

@@ -69,14 +69,14 @@ _VENDORED_FOLDERS = frozenset(
 
 
 class CodeRules(Settings):
-    """Which files of a checkout are documents."""
+    """The rules by which a file of a checkout is a document."""
 
     extensions: list[str] | None = None
     """Endings of the files to take, such as `.py`, with or without the dot; the common languages' where not set."""
     vendored: bool = False
-    """Take files of folders such as node_modules or third_party, too."""
+    """Take files of folders that others wrote, such as node_modules or third_party, too."""
     max_file_bytes: int = Field(default=1 << 20, ge=1)
-    """Larger files are mostly data."""
+    """Bytes that a file may have; larger ones are mostly data."""
 
     @field_validator("extensions")
     @classmethod

@@ -31,17 +31,17 @@ class CommonCrawlSource(MirrorSettings):
     kind: Literal["common_crawl"] = "common_crawl"
     """The kind of source."""
     mirror: str = "https://data.commoncrawl.org"
-    """Where `crawl-data/` is: https, or s3://commoncrawl."""
+    """URL below which `crawl-data/` lies: https, or s3://commoncrawl. It changes no byte of the files."""
     crawl: list[_CrawlName] = Field(default_factory=list)
     """Name of the crawl, such as "CC-MAIN-2024-10", or a list of names."""
     records: Literal["warc", "wet"] = "warc"
     """`warc`: pages as they were fetched. `wet`: Common Crawl's own plain text."""
     sample: int | None = Field(default=None, ge=1)
-    """Take so many files of each crawl, drawn by the recipe's seed and their path."""
+    """Number of files to take of each crawl, chosen by a hash of the recipe's seed and their path."""
     paths: list[str] | None = Field(default=None, min_length=1)
-    """Take these files, as listings name them: "crawl-data/CC-MAIN-2024-10/segments/...". They name their crawl."""
+    """Files to take, as listings name them: "crawl-data/CC-MAIN-2024-10/segments/...". They say the crawl."""
     index: IndexQuery | None = None
-    """Take single records that answer this table, in place of whole files."""
+    """Fetch single records that answer this table, in place of whole files."""
 
     @field_validator("crawl", mode="before")
     @classmethod

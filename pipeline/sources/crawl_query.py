@@ -27,7 +27,7 @@ _IP_ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 
 
 class IndexQuery(Settings):
-    """Which records of a crawl are fetched, by the columns of its index."""
+    """Records of a crawl to fetch, chosen by the columns of its index. Lists are alternatives; all keys must hold."""
 
     hosts: list[str] = Field(default_factory=list)
     """Host names, such as www.example.org."""
@@ -38,7 +38,7 @@ class IndexQuery(Settings):
     languages: list[str] = Field(default_factory=list)
     """Languages of the page as CLD2 found them, in two or three letters (ISO 639)."""
     primary_language: bool = True
-    """Take pages whose first language is one of `languages`; otherwise any of the up to three that the index has."""
+    """Compare only the first of a page's languages; with `false` any of the up to three that the index has."""
     mime: list[str] = Field(default_factory=list)
     """Content types as detected, or as the server said where the index has none; `text/*` takes a whole family."""
     status: list[int] = Field(default=[200], min_length=1)
@@ -46,9 +46,9 @@ class IndexQuery(Settings):
     url_patterns: list[str] = Field(default_factory=list)
     """Regular expressions (RE2) that the URL must hold somewhere, such as "/blog/". They make a query dearer."""
     max_records: int | None = Field(default=None, ge=1)
-    """Take at most so many records of each crawl, chosen by a seeded hash of their address."""
+    """The most records to take of each crawl, chosen by a seeded hash of their address; all where it is not set."""
     unavailable: Literal["stop", "drop"] = "stop"
-    """A record that the mirror lacks or has with another digest: stop the build, or count it as a drop."""
+    """Records that the mirror lacks or has with another digest: `stop` ends the build, `drop` only lists them."""
 
     @field_validator("hosts", "domains")
     @classmethod

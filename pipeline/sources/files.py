@@ -29,14 +29,14 @@ class FilesSource(SourceSettings):
     """Glob patterns relative to the recipe, absolute, or fsspec URLs; `**` goes through folders. With a mirror, the
     paths of files below it, which are downloaded."""
     mirror: str | None = None
-    """URL that the paths stand below: http(s), or what fsspec opens."""
+    """URL below which the paths lie: http(s), or what fsspec opens. Without it files are read in place."""
     format: RawFormat
-    """What the files hold; .gz, .bz2, .xz and .zst are opened by their ending."""
+    """What the files hold. Compressed ones (gzip, bz2, xz, zstd, lz4, 7z) are opened."""
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")
     """Language code of all of it, where that is known."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """For jsonl, parquet and csv: which of the file's columns is `text`, `id`, `url`, `title`, `date` or `language`,
-    where it is named otherwise, such as `{ text = "content" }`."""
+    """Columns of jsonl, parquet and csv files that are named otherwise than ours (`text`, `id`, `url`, `title`, `date`,
+    `language`), such as `{ text = "content" }`."""
 
     @field_validator("mirror")
     @classmethod

@@ -33,21 +33,21 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 class HubColumns(Settings):
-    """Which column of the dataset is which of a document's. What is not named here is read where it has that name."""
+    """Names of the dataset's columns. One that is not set is read where the dataset has a column of that name."""
 
     text: str = "text"
-    """The text: a string. Rows without one are dropped, with their number, when documents are extracted."""
+    """Column of the text, a string. Rows without one are dropped when documents are extracted."""
     id: str | None = None
-    """Id of the document, the same in every build: a string or an integer. A mere number becomes
-    `<path>/<config>/<split>/<number>`; a row without one has the id `<path>/<file>#<row>`."""
+    """Column of the document's id, a string or an integer. A mere number becomes `<path>/<config>/<split>/<number>`;
+    a row without one has the id `<path>/<file>#<row>`."""
     url: str | None = None
-    """Where it was found: a string."""
+    """Column of its URL, a string."""
     title: str | None = None
-    """What it is called: a string."""
+    """Column of its title, a string."""
     date: str | None = None
-    """When it was written or fetched: a string or a time."""
+    """Column of the date, a string or a time."""
     language: str | None = None
-    """Its language code: a string."""
+    """Column of its language code, a string."""
 
 
 class HuggingFaceSource(SourceSettings):
@@ -71,7 +71,7 @@ class HuggingFaceSource(SourceSettings):
     columns: HubColumns = HubColumns()
     """Names of its columns."""
     max_documents: int | None = Field(default=None, ge=1)
-    """Take the first so many rows; the files are read one after the other then."""
+    """Number of rows to take, the first of the split (files are then read one after the other); all where not set."""
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")
     """Language code of all of it, where that is known."""
 

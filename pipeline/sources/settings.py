@@ -1,4 +1,4 @@
-"""What every source of a recipe has. Each kind's settings stand beside the code that finds its files."""
+"""Settings that every source of a recipe has. Each kind's settings stand beside the code that finds its files."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _RESERVED_NAMES = frozenset({"dropped", "listing", "logs", "tasks", "work"})
 
 
 class SourceSettings(Settings):
-    """What every source has."""
+    """Keys of every source."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$", max_length=64)
-    """Names the source in file names, counts and reports."""
+    """Name of the source in file names, counts and reports."""
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Share of the source in the training mixture, as a factor on its own size."""
+    """Weight in the training mixture, as a factor on the source's own size: 2.0 takes each document twice."""
     rules: list[str] | None = None
     """Filter rules for this source in place of `[filter] rules`; an empty list applies none."""
     filter: dict[str, Any] = Field(default_factory=dict)
-    """Keys of `[filter]` that differ for this source. The filter's settings check them."""
+    """Keys of `[filter]` that differ for this source."""
 
     verify_records: bool = False
-    """Check the block and payload digests of every WARC record, too, before a file is taken."""
+    """Check the block and payload digests of every record of a WARC or WET file before the file is taken."""
 
     @field_validator("name")
     @classmethod
@@ -59,11 +59,11 @@ def check_mirror(mirror: str) -> str:
 
 
 class MirrorSettings(SourceSettings):
-    """What every source behind a mirror has."""
+    """Keys of every source behind a mirror."""
 
     mirror: str
     """URL that the source's paths stand below: http(s), or what fsspec opens (file, s3, ...)."""
     max_files: int | None = Field(default=None, ge=1)
-    """Take the first so many files of the listing; all of them where this is not set."""
+    """Number of files to take, the first of the listing; all of them where it is not set."""
 
     _check_mirror = field_validator("mirror")(check_mirror)

@@ -41,7 +41,7 @@ class WikipediaSource(MirrorSettings):
     kind: Literal["wikipedia"] = "wikipedia"
     """The kind of source."""
     mirror: str = "https://dumps.wikimedia.org"
-    """Where the wikis' folders are."""
+    """URL below which the wikis' folders lie. It changes no byte of the files."""
     wiki: str = Field(default="simplewiki", pattern=r"^[a-z][a-z0-9_]*$")
     """Database name of the wiki, such as enwiki."""
     date: str = Field(pattern=r"^(latest|[0-9]{8})$")

@@ -24,13 +24,15 @@ class ClassifierSettings(Settings):
         default=None,
         description="File that `groundup classifier train` wrote, relative to the recipe; off where empty.",
     )
-    rule: RuleOfClassifier = Field(default="threshold", description="threshold or pareto.")
-    min_score: float = Field(default=0.5, ge=0.0, le=1.0, description="Smallest score to keep (rule threshold).")
+    rule: RuleOfClassifier = Field(default="threshold", description="The rule that keeps by the score, as above.")
+    min_score: float = Field(
+        default=0.5, ge=0.0, le=1.0, description="Smallest score to keep, a probability (rule threshold)."
+    )
     pareto_alpha: float = Field(default=9.0, gt=0.0, description="Shape of the distribution (rule pareto); GPT-3's.")
     min_pareto_margin: float = Field(
         default=0.0, description="Smallest draw - (1 - score) to keep (rule pareto); 0 is GPT-3's rule."
     )
-    seed: int = Field(default=0, description="Of the draws.")
+    seed: int = Field(default=0, description="Seed of the draws (rule pareto).")
 
     @field_validator("model")
     @classmethod

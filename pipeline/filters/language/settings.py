@@ -24,9 +24,11 @@ class LanguageSettings(Settings):
     languages: list[str] = Field(
         default=["en"], description="Codes to keep, ISO 639-1 where there is one; [] keeps all."
     )
-    language_threshold: float = Field(default=0.65, ge=0.0, le=1.0, description="Smallest score to keep (FineWeb's).")
+    language_threshold: float = Field(
+        default=0.65, ge=0.0, le=1.0, description="Smallest probability of the label to keep (FineWeb's)."
+    )
     language_thresholds: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(
-        default={}, description="Smallest score of documents in these languages instead, by code."
+        default={}, description="Smallest probability for documents in single languages instead, by code."
     )
     language_model: str | None = Field(
         default=None, description="A fastText model's file, relative to the recipe; lid.176.ftz where none is named."

@@ -26,14 +26,14 @@ class PiiSettings(Settings):
     That is a pseudonym: who knows the recipe can test whether a given address was the one.
     """
 
-    enabled: bool = Field(default=False, description="Whether kept texts are edited at all.")
-    kinds: list[Kind] = Field(default=list(KINDS), description="What is looked for: email, ip, phone, credit_card.")
+    enabled: bool = Field(default=False, description="Edit the texts that are kept.")
+    kinds: list[Kind] = Field(default=list(KINDS), description="Kinds of personal data that are looked for.")
     email: str = Field(default="email@example.com", description="Placeholder of an e-mail address.")
     ip: str = Field(default="192.0.2.1", description="Placeholder of an IPv4 address.")
     ipv6: str = Field(default="2001:db8::1", description="Placeholder of an IPv6 address.")
     phone: str = Field(default="+999 555 0100", description="Placeholder of a phone number.")
     credit_card: str = Field(default="0000 0000 0000 0000", description="Placeholder of a credit-card number.")
-    hashed: bool = Field(default=False, description="A placeholder for each address instead of one for all.")
+    hashed: bool = Field(default=False, description="Give each address a placeholder of its own, a hash of it.")
     seed: int = Field(default=0, description="The key of `hashed`.")
     regions: dict[str, list[str]] = Field(
         default=DEFAULT_REGIONS,

@@ -29,19 +29,21 @@ class UrlSettings(Settings):
         description="Folders in the layout of UT1 (https://dsi.ut-capitole.fr/blacklists): one for each category, with "
         "files named domains, urls, expressions, and hosts, plain or .gz; or files of domains.",
     )
-    categories: list[str] = Field(default=[], description="Of the block lists, by the names of their folders; [] all.")
+    categories: list[str] = Field(
+        default=[], description="Categories of the block lists to use, by the names of their folders; [] uses all."
+    )
     opt_out: str | None = Field(
         default=None, description="File of domains and URLs whose owners asked not to be used, one a line."
     )
     adult_words: Literal["off", "strict", "hard", "soft"] = Field(
         default="off",
-        description="strict: words that are refused anywhere in a URL; hard: and those that are as a word by "
-        "themselves; soft: and those of which several are.",
+        description="`strict` refuses URLs with a word of the strict list anywhere; `hard` also those with one of the "
+        "hard list as a word by itself; `soft` also those with several of the soft list.",
     )
     word_lists: str | None = Field(
         default=None, description="Folder with files strict, hard and soft, instead of the words that come along."
     )
-    max_soft_words: int = Field(default=1, ge=0, description="Different soft words that a URL may have.")
+    max_soft_words: int = Field(default=1, ge=0, description="Different words of the soft list that a URL may have.")
 
 
 class ListFile(NamedTuple):
