@@ -11,20 +11,17 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pyarrow as pa
 import pytest
 import typer
-from pydantic import BaseModel
 
 import groundup
 from manifests.manifest import SCHEMA_FILE, Manifest, schema_bytes
 from manifests.settings import validate
 from model.config import PRESETS
-from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.schema import DROP_SCHEMA
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters import rules
@@ -155,16 +152,35 @@ def test_make_targets_exist(page: str, line: str) -> None:
     assert set(shlex.split(line)[1:]) <= targets
 
 
-def test_recipes_in_the_readme_are_valid() -> None:
-    recipes = [tomllib.loads(block) for block in _blocks(REPOSITORY / "README.md", "toml")]
-    assert recipes
-    for data in recipes:
-        validate(Recipe, data, "README.md")
-        read_tables(data, "README.md")
+def test_commands_in_the_table_of_the_readme_parse() -> None:
+    rows = re.findall(r"^\|.*", _text("README.md"), re.MULTILINE)
+    lines = [line for row in rows for line in re.findall("`(groundup .*?)`", row)]
+    assert len(lines) > 10
+    for line in lines:
+        _parse(_command_line(), shlex.split(line)[1:])
+
+
+def test_recipes_on_all_pages_are_valid() -> None:
+    """Whole recipes as they are, and pieces of recipes in one that has little else."""
+    least = {"name": "least", "output": "build", "sources": [{"name": "s", "kind": "code", "paths": ["."]}]}
+    whole = set()
+    for page in _pages():
+        for block in _blocks(page, "toml"):
+            data = tomllib.loads(block)
+            if set(data) >= set(least):
+                whole.add(page.name)
+            validate(Recipe, least | data, page.name)
+            read_tables(least | data, page.name)
+    assert "README.md" in whole
+
+
+def test_readme_leads_to_every_page() -> None:
+    links = {target.partition("#")[0] for target in _LINK.findall(_FENCE.sub("", _text("README.md")))}
+    assert {str(page.relative_to(REPOSITORY)) for page in _pages()} - {"README.md"} <= links
 
 
 def test_datatrove_snippet_runs(tmp_path: Path) -> None:
-    (snippet,) = _blocks(REPOSITORY / "README.md", "python")
+    (snippet,) = _blocks(REPOSITORY / "docs" / "datatrove.md", "python")
     (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
     (tmp_path / "documents").mkdir()
     prose = inspect.cleandoc(
@@ -260,18 +276,11 @@ def test_dependencies_page_has_every_dependency() -> None:
     assert names <= first_cells
 
 
-def test_readme_names_every_preset_and_recipe_table() -> None:
-    described = _described("README.md")
-    assert set(PRESETS) <= described
-
-
-def test_every_setting_of_extract_and_dedup_is_documented_in_its_class() -> None:
-    def undocumented(settings: type[BaseModel]) -> Iterator[str]:
-        for name, field in settings.model_fields.items():
-            if field.description is None and name not in (settings.__doc__ or ""):
-                yield f"{settings.__name__}.{name}"
-
-    assert [*undocumented(ExtractSettings), *undocumented(DedupSettings)] == []
+def test_training_page_has_every_preset_with_its_shape() -> None:
+    lines = _text("docs/training.md").splitlines()
+    for name, values in PRESETS.items():
+        shape = " | ".join(str(values[key]) for key in ("num_layers", "num_heads", "width", "sequence_length"))
+        assert [line for line in lines if line.startswith(f"| `{name}` | {shape} |")], name
 
 
 def test_manifest_schema_is_published() -> None:
