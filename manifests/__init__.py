@@ -1,1 +1,1 @@
-"""What was built, from what, provably: schema, writer, audit and trace of a build's manifests."""
+"""Manifests of a build: their schema and writer, and what reads a build again (audit, trace, drops, report)."""

@@ -32,14 +32,14 @@ def _module_file(module: str) -> Path | None:
 
 
 class _Read(NamedTuple):
-    """What counts of a module's source."""
+    """The part of a module's source that counts."""
 
     digest: str  # of the source without comments and docstrings
     imports: tuple[str, ...]  # every name that may be a module
 
 
 class _Kept:
-    """What was read of sources, by a digest of their bytes, kept from run to run: parsing takes a second for all."""
+    """A cache of what was read of sources, by a digest of their bytes. It spares a second of parsing in each run."""
 
     def __init__(self) -> None:
         self._read: dict[str, _Read] | None = None
@@ -103,7 +103,7 @@ def _parse(source: bytes) -> _Read:
 
 @functools.cache
 def _read(module: str) -> _Read:
-    """What counts of a module of ours; of the names that it imports, those that are modules."""
+    """The part of a module of ours that counts; of the names that it imports, those that are modules."""
     file = _module_file(module)
     if file is None:
         raise ValueError(f"{module} is no module of groundup")
@@ -152,7 +152,7 @@ def library_versions(distributions: tuple[str, ...]) -> dict[str, str]:
 
 
 def software_versions() -> dict[str, str]:
-    """What a manifest notes of the software around it: Python and groundup themselves."""
+    """The versions that a manifest notes: of Python, and of groundup."""
     return {"python": platform.python_version(), "groundup": groundup_version()}
 
 

@@ -41,7 +41,7 @@ class FileEntry(Settings):
 
 
 class SourceCounts(Settings):
-    """What happened to one source's documents: `documents_in == documents_out + sum(dropped.values())`."""
+    """Counts of one source's documents in one stage: `documents_in == documents_out + sum(dropped.values())`."""
 
     documents_in: int = 0
     documents_out: int = 0
@@ -112,7 +112,7 @@ def _sorted(counts: dict[str, Any]) -> dict[str, Any]:
 
 
 class FingerprintParts(Settings):
-    """What decides a stage's output, and nothing else."""
+    """Everything that decides a stage's output, and nothing else."""
 
     settings: dict[str, Any]
     code: str  # digest of the source that makes the output (manifests.code)

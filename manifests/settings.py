@@ -139,7 +139,7 @@ def _is_union_tag(part: Any) -> bool:
 
 
 def _paths(settings: type[Settings], above: str = "") -> Iterator[str]:
-    """Where each key stands in the tables of a settings class."""
+    """The path of each key in the tables of a settings class."""
     for name, field in settings.model_fields.items():
         yield above + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):

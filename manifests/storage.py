@@ -1,4 +1,4 @@
-"""Where a build lives: any fsspec URL, with files published whole or not at all.
+"""The folder of a build: any fsspec URL, with files published whole or not at all.
 
 On a local disk a file is written under a temporary name, flushed to the disk and renamed. For another file system it
 is written to a local temporary file first and uploaded when it is whole: an object store shows an object only when its
@@ -245,7 +245,7 @@ def _open_new(path: str) -> IO[bytes]:
 
 
 def write_error(url: str, path: str, error: OSError) -> UserError:
-    """What to tell a user whose output cannot be written."""
+    """The error for a user whose output cannot be written."""
     import errno
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

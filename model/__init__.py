@@ -16,7 +16,7 @@ __all__ = ["GPT", "PRESETS", "GPTConfig", "generate", "preset"]
 
 
 def __getattr__(name: str) -> Any:
-    """What needs PyTorch is imported when it is asked for: a corpus build checks `[model]` and never runs one."""
+    """Imports what needs PyTorch when it is asked for: a corpus build checks `[model]` and never runs one."""
     if name == "GPT":
         from model.gpt import GPT
 

@@ -25,7 +25,7 @@ def stream(
     stop_token: int | None,
     use_cache: bool,
 ) -> Iterator[torch.Tensor]:
-    """What `model.generate.generate_stream` yields, for arguments that `check` has passed."""
+    """The tokens that `model.generate.generate_stream` yields, for arguments that `check` has passed."""
     generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
     batch_size, num_prompt = tokens_BT.shape
     cache = None

@@ -51,7 +51,7 @@ class Measures:
 
 @dataclass
 class Evaluation:
-    """What `evaluate` found."""
+    """The result of `evaluate`."""
 
     total: Measures
     groups: dict[str, Measures]  # by language, file or whatever the texts were labelled with, in sorted order

@@ -38,7 +38,7 @@ from train.settings import TrainRecipe
 
 @dataclass
 class RunSummary:
-    """What came of a call of `pretrain`. `reused` tells that the run was finished before."""
+    """The result of a call of `pretrain`. `reused` tells that the run was finished before."""
 
     run: str
     step: int
@@ -168,7 +168,7 @@ class Loop:
         self.folder.copy_tokenizer(Folder(self.recipe.output))
 
     def _is_finished(self) -> bool:
-        """Whether the manifest is there and the checkpoint it stands for is, too."""
+        """True where the manifest is there, and the checkpoint that it stands for."""
         found = checkpoint.list_checkpoints(self.folder.checkpoints)
         is_last = bool(found) and checkpoint.read_state(found[-1]).step == self.plan.num_steps
         return is_last and self.folder.manifest is not None

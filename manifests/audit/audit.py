@@ -26,7 +26,7 @@ from manifests.storage import Folder
 
 @dataclass
 class AuditReport:
-    """What was looked at and what is wrong. Empty `problems` is a pass."""
+    """The result of an audit: the numbers of things looked at, and the problems. No problem is a pass."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
 
 
 def _check_stages(build: Build, report: AuditReport) -> None:
-    """Which stages are there. One that was not built yet is no fault; one that was begun, or is lost, is.
+    """Checks that the stages are there. One that was not built yet is no fault; one that was begun, or is lost, is.
 
     A stage was built where the seal says so, where a later one is complete, or where it has files.
     """
@@ -319,7 +319,7 @@ def _check_raw_files(build: Build, report: AuditReport) -> None:
 
 
 def problem_lines(report: AuditReport, most: int = 20) -> Iterator[str]:
-    """What to print: the problems, and how many more there are."""
+    """The lines to print: the problems, and how many more there are."""
     yield from map(scrub, report.problems[:most])
     if len(report.problems) > most:
         yield f"... and {len(report.problems) - most} more"

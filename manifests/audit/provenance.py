@@ -77,7 +77,7 @@ def _check_record(row: dict[str, Any], raw: RawEntry, part: str, problems: list[
 
 
 def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str, str]) -> str | None:
-    """What is wrong with a record; None where it is the document's.
+    """The fault of a record; None where it is the document's.
 
     WARC, ARC: its header states the document's id, if any id, and either states the digest or has a payload with it.
     JSON: its id and a text; CSV, likewise: `_csv_mismatch`. Pages: `read_record` has compared page and revision. Whole
@@ -110,7 +110,7 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
 
 
 def _csv_mismatch(row: dict[str, Any], fields: dict[str, str] | None) -> str | None:
-    """What is wrong with a CSV row: it is none, has no text or another one by the digest, or another id."""
+    """The fault of a CSV row: it is none, has no text or another one by the digest, or another id."""
     if fields is None:
         return "is no row of the file"
     if not fields.get("text", "").strip():

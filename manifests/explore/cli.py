@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int | None, typer.Option(help="Another seed than 0 draws other examples.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     ) -> None:
-        """Which documents were dropped, at which stage, by which rule and value; what other thresholds would do."""
+        """Show which documents were dropped, by which stage, rule and value; and what other thresholds would do."""
         asked = [url is not None, doc is not None, reason is not None, bool(what_if_)]
         if sum(asked) > 1:
             raise UsageError("drops: give one of --url, --doc, --reason and --what-if.")

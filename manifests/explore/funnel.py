@@ -11,7 +11,7 @@ from manifests.manifest import Manifest
 
 @dataclass(frozen=True)
 class Step:
-    """What one stage did with one source's documents. `dropped`: reason -> documents, the most frequent first."""
+    """Counts of one stage and one source. `dropped`: reason -> documents, the most frequent first."""
 
     source: str
     stage: str

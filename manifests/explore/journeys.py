@@ -1,4 +1,4 @@
-"""How a document's journey is told, by the commands `drops` and `trace`."""
+"""Tells a document's way through the stages, for the commands `drops` and `trace`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def journey_data(build: Build, journey: Journey, limits: Limits) -> dict[str, An
 
 
 def nowhere_line(build: Build, column: str, value: str, near: list[str]) -> str:
-    """What to say of a document that no stage has seen. `near`: URLs like it."""
+    """The line for a document that no stage has seen. `near`: URLs like it."""
     hint = f"Of the same host: {' '.join(near)}" if near else "Check the spelling."
     return f"{build.url}: no document with {column} {value!r} was ever read. {hint}"
 

@@ -32,7 +32,7 @@ class NearDrop:
 
     @property
     def judges_language(self) -> bool:
-        """Whether the number is of the label, or compared with a threshold of its language."""
+        """True where the number is the label's, or is compared with a threshold of its language."""
         return self.comparison.signal.startswith("language.") or bool(self.comparison.by_language)
 
     @property

@@ -1,4 +1,4 @@
-"""Where a document was seen: stage by stage, where it was kept and where it was dropped."""
+"""Finds a document in the stages of a build: where it was kept, and where it was dropped."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _places(build: Build, tables: Tables, journey: Journey) -> list[dict[str, An
 
 
 def _num_copies(build: Build, tables: Tables, journey: Journey) -> int:
-    """How many documents were dropped as copies of this one."""
+    """The number of documents that were dropped as copies of this one."""
     dedup = build.manifests["dedup"]
     before = [sighting for sighting in journey.sightings if sighting.stage == dedup.documents_from and sighting.kept]
     after = [sighting for sighting in journey.sightings if sighting.stage == "dedup"]

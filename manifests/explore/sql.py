@@ -56,7 +56,7 @@ class Tables:
         self._connection.close()
 
     def source(self, parts: Sequence[str], parameters: Parameters) -> str:
-        """What stands after FROM for these files (paths below the build, one at least, of one schema).
+        """The SQL that stands after FROM for these files (paths below the build, one at least, of one schema).
 
         Beside their columns the rows have `filename` (see `part_of`) and `file_row_number`, which counts from 0.
         """
@@ -110,5 +110,5 @@ class Tables:
 
 
 def part_of(filename: str, parts: Sequence[str]) -> str:
-    """Which of these files DuckDB means: a file system may write a path in another way than we do."""
+    """The one of these files that DuckDB means: a file system may write a path in another way than we do."""
     return next(part for part in parts if filename.endswith(f"/{part}"))

@@ -1,4 +1,4 @@
-"""What other thresholds would have decided: every document's decision again, from signals, without its text."""
+"""Decides every document again by other thresholds, from its signals and without its text."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Move:
 
 @dataclass
 class SourceEffect:
-    """What the changes do to one source. `bytes_per_token` is how tokens are estimated from bytes."""
+    """The effect of the changes on one source. `bytes_per_token` turns bytes of text into estimated tokens."""
 
     source: str
     kept_now: int
@@ -98,7 +98,7 @@ class WhatIf:
 
 
 def what_if(build: Build, assignments: list[str]) -> WhatIf:
-    """What would have been kept and dropped with these settings (`gopher_quality.min_words=30`), all together.
+    """The documents that these settings (`gopher_quality.min_words=30`) would keep and drop, all together.
 
     Nothing is read but signals, and nothing is written. Raises `UsageError` for what cannot be answered so, and
     `UserError` where the build's signals and decisions disagree.

@@ -1,4 +1,4 @@
-"""Where a record of a local WARC file was before: `acquire` puts a note of it before each one that it copies.
+"""Notes in a local WARC file of where its records came from: `acquire` puts one before each record that it copies.
 
 Such a note is a gzip member of its own that holds one stored block (RFC 1951, 3.2.4), so its bytes are the same on
 every machine, and it can be found from its end: the block's length stands at its start.
@@ -53,7 +53,7 @@ def origin_fields(origin: Origin) -> bytes:
 
 
 def original_address(path: str, offset: int) -> Origin | None:
-    """Where the record at `offset` of a local WARC file came from; None where no note stands before it.
+    """The address that the record at `offset` of a local WARC file came from; None where no note stands before it.
 
     Raises `UserError` when the file is gone.
     """
@@ -70,7 +70,7 @@ def original_address(path: str, offset: int) -> Origin | None:
 
 
 def _last_stored_member(data: bytes) -> bytes | None:
-    """What the stored member at the very end of `data` holds."""
+    """The bytes in the stored member at the very end of `data`."""
     at = data.rfind(_HEAD)
     while at >= 0:
         body = at + len(_HEAD) + _LENGTHS.size

@@ -67,7 +67,7 @@ def read_record(
 
 
 def _no_address(path: str, format: str) -> str | None:
-    """Why nothing in a file can be found by its bytes once they are decompressed; None where it can."""
+    """The reason why nothing in a file can be found by its decompressed bytes; None where it can."""
     with _open(path) as file:
         if file.read(len(_SEVEN_ZIP)) == _SEVEN_ZIP:
             return "it is a 7z archive"
@@ -110,7 +110,7 @@ def split_record(record: bytes) -> tuple[bytes, bytes]:
 
 
 def _measure(record: bytes | bytearray) -> tuple[int, int] | None:
-    """How long the header of a WARC or ARC record is, and how long it says the block is; None where none starts."""
+    """The lengths of a WARC or ARC record's header, and of the block as it says; None where no record starts."""
     if _WARC_START.match(record) is not None:
         end = _HEADER_END.search(record)
         header_bytes = end.end() if end is not None else len(record)

@@ -86,7 +86,7 @@ def write(trained: Trained, out: str) -> None:
 
 
 def show_facts(facts: dict[str, Any]) -> None:
-    """Print what matters of a model's facts."""
+    """Print the main facts of a model."""
     documents, held_out = facts["documents"], facts["held_out"]
     for side in ("positive", "negative"):
         typer.echo(

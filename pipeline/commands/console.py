@@ -1,4 +1,4 @@
-"""What a run shows: progress bars on a terminal, plain lines in a batch job's log."""
+"""Shows the progress of a run: bars on a terminal, plain lines in a batch job's log."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class RunConsole:
 
 
 def stage_summary(manifest: Manifest) -> str:
-    """What a stage did, in a few words."""
+    """The result of a stage in a few words."""
     counts = manifest.counts
     if manifest.stage == "acquire":
         num_bytes = sum(file["bytes"] for file in manifest.facts["files"])

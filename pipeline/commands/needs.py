@@ -1,4 +1,4 @@
-"""What a run would need: rough disk and memory, from the bytes that are known before it starts.
+"""Estimates what a run needs: rough disk and memory, from the bytes that are known before it starts.
 
 The factors were measured on real web pages, dumps and books (docs/log.md) and tell gigabytes from terabytes.
 """
@@ -32,7 +32,7 @@ class Expectation:
 
 
 def expect(recipe: Recipe, build: Folder, workers: int) -> dict[str, Expectation]:
-    """What each stage is expected to need, by its name."""
+    """The expected needs of each stage."""
     raw_bytes = _raw_bytes(recipe, build)
     whole: dict[str, float] | None = None  # by the unit that a stage counts, what its share is of
     if raw_bytes is not None:

@@ -30,7 +30,7 @@ _SAMPLE_TOKENS = 80
 
 
 class TrainSummary(Protocol):
-    """What the trainer says of a finished run."""
+    """The trainer's summary of a finished run."""
 
     run: str
     num_steps: int

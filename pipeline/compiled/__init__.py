@@ -1,1 +1,1 @@
-"""What compiled functions (numba) share: their cache, memory by its address, uncounted views, lighter imports."""
+"""Shared parts of compiled functions (numba): their cache, memory by its address, uncounted views, lighter imports."""

@@ -1,4 +1,4 @@
-"""Where compiled functions (numba) are kept, and whether they are there; known without loading numba."""
+"""The folders of compiled functions (numba), and whether they are filled; known without loading numba."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @functools.cache
 def folder_of(package: Path) -> Path:
-    """Where compiled code of a package is kept: below `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache.
+    """The folder of a package's compiled code: below `NUMBA_CACHE_DIR`, beside the sources, or in the user's cache.
 
     The name is a digest of all sources of the package, because numba looks only at the file of a function to tell
     whether kept code is stale, not at the files of the functions that were compiled into it.

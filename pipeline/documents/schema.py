@@ -40,7 +40,7 @@ DROP_SCHEMA = pa.schema([*DOCUMENT_SCHEMA, *DROP_FIELDS])
 
 
 class DropSink(Protocol):
-    """Where a block sends what it takes out of the stream."""
+    """The receiver of what a block takes out of the stream."""
 
     def add(self, document: Document, reason: str, value: float | None = None, detail: str | None = None) -> None: ...
 

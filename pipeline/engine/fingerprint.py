@@ -23,7 +23,7 @@ _SINGLE = frozenset(
 
 
 def moves_data(module: str) -> bool:
-    """Whether a module moves data and does not shape it, so that a change of it rebuilds nothing."""
+    """True for a module that moves data and does not shape it, so that a change of it rebuilds nothing."""
     below = any(f"{module}.".startswith(f"{prefix}.") for prefix in _MOVE_DATA)
     return module in _SINGLE or (below and module not in _SHAPE_OUTPUT)
 

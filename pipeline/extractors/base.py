@@ -1,4 +1,4 @@
-"""What the extractors share: a document's raw text becomes plain text, or a drop with its reason."""
+"""The base of all extractors: a document's raw text becomes plain text, or a drop with its reason."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class GuardedExtractor(TextExtractor):
         return guard_for(self.extractor, self.budget)
 
     def note(self, document: Document) -> str:
-        """What the function is told of a document beside its text."""
+        """A note for the function beside a document's text."""
         return ""
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:

@@ -21,7 +21,7 @@ def to_text(wikitext: bytes, note: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=16)
 def _parse(note: str) -> tuple[str | None, tuple[str, ...], bool]:
-    """What `WikitextExtractor.note` says; a dump's pages all say the same."""
+    """A note of `WikitextExtractor.note`, parsed; it is the same for all pages of a dump."""
     language, names, keep_tables = json.loads(note) if note else (None, (), True)
     return language, tuple(names), keep_tables
 

@@ -60,7 +60,7 @@ def _joined(paragraph: str, width: int) -> str:
 
 
 def _is_prose(lines: list[str], width: int) -> bool:
-    """Whether lines are full, of one left margin (but the first's; a space is none), and no table or list."""
+    """True where lines are full, of one left margin (but the first's; a space is none), and no table or list."""
     margins = {len(line) - len(line.lstrip()) for line in lines[1:]}
     if max(margins) - min(margins) > 1 or max(margins) > 8 or any(_WIDE_SPACE.search(line.strip()) for line in lines):
         return False

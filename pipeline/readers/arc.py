@@ -62,7 +62,7 @@ def iso_date(digits: str) -> str | None:
 
 
 def arc_line_end(data: bytes | bytearray, at: int = 0) -> int | None:
-    """Where the ARC header line that starts at `at` ends, its line end included; None where none starts there."""
+    """The end of the ARC header line that starts at `at`, its line end included; None where none starts there."""
     if _SCHEME.match(data, at) is None:
         return None
     newline = data.find(b"\n", at, at + MAX_LINE_BYTES)
@@ -72,7 +72,7 @@ def arc_line_end(data: bytes | bytearray, at: int = 0) -> int | None:
 
 
 def next_arc_start(data: bytes | bytearray, at: int) -> int | None:
-    """Where the next line after `at` that is an ARC header line starts."""
+    """The start of the next line after `at` that is an ARC header line."""
     for found in _LINE_OF_URL.finditer(data, max(0, at - 1)):
         if found.end() >= at and arc_line_end(data, found.end()) is not None:
             return found.end()

@@ -1,4 +1,4 @@
-"""What every reader shares: the raw file it is given, and the counts it must close."""
+"""The base of all readers: the raw file that one is given, and the counts that it must close."""
 
 from __future__ import annotations
 

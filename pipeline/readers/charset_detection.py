@@ -1,4 +1,4 @@
-"""What a page that is not UTF-8 is in by its bytes: resiliparse's detector, and what it is known to mistake."""
+"""The encoding of a page that is not UTF-8, by its bytes: resiliparse's detector, and what it is known to mistake."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LOWER_CYRILLIC = re.compile("[\u0430-\u045f]")
 
 
 def is_dense(data: bytes, codec: str | None = None) -> bool:
-    """Whether most of what is beyond ASCII stands three or more together, as in no text in Latin letters.
+    """True where most of what is beyond ASCII stands three or more together, as in no text in Latin letters.
 
     codec: one of those whose characters are of two bytes, of which the second may be ASCII.
     """
@@ -67,7 +67,7 @@ def detect_legacy(data: bytes) -> str | None:
 
 
 def _unknown(data: bytes) -> str | None:
-    """What the detector has no name for, by the letters that it gives."""
+    """An encoding that the detector has no name for, by the letters that it gives."""
     if not is_dense(data):
         return None
     for codec, letters, most in (("cp949", _HANGUL, None), ("mac_cyrillic", _CYRILLIC, _LOWER_CYRILLIC)):

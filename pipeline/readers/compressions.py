@@ -103,7 +103,7 @@ def compression_of(head: bytes) -> Compression | None:
 
 
 def damage_errors() -> tuple[type[Exception], ...]:
-    """What the decompressors raise on damaged data."""
+    """The exceptions that decompressors raise on damaged data."""
     import zstandard
 
     return (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, RuntimeError, zstandard.ZstdError)

@@ -94,21 +94,21 @@ class RowScanner:
         return self._pass_line("it is what damage left of a row")
 
     def _is_torn(self, length: int = -1) -> bool:
-        """Whether the run broke off, and inside the row of that length, if one is given."""
+        """True where the run broke off, and inside the row of that length, if one is given."""
         stream = self.stream
         if not stream.at_end or stream.damage is None:
             return False
         return length < 0 or (length == len(stream.buffer) and stream.buffer[length - 1] not in _LINE_ENDS)
 
     def _has(self, at: int) -> bool:
-        """Whether there is a byte at `at` of the buffer."""
+        """True where there is a byte at `at` of the buffer."""
         while len(self.stream.buffer) <= at:
             if not self.stream.fill():
                 return False
         return True
 
     def _find(self, what: bytes, at: int) -> int:
-        """Where `what` comes next in the buffer; -1 where the run ends before. Raises `_BadRow` for a row too long."""
+        """The next place of `what` in the buffer; -1 where the run ends before. Raises `_BadRow` for a row too long."""
         stream = self.stream
         while (found := stream.buffer.find(what, at)) < 0:
             at = len(stream.buffer)

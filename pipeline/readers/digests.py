@@ -47,7 +47,7 @@ class Mismatch:
 
 @dataclass
 class DigestReport:
-    """What a check found. Digests are counted one by one, a record may state two.
+    """The result of a check. Digests are counted one by one, a record may state two.
 
     num_records: records whose header was read. num_verified: digests that hold. num_absent: records that state none.
     num_unknown: digests of an algorithm that is not known. num_unchecked: payload digests of revisits and segments, and
@@ -67,7 +67,7 @@ class DigestReport:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the whole file could be read and no digest is wrong."""
+        """True where the whole file could be read and no digest is wrong."""
         return not self.num_mismatches and not self.num_damaged
 
 
@@ -179,7 +179,7 @@ def _is_http(headers: dict[str, str], block: bytes | bytearray) -> bool:
 
 
 def _http_header_bytes(headers: dict[str, str], block: bytes | bytearray) -> int:
-    """Where the payload starts in a block: after the HTTP header, if it is of HTTP."""
+    """The start of the payload in a block: after the HTTP header, if it is of HTTP."""
     if not _is_http(headers, block):
         return 0
     end = _HEADER_END.search(block)

@@ -113,7 +113,7 @@ _RULE = re.compile(r"^[\s*=_~+#-]{3,}$")
 
 @dataclass(frozen=True)
 class Header:
-    """What the notice before a book says of it; None for what it does not say.
+    """Facts of a book from the notice before it; None for what it does not say.
 
     number: of the ebook. language: ISO 639 code. date: of its release, ISO 8601, as exact as it is given.
     """
@@ -216,7 +216,7 @@ def _declared(data: bytes, name: str) -> str | None:
 
 
 def book_of(text: str) -> str:
-    """What is the book in a file of Project Gutenberg: all of it, where no notice is around it.
+    """The book in a file of Project Gutenberg: all of the text, where no notice is around it.
 
     Lines end in `\\n`. Where a notice stands with no marker that ends it, it is left in the text.
     """
@@ -303,7 +303,7 @@ def _trimmed(lines: list[str]) -> str:
 
 
 def _front(texts: list[str]) -> int:
-    """How many paragraphs at the beginning are credits, notes on the transcription, or rules after such."""
+    """The number of paragraphs at the beginning that are credits, notes on the transcription, or rules after such."""
     number = 0
     while number < min(len(texts), _MOST_EDGE_PARAGRAPHS):
         text = texts[number]

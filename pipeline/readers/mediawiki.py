@@ -55,7 +55,7 @@ _CANONICAL_NAMESPACES = {
 
 @dataclass(frozen=True)
 class Site:
-    """What a dump says of its wiki: database name, base URL of its pages, language, namespaces by local name."""
+    """Facts of a wiki from its dump: database name, base URL of its pages, language, namespaces by local name."""
 
     wiki: str
     base: str | None
@@ -74,7 +74,7 @@ class Site:
 
 
 def read_site(head: str, key: str, language: str | None = None) -> Site:
-    """What the part of a dump before its first page, and its file name, say of the wiki.
+    """Facts of a wiki from the part of its dump before the first page, and from the name of the file.
 
     A file named after a wiki (`dewiki-...`) is that wiki's: cut-down dumps carry another wiki's siteinfo.
     """
@@ -165,7 +165,7 @@ class MediaWikiReader(Reader):
         return TranscodedStream(raw, name=self.file.path, start=start, stop=stop, codec=codec)
 
     def _site(self, stream: MemberStream) -> Site:
-        """What the file says of its wiki before its first page, wherever the range to read starts."""
+        """Facts of the wiki from the file's beginning, wherever the range to read starts."""
         while len(stream.buffer) < _HEAD_BYTES and _PAGE_START not in stream.buffer and stream.fill():
             pass
         head = bytes(stream.buffer[:_HEAD_BYTES]).partition(_PAGE_START)[0]
@@ -242,7 +242,7 @@ class MediaWikiReader(Reader):
         stream.consume(found + len(_PAGE_END))
 
     def _page_end(self, stream: MemberStream) -> tuple[bytes, int | None]:
-        """What of a long page stands before its revisions, and where in the buffer its closing tag is.
+        """The part of a long page before its revisions, and the place of its closing tag in the buffer.
 
         Of a history of over a mebibyte only the last revision stays in the buffer. The position is None when the run
         ends before the tag, -1 when one revision is larger than `max_page_bytes`.

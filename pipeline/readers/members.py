@@ -201,7 +201,7 @@ class MemberStream:
         return self._boundaries[-1][0]
 
     def may_trust(self, position: int) -> bool:
-        """Whether the run's bytes up to `position` are what was packed, as far as can be told in bounded memory.
+        """True where the run's bytes up to `position` are what was packed, as far as can be told in bounded memory.
 
         A decompressor gives out what it makes of damaged data before it comes to the checksum. So the bytes of a member
         that was not read to its end count only with a mebibyte of sound ones after them, or where the file ends too
@@ -247,7 +247,7 @@ class MemberStream:
         return offset, -1
 
     def within(self, position: int) -> int:
-        """How many decompressed bytes of the member that holds `position` of the run come before it."""
+        """The number of decompressed bytes before `position` of the run, in the member that holds it."""
         if self.compression is None:
             return 0
         return position - next((entry[0] for entry in reversed(self._boundaries) if entry[0] <= position), 0)

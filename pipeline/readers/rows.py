@@ -127,7 +127,7 @@ class JsonlReader(Reader):
 
 
 def missing_column(file: RawFile, name: str, there: Sequence[str], what: str = "no column") -> str:
-    """What to tell the user of a file without a column."""
+    """The message for a file without a column."""
     names = ", ".join(there[:50])
     return f"{file.key}: there is {what} `{name}` (there are: {names}). Name the one to read in the source's `columns`."
 

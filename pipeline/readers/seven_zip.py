@@ -85,7 +85,7 @@ class SevenZipDecompressor:
 
     @staticmethod
     def _refused(is_encrypted: bool, num_files: int, methods: set[bytes]) -> str | None:
-        """Why an archive of this kind is not read."""
+        """The error for an archive of a kind that is not read."""
         if is_encrypted:
             return "it is encrypted: unpack it"
         if num_files != 1:

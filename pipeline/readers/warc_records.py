@@ -70,7 +70,7 @@ class BlockSink(Protocol):
 
 
 def starts_record(head: bytes) -> bool:
-    """Whether decompressed bytes begin a WARC or ARC record."""
+    """True where decompressed bytes begin a WARC or ARC record."""
     head = head.lstrip(_LINE_ENDS)
     return _START.match(head[:_START_BYTES]) is not None or arc.arc_line_end(head) is not None
 
@@ -184,7 +184,7 @@ class _Framer:
         return _START.match(bytes(self.stream.buffer[at : at + _START_BYTES])) is not None
 
     def _next_start(self, at: int) -> int | None:
-        """Where the next line from `at` on that starts a record is in the buffer."""
+        """The place in the buffer of the next line from `at` on that starts a record."""
         buffer = self.stream.buffer
         found = _NEXT_START.search(buffer, at)
         warc = found.start() if found is not None else None
@@ -264,7 +264,7 @@ class _Framer:
         return WarcRecord(offset, length, headers, block, within=within)
 
     def _is_unsound(self, start: int, end: int) -> bool:
-        """Whether a record that looks whole lies in a damaged member.
+        """True where a record that looks whole lies in a damaged member.
 
         What was decompressed before the file broke off is right, but a member that holds this record alone and was
         never checked to its end counts as the one that is cut off.
@@ -287,7 +287,7 @@ class _Framer:
                 return None
 
     def _skip_ends_from(self, end: int) -> int:
-        """Where the line ends after `end` end; the buffer's length where the run does."""
+        """The end of the line ends after `end`; the buffer's length where the run ends there."""
         stream = self.stream
         at = end
         while self._need(at + 1) and stream.buffer[at] in _LINE_ENDS:

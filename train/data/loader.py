@@ -108,7 +108,7 @@ class Loader:
 
 
 def permute(numbers: IdArray, size: int, seed: int) -> IdArray:
-    """Where a seeded permutation of range(size) sends each number, (n,) -> (n,).
+    """The images of numbers under a seeded permutation of range(size), (n,) -> (n,).
 
     A Feistel network over the next even number of bits, applied again to whatever falls outside the range (cycle
     walking; Black and Rogaway, 2002). Unlike a shuffled table it needs no memory for a corpus of any size.

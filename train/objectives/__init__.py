@@ -1,1 +1,1 @@
-"""What a run learns: one module an objective, given to the loop."""
+"""Objectives that a run learns, one module each; the loop is given one."""

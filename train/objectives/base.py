@@ -1,4 +1,4 @@
-"""What the loop asks of an objective."""
+"""The interface between the loop and an objective."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.run.validation import ValidationLoss
 
 
 class Objective(Protocol):
-    """What a run learns, and from which data. The loop has the steps, the optimizer, checkpoints and metrics.
+    """A task to learn, with its data. The loop has the steps, the optimizer, checkpoints and metrics.
 
     loader: this rank's batches. model_config: of the model that learns. data: what decides the batches, for
     `config.toml`; at least `shards` (URL), `manifest_sha256` and `num_tokens`.
@@ -27,7 +27,7 @@ class Objective(Protocol):
 
     @property
     def has_validation(self) -> bool:
-        """Whether `validate` can measure anything."""
+        """True where `validate` has data to measure on."""
 
     def loss(self, model: nn.Module, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
         """The mean loss of some sequences of a batch, in nats, a scalar."""

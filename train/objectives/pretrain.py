@@ -22,7 +22,7 @@ from train.settings import TrainRecipe
 def pretrain(
     recipe: TrainRecipe, run: str | Path | None = None, until_step: int | None = None, restart: bool = False
 ) -> RunSummary:
-    """Train what `recipe` says on the shards of its build: see `train.loop.run_training`."""
+    """Pretrain the recipe's model on the shards of its build: see `train.loop.run_training`."""
     return run_training(recipe, Pretrain, run, until_step, restart)
 
 

@@ -53,7 +53,7 @@ def multiplier(
 
 
 def _progress(step: int, start: int, stop: int) -> float:
-    """How far `step` is from `start` (0) to `stop` (1), held inside [0, 1]."""
+    """The place of `step` between `start` (0) and `stop` (1), held inside [0, 1]."""
     if stop <= start:
         return 1.0
     return min(1.0, max(0.0, (step - start) / (stop - start)))

@@ -1,4 +1,4 @@
-"""What a run computes on: the device, its number format, the peak speed of a GPU, and how much fits on it at once."""
+"""The hardware of a run: the device, its number format, the peak speed of a GPU, and how much fits on it at once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Hardware:
     peak_source: str
 
     def precision(self) -> contextlib.AbstractContextManager[Any]:
-        """Around a forward pass."""
+        """A context for the forward pass: autocast, or nothing in plain float32."""
         if self.autocast is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast)
@@ -129,7 +129,7 @@ def micro_batch_sequences(setting: int | str, config: GPTConfig, rank_sequences:
 
 
 def describe(hardware: Hardware) -> dict[str, Any]:
-    """What a manifest says of the machine, in its part that is not reproducible."""
+    """Facts of the machine for a manifest, in its part that is not reproducible."""
     return {
         "host": platform.node(),
         "device": hardware.name,

@@ -35,7 +35,7 @@ class Ranks:
         return values
 
     def wait(self) -> None:
-        """Go on when every rank has come here."""
+        """Wait until every rank has come here."""
         if self.num_ranks > 1:
             distributed.barrier()
 
@@ -48,7 +48,7 @@ class Ranks:
 
     @contextlib.contextmanager
     def synchronise(self, model: nn.Module, now: bool) -> Iterator[None]:
-        """Around a backward pass: exchange gradients only where `now`, on the last part of a batch."""
+        """A context for the backward pass: gradients are exchanged only where `now`, on the last part of a batch."""
         if isinstance(model, DistributedDataParallel) and not now:
             with model.no_sync():
                 yield

@@ -40,7 +40,7 @@ _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:(?:_orig_mod|module)\.)+")
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """What `state.json` says. `step` counts finished steps, `tokens` those they trained on."""
+    """The content of `state.json`. `step` counts finished steps, `tokens` those they trained on."""
 
     step: int
     tokens: int

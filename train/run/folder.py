@@ -63,7 +63,7 @@ class RunFolder:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def config(self) -> dict[str, Any] | None:
-        """What `config.toml` says, None where there is no run yet."""
+        """The content of `config.toml`; None where there is no run yet."""
         return load_toml(self.path / CONFIG) if (self.path / CONFIG).is_file() else None
 
     def write_config(self, config: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ class RunFolder:
             self.folder.publish_bytes(SAMPLES, text[:later])
 
     def open_metrics(self) -> IO[str]:
-        """`metrics.jsonl`, line by line; a line is whole or last."""
+        """Open `metrics.jsonl` to add lines; only the last one can be cut off."""
         return (self.path / METRICS).open("a", encoding="utf-8", buffering=1)
 
     def add_sample(self, step: int, settings: str, prompt: str, text: str) -> None:
@@ -119,7 +119,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What decides the weights and differs between two configurations, as "train.learning_rate 0.001 -> 0.002"."""
+    """Settings that decide the weights and differ in two configurations, as "train.learning_rate 0.001 -> 0.002"."""
     before, after = deciding(old), deciding(new)
     return [
         f"{key} {_show(before.get(key))} -> {_show(after.get(key))}"
@@ -154,6 +154,6 @@ def _without_none(value: Any) -> Any:
 
 
 def sync(file: IO[str]) -> None:
-    """Bring what was written to the disk."""
+    """Flush a file to the disk."""
     file.flush()
     os.fsync(file.fileno())

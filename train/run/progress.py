@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: a bar on a terminal, plain lines in a log."""
+"""Shows the progress of training: a bar on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TrainingProgress:
             self._bar = None
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Print a line that stays above the bar."""
         if not self.enabled:
             return
         if self._bar is not None:

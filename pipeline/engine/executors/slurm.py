@@ -27,7 +27,7 @@ class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):
     """Submits an array job and waits for its end (`sbatch --wait`)."""
 
     def launch_merge_stats(self) -> None:
-        """Nothing: counts are in groundup's own records."""
+        """Does nothing: counts are in groundup's own records."""
 
 
 def slurm_executor(

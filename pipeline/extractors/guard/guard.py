@@ -41,7 +41,7 @@ _SHARED = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Budget:
-    """What one page may use: seconds of processor time, bytes of memory of the whole process."""
+    """The budget of one page: seconds of processor time, bytes of memory of the whole process."""
 
     seconds: float = 10.0
     memory_bytes: int = 4 << 30
@@ -126,11 +126,11 @@ class _Batch:
 
     @property
     def is_alone(self) -> bool:
-        """Whether the page to be extracted next is a suspect."""
+        """True where the page to be extracted next is a suspect."""
         return any(number in self.suspects for number in self.asked)
 
     def contents(self) -> bytes:
-        """Where each page that is asked for lies in the area, and its note, as `guard_process` reads it."""
+        """The place of each page that is asked for in the area, and its note, as `guard_process` reads it."""
         asked = self.asked
         notes = {note: place for place, note in enumerate(dict.fromkeys(self.pages[number].note for number in asked))}
         starts = [0, *itertools.accumulate(len(page.data) for page in self.pages)]
@@ -332,7 +332,7 @@ class Guard:
 
 
 class _Clock:
-    """How long the process has been at one page: by its processor clock, and by the wall's."""
+    """The time that the process has been at one page, by its processor clock and by the wall's."""
 
     def __init__(self, pid: int) -> None:
         self._clock = (~pid << 3) | 2  # Linux: the processor clock of another process

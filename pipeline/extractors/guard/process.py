@@ -70,7 +70,7 @@ class _Shared:
         self.map = mmap.mmap(number, 0)
 
     def resize(self, size: int) -> bool:
-        """Follow the guard's change of the file. Whether there was one."""
+        """Follow the guard's change of the file. Returns whether there was one."""
         if len(self.map) == size:
             return False
         self.map.close()

@@ -1,4 +1,4 @@
-"""What a guard and its process say to each other.
+"""The messages between a guard and its process.
 
 The guard lays pages into a shared area and writes a `REQUEST`. The process notes in the shared progress which page it
 is at, and writes back the number of bytes that follow (int64) and the answers to all pages of the request.

@@ -73,7 +73,7 @@ def _prefix(target: str) -> str:
 
 
 def _shown(body: str, dropped: frozenset[str]) -> str:
-    """What a link of this content shows."""
+    """The text that a link of this content shows."""
     target, separator, label = body.partition("|")
     target = target.strip()
     if "\n" in target:
@@ -90,7 +90,7 @@ def _shown(body: str, dropped: frozenset[str]) -> str:
 
 
 def _unclosed(text: str, dropped: frozenset[str]) -> str:
-    """What stays of the text behind brackets that nothing closes."""
+    """The text that stays behind brackets that nothing closes."""
     line = text.partition("\n")[0]
     if ":" in line and _prefix(line) in dropped:
         return CUT + text[len(line) :]

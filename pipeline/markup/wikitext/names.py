@@ -1,4 +1,4 @@
-"""What wikis call their file and category namespaces, and the prefixes of links to other languages.
+"""Names of wikis' file and category namespaces, and prefixes of links to other languages.
 
 A dump's siteinfo gives the names in use, without their aliases, and cut-down dumps have another wiki's or none: so the
 names of the language are known here too. Sources: the siteinfo of dumps, and what real pages of 120 wikis link to.
@@ -102,7 +102,7 @@ _DISAMBIGUATION = re.compile(
 
 
 def is_disambiguation(wikitext: str) -> bool:
-    """Whether a page says that it lists the meanings of a title."""
+    """True for a page that says that it lists the meanings of a title."""
     return _DISAMBIGUATION.search(wikitext) is not None
 
 

@@ -36,7 +36,7 @@ _EMPTY = f" \t\n-*#:;.|{CUT}{CELL}"
 
 
 def is_redirect(text: str) -> bool:
-    """Whether wikitext is a redirect, in whatever language it says so."""
+    """True for wikitext that is a redirect, in whatever language it says so."""
     return _REDIRECT.match(text[:1000]) is not None
 
 
@@ -82,7 +82,7 @@ def _strip_quotes(text: str) -> str:
 
 
 def _apostrophe(line: str) -> int:
-    """Where the apostrophe of `''Title'''s` stands, by the rules of MediaWiki's parser for odd marks; -1 without."""
+    """The place of the apostrophe in `''Title'''s`, by the rules of MediaWiki's parser for odd marks; -1 without."""
     bold = italic = 0
     runs = [run.span() for run in _QUOTES.finditer(line)]
     for start, end in runs:
