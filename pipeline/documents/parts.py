@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
@@ -27,14 +28,19 @@ _ROW_GROUP_CHARACTERS = 32_000_000  # bounds memory where documents are huge
 
 
 class RowWriter:
-    """Rows to one Parquet file, with row groups cut by counts alone so that the bytes are the same every time."""
+    """Rows to one Parquet file, with row groups cut by counts alone so that the bytes are the same every time.
+
+    Where there is a text, its bytes are counted here, once.
+    """
 
     def __init__(self, file: HashingWriter, schema: pa.Schema) -> None:
         self._schema = schema
         self._writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=3)
         self._columns: list[list[Any]] = [[] for _ in schema]
+        self._text, self._num_bytes = (schema.get_field_index(name) for name in ("text", "num_bytes"))
         self._characters = 0
         self.num_rows = 0
+        self.text_bytes = 0  # of the rows on the disk, in UTF-8
 
     def write(self, row: dict[str, Any]) -> None:
         for column, name in zip(self._columns, self._schema.names, strict=True):
@@ -48,6 +54,9 @@ class RowWriter:
         if not self._columns[0]:
             return
         arrays = [pa.array(column, field.type) for column, field in zip(self._columns, self._schema, strict=True)]
+        if self._text >= 0:
+            arrays[self._num_bytes] = lengths = pc.binary_length(arrays[self._text]).cast(pa.int64())
+            self.text_bytes += pc.sum(lengths).as_py() or 0
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._columns = [[] for _ in self._schema]
         self._characters = 0
@@ -72,7 +81,6 @@ class PartWriter(PipelineStep):
         self._part = part
         self._counts: CountsBuilder = output.counts
         self._stack = ExitStack()
-        self._text_bytes = 0  # of the kept documents, in UTF-8
 
     def __enter__(self) -> PartWriter:
         self._paths = (f"{self._part}.parquet", f"{DROPPED}/{self._part}.parquet")
@@ -89,7 +97,7 @@ class PartWriter(PipelineStep):
             self._kept.close()
             self._dropped.close()
         for path, file, rows in zip(self._paths, self._files, (self._kept, self._dropped), strict=True):
-            text_bytes = self._text_bytes if rows is self._kept else None
+            text_bytes = rows.text_bytes if rows is self._kept else None
             self._output.add(
                 FileEntry(
                     path=path, bytes=file.bytes, sha256=file.sha256, documents=rows.num_rows, text_bytes=text_bytes
@@ -109,7 +117,6 @@ class PartWriter(PipelineStep):
     def write(self, document: Document) -> None:
         row = encodable(document_row(document))
         self._kept.write(row)
-        self._text_bytes += len(row["text"].encode())
         self._counts.kept(row["source"])
 
     def add(

@@ -25,6 +25,7 @@ METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
     ("file", pa.string()),  # raw file it was read from, as the acquire manifest names it
     ("offset", pa.int64()),  # bytes into that file as stored (compressed), -1 where there is no address inside it
     ("length", pa.int64()),  # bytes of the record as stored, -1 where unknown
+    ("num_bytes", pa.int64()),  # of the text in UTF-8; counted where a part is written
     ("digest", pa.string()),  # of the raw record as its source states it, else sha1 of its payload: "sha1:BASE32"
 ]
 DOCUMENT_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), *METADATA_FIELDS])

@@ -70,7 +70,7 @@ class SignalWriter:
             "detail": detail,
             "row": row,
             "num_characters": len(text),
-            "num_bytes": len(text) if text.isascii() else len(text.encode("utf-8", "replace")),
+            "num_bytes": document.metadata["num_bytes"],
             "language": first.code,
             "language_score": first.score,
             "top_languages": [{"code": language.code, "score": language.score} for language in decision.languages],

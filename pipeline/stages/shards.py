@@ -85,7 +85,7 @@ class Encode(Phase):
         rows: list[dict[str, Any]] = []
         position = 0
         checked = False
-        for batch in _batches(read_rows(output.build, part.path, ["id", "source", "url", "text"])):
+        for batch in _batches(read_rows(output.build, part.path, ["id", "source", "url", "text", "num_bytes"])):
             texts = [row["text"] for row in batch]
             if not checked:
                 encoder.check_equal(_first_texts(texts))
@@ -125,7 +125,7 @@ class Encode(Phase):
                 "id": document,
                 "source": source,
                 "url": row["url"],
-                "num_bytes": len(row["text"].encode()),
+                "num_bytes": row["num_bytes"],
                 "part": part,
                 "row": row["row"],
                 "copy": copy,

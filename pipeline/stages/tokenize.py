@@ -50,12 +50,12 @@ class TrainTokenizer(Phase):
     def _sample(self, task: Task, output: TaskOutput, share: float) -> Iterator[str]:
         sample_bytes = 0
         for entry in task.inputs:
-            for row in read_rows(output.build, entry.path, ["id", "source", "text"]):
+            for row in read_rows(output.build, entry.path, ["id", "source", "text", "num_bytes"]):
                 source = row["source"]
                 output.counts.read(source)
                 if fraction("sample", self._seed, source, row["id"]) < share:
                     output.counts.kept(source)
-                    sample_bytes += len(row["text"].encode())
+                    sample_bytes += row["num_bytes"]
                     yield row["text"]
                 else:
                     output.counts.dropped(source, "not_sampled")
