@@ -43,9 +43,8 @@ class Comparison:
         """Whether a document in this language, whose signal has this value, may be kept."""
         if value is None:
             return True
-        limit = (
-            self.limit(language) if self.by_language else self.threshold
-        )  # no call where there is no need: it is hot
+        # Asked of every document for every comparison: no call where there is no need for one.
+        limit = self.limit(language) if self.by_language else self.threshold
         return value >= limit if self.must_be == "at_least" else value <= limit
 
     def row(self) -> dict[str, Any]:

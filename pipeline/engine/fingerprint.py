@@ -6,7 +6,7 @@ from manifests.code import code_digest
 
 # A change in these rebuilds nothing: a file that was downloaded is the mirror's, whatever code fetched it.
 _MOVE_DATA = ("manifests", "pipeline.engine", "pipeline.mirrors")
-# Below those, but not of their kind.
+# Below those, and shapes output all the same.
 _SHAPE_OUTPUT = frozenset(
     {"manifests.comparison", "manifests.draws", "manifests.records.csv_header", "manifests.records.origins"}
 )
