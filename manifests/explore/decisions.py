@@ -1,4 +1,4 @@
-"""The filter stage's decisions, made again in SQL from its signals and comparisons, without the texts.
+"""The filter stage's decisions, repeated in SQL from its signals and comparisons, without the texts.
 
 A document's signals are numbers that know no threshold. Its source's comparisons are gone through in their order, and
 the first that does not hold is the reason of the drop; a signal that is null holds. `docs/formats.md` has the columns.
@@ -59,7 +59,7 @@ class Decisions:
 
 
 def read_decisions(build: Build, purpose: str) -> Decisions:
-    """What the filter stage recorded. Raises `UserError` where it is of before signals were written, or damaged."""
+    """What the filter stage recorded. Raises `UserError` for a build without signals, and for a damaged record."""
     manifest = build.manifest("filter")
     decisions = decisions_of(manifest)
     if decisions is None:

@@ -1,6 +1,6 @@
-"""The signals of every document of a part, kept or dropped: a Parquet file with a row each, in the order of the input.
+"""The table of signals: a row for each document of a part, kept or dropped, in the order of the input.
 
-With the comparisons in the stage's manifest every decision can be made again, by other thresholds too, without a text.
+With the comparisons in the stage's manifest, every decision can be repeated without a text, by other thresholds too.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class FilterStage(Stage):
         }
 
     def check_recipe(self) -> None:
-        """Files that are not there, and settings that they refuse, are said now and not after hours of extraction."""
+        """Refuse files that cannot be used, and settings that they do not allow, before hours of extraction."""
         for settings in (self.recipe.filter, *map(self.recipe.filter_settings, self.recipe.sources)):
             check(self._resolved(settings))
 
@@ -109,7 +109,7 @@ class FilterStage(Stage):
 
 
 def _ignored_lines(chains: dict[str, Chain]) -> str | None:
-    """What to say of lines of URL lists that mean nothing; None where all do."""
+    """A note about lines of URL lists that name nothing; None where every line names something."""
     found = {facts.file.path: facts.num_ignored_lines for chain in chains.values() for facts in chain.lists()}
     worst = sorted(((path, number) for path, number in found.items() if number), key=lambda item: (-item[1], item[0]))
     if not worst:
@@ -140,5 +140,5 @@ def _url_facts(chains: dict[str, Chain], records: list[TaskRecord]) -> dict[str,
 
 
 def _described(settings: FilterSettings, opened: FilterSettings) -> dict[str, Any]:
-    """What decides the output: settings as the recipe has them, and digests of the files that they name."""
+    """What decides the output: the settings as the recipe has them, and the digests of the files that they name."""
     return {**settings.model_dump(), "digests": digests(opened)}

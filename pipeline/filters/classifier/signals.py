@@ -1,4 +1,4 @@
-"""What the classifier says of a document, and what is decided by it."""
+"""The classifier's signals of a document, and the comparison that decides by them."""
 
 from __future__ import annotations
 

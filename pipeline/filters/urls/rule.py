@@ -1,4 +1,4 @@
-"""The decision by URL: everything that settings name, compiled once, and what it says of each URL."""
+"""The decision by URL: the lists and words that the settings name, compiled once; their signals and comparisons."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class ListFacts(NamedTuple):
 
 
 class UrlRule:
-    """What settings refuse; `comparisons` are asked in their order.
+    """The URLs that settings refuse; `comparisons` are asked in their order.
 
-    Immutable. `lists` and `facts` tell of the lists.
+    It is immutable. `lists` and `facts` describe what was read from the lists.
     """
 
     def __init__(
