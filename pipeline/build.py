@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,17 +13,18 @@ from typing import Any
 
 from manifests.code import software_versions
 from manifests.errors import UsageError, UserError
+from manifests.explore.funnel import funnel_lines
 from manifests.manifest import (
     MANIFEST,
     Counts,
     FingerprintParts,
     Manifest,
+    SourceCounts,
     read_manifest,
     write_manifest,
 )
 from manifests.seal import SEAL, TASKS, read_seal, stage_seal, unseal, write_seal
 from manifests.storage import Folder, write_error
-from pipeline.drop_guard import check_dropped
 from pipeline.engine.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.engine.tasks import WORK
@@ -159,7 +161,7 @@ def run_build(
             if on_stage:
                 on_stage(stage.name, word, manifest)
             stage.check(manifest)
-            check_dropped(manifest, recipe.max_dropped_fraction, recipe.output, watcher or Unwatched())
+            _check_dropped(manifest, recipe.max_dropped_fraction, recipe.output, watcher or Unwatched())
     return report
 
 
@@ -210,6 +212,33 @@ def _build_stage(stage: Stage, executor: ExecutorSettings, watcher: Watcher | No
     )
     published = write_manifest(stage.folder, manifest)
     return manifest, stage_seal(stage.folder, runner.record_digests | {MANIFEST: published.sha256})
+
+
+def _check_dropped(manifest: Manifest, most: float, output: str, watcher: Watcher) -> None:
+    """Stop a build in which a source, or a whole stage, loses more of its documents than the recipe accepts.
+
+    most: the largest share of documents that it may drop, of a source and of all.
+    Raises `UserError`, after the stage's funnel was shown, where it dropped more. The stage is complete all the same,
+    and is reused when the recipe accepts the loss.
+    """
+    if not manifest.writes_documents:
+        return
+    counted: list[tuple[str, Counts | SourceCounts]] = [
+        (f"source {name!r}", counts) for name, counts in manifest.counts.sources.items()
+    ]
+    for name, counts in [("all sources together", manifest.counts), *counted]:
+        lost = counts.documents_in - counts.documents_out
+        if lost <= most * counts.documents_in:
+            continue
+        for line in funnel_lines(manifest):
+            watcher.note(line)
+        reason, number = max(counts.dropped.items(), key=lambda item: (item[1], item[0]))
+        raise UserError(
+            f"{manifest.stage}: {lost:,} of {counts.documents_in:,} documents of {name} were dropped "
+            f"({number:,} for {reason}), more than the {100 * most:g} % that max_dropped_fraction accepts. Look at "
+            f"them with `groundup drops {shlex.quote(output)} --reason {reason}`, or accept it with --set "
+            "max_dropped_fraction=1."
+        )
 
 
 def _remove_strangers(stage: Stage, outputs: set[str]) -> None:
