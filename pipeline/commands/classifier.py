@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         language: Annotated[
             list[str] | None, typer.Option(help="Only documents in this language (ISO 639-1).", show_default=False)
         ] = None,
-        seed: Annotated[int, typer.Option(help="Of the sample and the split.")] = 0,
+        seed: Annotated[int, typer.Option(min=0, help="Of the sample and the split.")] = 0,
         max_documents: Annotated[
             int, typer.Option(min=1, help="Documents of a side, at most; about 60 kB of memory each.")
         ] = 20_000,

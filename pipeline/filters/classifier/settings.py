@@ -32,7 +32,7 @@ class ClassifierSettings(Settings):
     min_pareto_margin: float = Field(
         default=0.0, description="Smallest draw - (1 - score) to keep (rule pareto); 0 is GPT-3's rule."
     )
-    seed: int = Field(default=0, description="Seed of the draws (rule pareto).")
+    seed: int = Field(default=0, ge=0, description="Seed of the draws (rule pareto).")
 
     @field_validator("model")
     @classmethod

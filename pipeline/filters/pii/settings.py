@@ -34,7 +34,7 @@ class PiiSettings(Settings):
     phone: str = Field(default="+999 555 0100", description="Placeholder of a phone number.")
     credit_card: str = Field(default="0000 0000 0000 0000", description="Placeholder of a credit-card number.")
     hashed: bool = Field(default=False, description="Give each address a placeholder of its own, a hash of it.")
-    seed: int = Field(default=0, description="The key of `hashed`.")
+    seed: int = Field(default=0, ge=0, description="The key of `hashed`.")
     regions: dict[str, list[str]] = Field(
         default=DEFAULT_REGIONS,
         description="Countries (ISO 3166) whose national phone numbers are looked for, by language.",
