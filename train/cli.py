@@ -13,7 +13,7 @@ import typer
 from train.settings import load_run
 
 if TYPE_CHECKING:
-    from train.loop import RunSummary
+    pass
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
@@ -85,20 +85,6 @@ def steps(
 def _line(document: dict[str, Any]) -> str:
     columns = (document["id"], document["source"], document["url"], document["shard"], document["start"])
     return "\t".join("" if column is None else str(column) for column in columns)
-
-
-def train_recipe(recipe: Path, overrides: list[str]) -> RunSummary:
-    """`groundup train RECIPE --set ...`, for other commands."""
-    from train.objectives.pretrain import pretrain
-
-    return pretrain(load_run(recipe, overrides))
-
-
-def generate_text(run: str, prompt: str, max_tokens: int) -> str:
-    """`prompt` and how the run's model goes on from it, for other commands."""
-    from train.generate import load_trained
-
-    return prompt + "".join(load_trained(run).stream(prompt, max_tokens))
 
 
 def register(app: typer.Typer) -> None:

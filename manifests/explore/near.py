@@ -35,10 +35,6 @@ class NearDrop:
         """True where the number is the label's, or is compared with a threshold of its language."""
         return self.comparison.signal.startswith("language.") or bool(self.comparison.by_language)
 
-    @property
-    def distance(self) -> float:
-        return abs(self.value - self.threshold)
-
 
 def near_drops(build: Build, reason: str, most: int, source: str | None = None) -> list[NearDrop]:
     """Up to `most` documents on either side of a reason's threshold: first those that failed, the nearest first.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterable
 
 WIKI_NAMES_KEY = "wiki_names"  # metadata key: what the dump says its files and categories are called
 FILE_NAMESPACE = 6
@@ -129,8 +128,3 @@ def media_names(namespaces: dict[str, int]) -> list[str]:
 def normal_prefix(prefix: str) -> str:
     """A namespace's name as wikis compare them: without case, `_` as a space, none around it."""
     return " ".join(prefix.replace("_", " ").split()).lower()
-
-
-def all_local_names() -> Iterable[str]:
-    """Every local name in the table."""
-    return (name for names in _LOCAL.values() for name in names.split("|"))

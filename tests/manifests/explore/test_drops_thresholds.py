@@ -46,7 +46,7 @@ def test_near_shows_both_sides_of_the_threshold(build: Build) -> None:
     for side, expected in ((True, failed), (False, passed)):
         near = [near for near in found if near.failed == side]
         distances = sorted(abs(row["gopher_quality.num_words"] - _limit(row)) for row in expected)
-        assert [one.distance for one in near] == distances[:12]
+        assert [abs(one.value - one.threshold) for one in near] == distances[:12]
         by_id = {row["id"]: row for row in expected}
         for one in near:
             start = one.journey.sightings[0]
