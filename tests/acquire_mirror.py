@@ -173,7 +173,7 @@ def check_originals(folder: Path, files: dict[str, bytes], manifest: Manifest) -
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, key
         published.add(path)
     others = {path for path in folder.rglob("*") if path.is_file()} - published
-    left = [str(path) for path in others if path.suffix != ".json" or ".partial" in path.name]
+    left = [str(path) for path in others if path.suffix not in (".json", ".jsonl") or ".partial" in path.name]
     assert not left, left
     counts = manifest.counts.sources.values()
     assert sum(source.documents_in for source in counts) == sum(source.documents_out for source in counts) == len(files)

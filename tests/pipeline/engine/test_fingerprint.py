@@ -15,6 +15,7 @@ _ENTRIES = tuple(stage.__module__ for stage in STAGE_CLASSES)
     ("stage", "module"),
     [
         ("filter", "manifests.comparison"),
+        ("shards", "manifests.draws"),
         ("extract", "manifests.records.csv_header"),
         ("acquire", "manifests.records.origins"),
     ],
@@ -38,6 +39,8 @@ def test_what_is_left_out_of_manifests_only_moves_data() -> None:
         "manifests.code",
         "manifests.errors",
         "manifests.manifest",
+        "manifests.process",
+        "manifests.secrets",
         "manifests.settings",
         "manifests.storage",
     }
