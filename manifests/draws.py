@@ -1,6 +1,6 @@
-"""Draws: numbers that chance would give, but that what they are for, a seed and a name decide alone.
+"""Draws: random numbers that follow from a purpose, a seed and a name alone.
 
-They need no state and no order, so that every task, worker and run draws the same.
+They need no state and no order, so every task, worker and run draws the same.
 """
 
 from __future__ import annotations

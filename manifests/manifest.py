@@ -176,7 +176,7 @@ def read_manifest(folder: Folder) -> Manifest | None:
     if manifest.schema_version != SCHEMA_VERSION:
         raise UserError(
             f"{folder.url}/{MANIFEST}: of version {manifest.schema_version}, and this groundup reads {SCHEMA_VERSION}. "
-            f"Delete the build's manifests (OUT/*/{MANIFEST}) and run the recipe again; downloads are kept."
+            f"Delete {MANIFEST} in the folder of every stage and run the recipe again; downloads are kept."
         )
     return manifest
 

@@ -65,7 +65,7 @@ def write_seal(
     if before is None:
         build.publish_bytes(SEAL, json_bytes({"recipe": recipe, "stages": stages, "run": {}}))
     seals = {}
-    for stage in (*stages, RUN):
+    for stage in dict.fromkeys((*stages, *kept, RUN)):
         folder = build.folder(stage)
         if folder.exists(MANIFEST):
             seals[stage] = rebuilt.get(stage) or kept.get(stage) or stage_seal(folder)

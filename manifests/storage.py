@@ -225,14 +225,15 @@ def _local_sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
         return
     with entries:
         for entry in entries:
-            if entry.is_dir():
+            # A link to a folder is one name: what it leads to is somebody else's, and may lead back here.
+            if entry.is_dir(follow_symlinks=False):
                 yield from _local_sizes(entry.path, f"{prefix}{entry.name}/")
-            else:
-                try:
-                    size = entry.stat().st_size
-                except FileNotFoundError:  # gone since it was listed, or a link that leads nowhere
-                    continue
-                yield f"{prefix}{entry.name}", size
+                continue
+            try:
+                size = entry.stat(follow_symlinks=entry.is_file()).st_size
+            except FileNotFoundError:  # gone since it was listed
+                continue
+            yield f"{prefix}{entry.name}", size
 
 
 def _open_new(path: str) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,7 +71,8 @@ class Starter:
         self._process.stdin.flush()
         child = self._read()
         if before_kill is not None and before_kill(child):
-            (os.killpg if whole_group else os.kill)(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself: its status says so
+                (os.killpg if whole_group else os.kill)(child, signal.SIGKILL)
         return self._read()
 
     def _read(self) -> int:

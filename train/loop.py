@@ -347,6 +347,7 @@ class Loop:
         write_run_manifest(
             self.folder,
             self.config,
+            type(self.objective).__module__,
             step,
             self.hardware,
             {

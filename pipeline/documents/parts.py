@@ -54,7 +54,7 @@ class RowWriter:
         if not self._columns[0]:
             return
         arrays = [pa.array(column, field.type) for column, field in zip(self._columns, self._schema, strict=True)]
-        if self._text >= 0:
+        if self._text >= 0 and self._num_bytes >= 0:
             arrays[self._num_bytes] = lengths = pc.binary_length(arrays[self._text]).cast(pa.int64())
             self.text_bytes += pc.sum(lengths).as_py() or 0
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))

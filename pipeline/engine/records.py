@@ -13,12 +13,13 @@ from typing import Any
 
 import pydantic_core
 
-from manifests.manifest import Counts, FileEntry
+from manifests.manifest import Counts, FileEntry, SourceCounts
 from manifests.seal import TASKS
 from manifests.settings import canonical_json
 from manifests.storage import Folder
 
-_KEYS = frozenset({"task", "phase", "fingerprint", "outputs", "counts", "facts", "damaged", "run"})
+_KEYS = {"task": str, "phase": str, "fingerprint": str, "outputs": list, "counts": dict, "facts": dict}
+_KEYS |= {"damaged": list, "run": dict}
 _ERROR = ".error.json"
 
 
@@ -48,7 +49,7 @@ class TaskRecord:
             value = pydantic_core.from_json(data)
         except ValueError:
             return None
-        return cls(value) if isinstance(value, dict) and value.keys() == _KEYS else None
+        return cls(value) if _is_sound(value) else None
 
     def line(self) -> bytes:
         return canonical_json(self.json).encode() + b"\n"
@@ -92,37 +93,73 @@ class TaskRecord:
         return all(sizes.get(entry["path"]) == entry["bytes"] for entry in self.json["outputs"])
 
 
+def _is_sound(value: Any) -> bool:
+    """Whether a JSON value has the form of a record, down to what is read of it."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == _KEYS.keys()
+        and all(isinstance(value[key], kind) for key, kind in _KEYS.items())
+        and all(
+            isinstance(entry, dict)
+            and entry.keys() == FileEntry.model_fields.keys()
+            and isinstance(entry["path"], str)
+            and isinstance(entry["bytes"], int)
+            for entry in value["outputs"]
+        )
+        and value["counts"].keys() == Counts.model_fields.keys()
+        and isinstance(value["counts"]["sources"], dict)
+        and all(
+            isinstance(counts, dict) and counts.keys() == SourceCounts.model_fields.keys()
+            for counts in value["counts"]["sources"].values()
+        )
+    )
+
+
 class PhaseRecords:
     """The records of one phase of a stage, in the stage's folder.
 
-    sizes: the folder's listing. Damaged records are left out, so that their tasks run again.
+    sizes: the folder's listing, which is kept true. Damaged records are left out, so that their tasks run again.
     """
 
     def __init__(self, folder: Folder, phase: str, sizes: dict[str, int]) -> None:
         self._folder = folder
         self._phase = phase
+        self._sizes = sizes
         self.file = f"{TASKS}/{phase}.jsonl"
         self.digests: dict[str, str] = {}  # sha256 of the phase's file, where it is there
-        self._single = {path for path in sizes if path.startswith(f"{TASKS}/{phase}/")}
         self.by_task: dict[str, TaskRecord] = {}
-        self._is_whole = self.file in sizes
-        if self._is_whole:
+        self._is_whole = True  # whether the file has all of `by_task`, and nothing else
+        if self.file in sizes:
             data = folder.read_bytes(self.file)
             self.digests[self.file] = hashlib.sha256(data).hexdigest()
             lines = data.splitlines()
             self._add(lines)
             self._is_whole = len(self.by_task) == len(lines)
-        self._add(folder.read_bytes(path) for path in sorted(self._single) if not path.endswith(_ERROR))
+        self._add(folder.read_bytes(path) for path in self._single() if not path.endswith(_ERROR))
+
+    def _single(self) -> list[str]:
+        return [path for path in self._sizes if path.startswith(f"{TASKS}/{self._phase}/")]
 
     def _add(self, records: Iterable[bytes]) -> None:
         found = filter(None, map(TaskRecord.parse, records))
         self.by_task.update((record.task, record) for record in found)
 
-    def forget_errors(self) -> None:
-        """Remove the error records of an earlier run."""
-        for path in [path for path in self._single if path.endswith(_ERROR)]:
-            self._folder.delete(path)
-            self._single.discard(path)
+    def _delete(self, path: str) -> None:
+        self._folder.delete(path)
+        self._sizes.pop(path, None)
+
+    def forget(self, tasks: Iterable[str]) -> None:
+        """Remove the records of tasks that run again, and all errors of an earlier run.
+
+        A record must not outlive its outputs: a task that is killed in the middle has replaced some of them.
+        """
+        stale = [task for task in tasks if self.by_task.pop(task, None) is not None]
+        if stale and self.digests:
+            self._write(list(self.by_task.values()))
+        gone = {record_path(self._phase, task) for task in stale}
+        for path in self._single():
+            if path in gone or path.endswith(_ERROR):
+                self._delete(path)
 
     def read(self, task: str) -> TaskRecord | None:
         """The record that a task has written just now; None where it wrote none."""
@@ -131,7 +168,7 @@ class PhaseRecords:
             data = self._folder.read_bytes(path)
         except FileNotFoundError:
             return None
-        self._single.add(path)
+        self._sizes[path] = len(data)
         return TaskRecord.parse(data)
 
     def publish(self, complete: dict[str, TaskRecord], keep_others: bool) -> None:
@@ -140,17 +177,25 @@ class PhaseRecords:
         keep_others: keep the records of tasks that the plan no longer has, too.
         """
         others = [record for task, record in self.by_task.items() if keep_others and task not in complete]
-        records = sorted([*complete.values(), *others], key=lambda record: record.task)
-        if not records:
-            if self.digests:
-                self._folder.delete(self.file)
-                self.digests.clear()
-        elif not self._is_whole or self._single or len(records) != len(self.by_task):
-            with self._folder.publish(self.file) as file:
-                file.writelines(_batches(records))
-            self.digests[self.file] = file.sha256
-        if self._single:
+        records = [*complete.values(), *others]
+        single = self._single()
+        if single or not self._is_whole or len(records) != len(self.by_task):
+            self._write(records)
+        if single:
             self._folder.delete(f"{TASKS}/{self._phase}")
+            for path in single:
+                del self._sizes[path]
+
+    def _write(self, records: list[TaskRecord]) -> None:
+        if not records:
+            self._delete(self.file)
+            self.digests.clear()
+            return
+        with self._folder.publish(self.file) as file:
+            file.writelines(_batches(sorted(records, key=lambda record: record.task)))
+        self.digests[self.file] = file.sha256
+        self._sizes[self.file] = file.bytes
+        self._is_whole = True
 
 
 def _batches(records: list[TaskRecord], size: int = 1000) -> Iterator[bytes]:

@@ -38,23 +38,23 @@ class Watcher(Protocol):
         """Tasks done and tasks in all of what `label` names; bytes that arrived, and bytes in all where known."""
 
     def waiting(self, label: str, why: str) -> None:
-        """Told twice a second, for as long as all tasks wait for something."""
+        """Told again and again, for as long as all tasks wait for something."""
 
     def note(self, text: str) -> None:
         """A line that the user should see."""
 
 
 class Unwatched:
-    """Nobody looks."""
+    """A watcher that shows nothing."""
 
     def progress(self, label: str, done: int, total: int, num_bytes: tuple[int, int | None] | None = None) -> None:
-        """Nothing."""
+        pass
 
     def waiting(self, label: str, why: str) -> None:
-        """Nothing."""
+        pass
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        pass
 
 
 class RunTask(PipelineStep):
@@ -76,11 +76,12 @@ class RunTask(PipelineStep):
 
     @cached_property
     def _folder(self) -> Folder:
+        """The build, for tasks that run one after the other; threads get clients of their own."""
         return Folder(self._build)
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         task, fingerprint = self._pending[rank]
-        output = TaskOutput(self._folder, self._stage)
+        output = TaskOutput(self._folder if self.threads == 1 else Folder(self._build), self._stage)
         started = time.time()
         try:
             self._phase.process(task, output)
@@ -125,6 +126,7 @@ class PhaseRunner:
         self.num_reused = 0
         self.num_run = 0
         self.record_digests: dict[str, str] = {}  # sha256 of each phase's file of records
+        self._sizes = self.folder.sizes()  # one listing for all phases, and one after each that ran
 
     def run(self, phase: Phase, tasks: list[Task]) -> list[TaskRecord]:
         """Run the tasks that are not complete yet; returns every task's record, in the order of `tasks`.
@@ -135,35 +137,33 @@ class PhaseRunner:
         parts = {**(self._parts if made_by is None else made_by), "phase_settings": phase.settings()}
         digest = digest_of(parts)
         prints = {task.name: task_fingerprint(task, phase.name, digest) for task in tasks}
-        sizes = self.folder.sizes()
-        records = PhaseRecords(self.folder, phase.name, sizes)
-        records.forget_errors()
+        records = PhaseRecords(self.folder, phase.name, self._sizes)
         complete = {
             name: record
             for name, fingerprint in prints.items()
-            if (record := records.by_task.get(name)) is not None and record.holds(fingerprint, sizes)
+            if (record := records.by_task.get(name)) is not None and record.holds(fingerprint, self._sizes)
         }
         pending = [(task, prints[task.name]) for task in tasks if task.name not in complete]
         self.num_reused += len(complete)
         self.num_run += len(pending)
         if pending:
+            records.forget(task.name for task, _ in pending)
             self._execute(phase, pending, len(tasks))
-            found = {task.name: self._written_record(records, task, fingerprint) for task, fingerprint in pending}
-            complete |= {name: record for name, record in found.items() if record is not None}
+            self._sizes.clear()
+            self._sizes.update(self.folder.sizes())
+            for task, fingerprint in pending:
+                record = records.read(task.name)
+                if record is not None and record.holds(fingerprint, self._sizes):
+                    complete[task.name] = record
         self._raise_failures(phase, [task for task, _ in pending if task.name not in complete], len(tasks))
         records.publish(complete, self._keep_strangers)
         self.record_digests |= records.digests
         return [complete[task.name] for task in tasks]
 
-    def _written_record(self, records: PhaseRecords, task: Task, fingerprint: str) -> TaskRecord | None:
-        """The record of a task that has just run, with every file that it names; None where it did not come so far."""
-        record = records.read(task.name)
-        if record is None or record.fingerprint != fingerprint:
-            return None
-        for entry in record.outputs:
-            if not self.folder.exists(entry.path) or self.folder.size(entry.path) != entry.bytes:
-                return None
-        return record
+    def delete(self, path: str) -> None:
+        """Delete an output, so that its task runs again."""
+        self.folder.delete(path)
+        self._sizes.pop(path, None)
 
     def _execute(self, phase: Phase, pending: list[tuple[Task, str]], total: int) -> None:
         step = RunTask(self.build.url, self.stage, phase, pending)
@@ -200,7 +200,7 @@ class PhaseRunner:
 
         def watch() -> None:
             seconds = 0.0
-            while not stop.wait(max(0.5, 50 * seconds)):
+            while not stop.wait(max(0.5, 10 * seconds)):
                 seconds = report()
 
         self.watcher.progress(label, done_before, total)

@@ -43,7 +43,7 @@ def fetch_by_index(
     ]
     if incomplete:  # an earlier run left them so, when the recipe accepted that: ask again
         for path in incomplete:
-            runner.folder.delete(path)
+            runner.delete(path)
         fetched = runner.run(phase, tasks)
     records += fetched
     files: dict[str, list[FileEntry]] = {name: [] for name in sources}

@@ -86,3 +86,32 @@ def test_a_folder_below_a_file_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         Folder(tmp_path / "file" / "build").publish_bytes("a", b"")
+
+
+def test_links_are_names_and_lead_nowhere(tmp_path: Path) -> None:
+    """A folder of somebody else's that is linked into a build is never listed, and so never cleaned up."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "precious.txt").write_text("mine")
+    folder = Folder(tmp_path / "build")
+    folder.publish_bytes("sub/part", b"12345")
+    root = tmp_path / "build" / "sub"
+    (root / "notes").symlink_to(notes)
+    (root / "loop").symlink_to(root)
+    (root / "nowhere").symlink_to(tmp_path / "gone")
+    (root / "file").symlink_to(notes / "precious.txt")
+    sizes = folder.sizes()
+    assert list(sizes) == ["sub/file", "sub/loop", "sub/notes", "sub/nowhere", "sub/part"]
+    assert (sizes["sub/part"], sizes["sub/file"]) == (5, 4)
+    assert folder.list("sub") == list(sizes)
+    for path in folder.list():
+        folder.delete(path)
+    assert (notes / "precious.txt").read_text() == "mine"
+
+
+def test_sizes_are_those_of_the_files(folder: Folder) -> None:
+    for path, size in (("a/b/c", 3), ("a/d", 0), ("e", 70_000)):
+        folder.publish_bytes(path, bytes(size))
+    assert folder.sizes() == {"a/b/c": 3, "a/d": 0, "e": 70_000}
+    assert folder.sizes("a") == {"a/b/c": 3, "a/d": 0}
+    assert folder.sizes("none") == {}

@@ -68,11 +68,6 @@ class Hardware:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast)
 
-    def synchronise(self) -> None:
-        """Wait for the device, so that a clock tells the truth."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
 
 def find_hardware(precision: str, local_rank: int = 0) -> Hardware:
     """Pick the device and resolve `precision` ("auto", "float32", "bfloat16").

@@ -18,12 +18,13 @@ _LIBRARIES = ("numpy", "safetensors", "torch")
 
 
 def write_run_manifest(
-    folder: RunFolder, config: dict[str, Any], step: int, hardware: Hardware, run: dict[str, Any]
+    folder: RunFolder, config: dict[str, Any], objective: str, step: int, hardware: Hardware, run: dict[str, Any]
 ) -> None:
     """Publish RUN/manifest.json, the last file of a run.
 
-    `config` is what config.toml says, `step` the last one. The environment, the times and the speed stand under
-    `run`; the losses stand among the facts, as they are equal where device, library and number of threads are.
+    config: what config.toml says. objective: the module of what was learned. step: the last one. The environment, the
+    times and the speed stand under `run`; the losses stand among the facts, as they are equal where device, library
+    and number of threads are.
     """
     shards = Folder(config["data"]["shards"])
     inputs = [
@@ -33,7 +34,7 @@ def write_run_manifest(
     weights = f"{CHECKPOINTS}/{checkpoint.checkpoint_path(folder.checkpoints, step).name}/{checkpoint.MODEL_FILE}"
     parts = FingerprintParts(
         settings=deciding(config),
-        code=code_digest(("train.objectives.pretrain",)),
+        code=code_digest((objective,)),
         libraries=library_versions(_LIBRARIES),
         inputs=f"sha256:{config['data']['manifest_sha256']}",
     )

@@ -97,6 +97,9 @@ def test_only_what_does_not_hold_runs_again(build: Folder) -> None:
         lambda line: line.replace(b'"facts"', b'"acts"'),
         lambda line: b"\xff" + line,
         lambda line: line.replace(b"sha256:", b"sha256;", 1),
+        lambda line: line.replace(b'"bytes"', b'"byte"', 1),
+        lambda line: line.replace(b'"documents_in"', b'"documents"', 1),
+        lambda line: line.replace(b'"damaged":[]', b'"damaged":{}'),
     ],
 )
 def test_a_damaged_record_runs_its_task_again(build: Folder, damage: Callable[[bytes], bytes]) -> None:
@@ -141,6 +144,31 @@ def test_a_run_killed_while_it_folds_records_loses_none(build: Folder, monkeypat
         assert (runner.num_run, runner.num_reused) == (0, 6)
         assert build.folder("copies").list("tasks") == [_FILE]
         assert [record.facts["length"] for record in records] == [len(f"{method} {k}") for k in range(6)]
+
+
+def test_a_record_does_not_outlive_its_outputs(build: Folder) -> None:
+    """Settings go to others and back, and the run with the others is stopped after it published an output."""
+
+    class Stopped(Copy):
+        def process(self, task: Task, output: TaskOutput) -> None:
+            super().process(task, output)
+            raise UserError("stopped before the record")
+
+    before, after = _tasks(4, "one"), _tasks(4, "two")
+    _run(build, before)
+    with pytest.raises(UserError, match="stopped"):
+        _run(build, after, Stopped())
+    assert build.read_bytes("copies/part-a-00001.txt") == b"two 1"
+    assert _run(build, before)[0].num_run == 4
+    assert build.read_bytes("copies/part-a-00001.txt") == b"one 1"
+
+
+def test_an_output_that_is_deleted_between_two_runs_of_a_phase_is_made_again(build: Folder) -> None:
+    runner, _ = _run(build, _tasks(4))
+    runner.delete("part-a-00002.txt")
+    runner.run(Copy(), _tasks(4))
+    assert runner.num_run == 5
+    assert build.read_bytes("copies/part-a-00002.txt") == b"text 2"
 
 
 def test_records_of_tasks_that_are_no_longer_planned(build: Folder) -> None:
