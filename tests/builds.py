@@ -22,7 +22,7 @@ def build_digests(folder: Path) -> dict[str, str]:
             data = json.dumps(value, sort_keys=True).encode()
         if path.parent.name == "tasks" and path.suffix == ".jsonl":
             records = [json.loads(line) for line in data.splitlines()]
-            data = json.dumps([{**record, "run": None} for record in records], sort_keys=True).encode()
+            data = json.dumps([{**record, "run": None, "check": None} for record in records], sort_keys=True).encode()
         digests[name] = hashlib.sha256(data).hexdigest()
     return digests
 
