@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.manifest import (
@@ -166,6 +167,7 @@ def _documents(random: Any, texts: pa.Array, source: str, part: str, size: int) 
         "length": random.integers(500, 4096, size),
         "digest": [f"sha1:{number:032X}" for number in numbers],
     }
+    columns["num_bytes"] = pc.binary_length(columns["text"])
     return pa.table({name: pa.array(columns[name]) for name in DOCUMENT_SCHEMA.names}).cast(DOCUMENT_SCHEMA)
 
 
