@@ -74,6 +74,16 @@ def test_memory_that_is_too_small_is_caught(name: str, monkeypatch: pytest.Monke
         _judge_all(texts)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [".", ". .", ".a", "-", "a", "...", "a.b@c", "'s", "\n.", "x" * 300 + "."])
+def test_short_texts_do_not_leave_their_memory(text: str) -> None:
+    """The address of a host was looked for before the first character of a text that begins with a full stop."""
+    if not MEMORY_IS_CHECKED:
+        pytest.skip("memory is not checked: make test-slow runs this with GROUNDUP_CHECK_MEMORY=1")
+    for language in ("en", "de", "fr", "zh"):
+        judge(text, language, FilterSettings())
+
+
 def _judge_all(texts: list[str]) -> None:
     for text in texts:
         judge(text, "en", FilterSettings())

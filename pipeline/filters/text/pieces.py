@@ -320,9 +320,10 @@ def _is_host(codes: int, classes: int, start: int, end: int) -> bool:
         are_numbers &= 1 <= index - label <= 3
         if index == end or u32(codes, index) != _STOP:
             break
+        if index == label:  # before a text's first character nothing may be read
+            return False
         last = u32(codes, index - 1)
-        is_label = index > label and u32(classes, u32(codes, label)) & HOST and last != _MINUS and last != _UNDERSCORE
-        if not is_label:
+        if not u32(classes, u32(codes, label)) & HOST or last == _MINUS or last == _UNDERSCORE:
             return False
         num_labels += 1
         index += 1
