@@ -86,9 +86,9 @@ def write_real_recipe(folder: Path, shared_data: Path) -> Path:
     pack_web_pages(shared_data / "web" / "trafilatura", folder / "pages.warc.gz", 150)
     wiki = shared_data / "wiki"
     (english,) = (wiki / "gensim").glob("enwiki-latest*")
-    (folder / "enwiki.xml.bz2").write_bytes(bz2.compress(first_pages(bz2.decompress(english.read_bytes()), 80)))
+    (folder / "enwiki.xml.bz2").write_bytes(bz2.compress(first_pages(bz2.decompress(english.read_bytes()), 50)))
     italian = gzip.decompress((wiki / "json-wikipedia/it__small-dump.xml.gz").read_bytes())
-    (folder / "itwiki.xml.gz").write_bytes(gzip.compress(first_pages(italian, 150)))
+    (folder / "itwiki.xml.gz").write_bytes(gzip.compress(first_pages(italian, 120)))
     path = folder / "real.toml"
     path.write_text(_RECIPE.format(output=folder / "build", data=shared_data), encoding="utf-8")
     return path

@@ -52,7 +52,7 @@ def test_deep_audit_passes(build: Path) -> None:
     num_extracted = Build(str(build)).manifest("extract").counts.documents_out
     num_rows = sum(pq.read_metadata(path).num_rows for path in (build / "shards").rglob("*.index.parquet"))
     assert report.checked["raw records"] == num_extracted > 300
-    assert report.checked["documents decoded"] == num_rows > 200
+    assert report.checked["documents decoded"] == num_rows > 150
 
 
 def test_two_workers_give_the_same_bytes(recipe: Recipe, build: Path, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_audit_knows_the_shards_that_were_trained_on(trained: Path, tmp_path: Pa
     assert any("other shards" in problem for problem in audit_build(str(copy)).problems)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 12))])
 def test_audit_names_a_file_with_one_flipped_byte(trained: Path, tmp_path: Path, seed: int) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(trained, copy)

@@ -22,7 +22,7 @@ from tests.builds import differing
 from tests.killing import Starter, has_ended, starter
 
 STAGES = [stage.name for stage in STAGE_CLASSES]
-_PACKAGES = ("json", "email", "logging", "asyncio", "unittest", "http", "concurrent")
+_PACKAGES = ("json", "email", "logging", "asyncio", "http")
 _RECIPE = """
 name = "killed"
 output = "{output}"
@@ -74,7 +74,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("kill")
     library = Path(os.__file__).parent
-    build_mirror(folder / "mirror", num_records_per_warc=25, packages=[library / name for name in _PACKAGES])
+    build_mirror(folder / "mirror", num_records_per_warc=20, packages=[library / name for name in _PACKAGES])
     with LoopbackMirror(folder / "mirror") as mirror, starter(folder) as runs:
         world = World(mirror, runs, folder / "undisturbed" / "build")
         world.finish(world.write_recipe(world.undisturbed))

@@ -35,11 +35,11 @@ READY = ("common-crawl-sample", "simple-wikipedia", "web-and-wiki", "gpt2-124m")
 ELSEWHERE = ("books", "code", "common-crawl-index", "hugging-face")  # test_source_recipes.py
 CRAWL = "CC-MAIN-2024-10"
 NUM_WARCS = 3  # one more than the small recipes take
-PAGES_PER_WARC = 150
+PAGES_PER_WARC = 100
 PAGES_PER_DUMP = 120  # half of them redirects
 OLD_DUMP, DUMP, UNFINISHED_DUMP = "20240201", "20240220", "20240301"
 SMALL = {
-    "tokenizer.vocab_size": "2048",
+    "tokenizer.vocab_size": "512",
     "shards.tokens_per_shard": "200_000",
     "shards.validation_fraction": "0.1",
     "model.preset": "tiny",
