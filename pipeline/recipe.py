@@ -29,7 +29,7 @@ class TokenizerSettings(Settings):
     vocab_size: int = Field(default=32_768, ge=257)
     """Tokens of the vocabulary, the 256 bytes and the end-of-text token included."""
     sample_bytes: int = Field(default=1_000_000_000, gt=0)
-    """The most UTF-8 bytes of text that merges are learned from; documents are chosen by a hash of their id."""
+    """The most UTF-8 bytes of text that merges are learned from; drawn by the seed, a document's source and id."""
     pretokenizer: Literal["gpt2", "gpt4"] = "gpt4"
     """Whose regular expression cuts text into words before pairs are merged."""
     min_frequency: int = Field(default=2, ge=1)
@@ -40,9 +40,9 @@ class ShardSettings(Settings):
     """How documents become token shards."""
 
     tokens_per_shard: int = Field(default=100_000_000, gt=0)
-    """Tokens of one shard, about: a shard is a range of a hash, so sizes vary around the mean."""
+    """Tokens of one shard, about: a shard is a range of draws, so sizes vary around the mean."""
     validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)
-    """Fraction of documents that go to the validation split, chosen by a hash of their id."""
+    """Fraction of documents that go to the validation split, drawn by the seed, their source and id."""
 
 
 class Recipe(RecipeSettings):

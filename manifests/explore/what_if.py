@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import sys
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from manifests.explore.sql import Parameters, Tables
 
 _OF_ALL_LANGUAGES = "language_threshold"
 _BY_LANGUAGE = "language_thresholds"  # the one table of thresholds whose keys are the user's
+_MODULE, _OF_MODULE = "custom.module", "custom.thresholds."  # these thresholds are of that module alone
 _LANGUAGE, _LANGUAGE_SCORE = "language", "language.score"
 _BYTES_PER_TOKEN = 4.0  # English text under a vocabulary of GPT-2's size, where the build has no shards to measure
 
@@ -201,17 +203,29 @@ def _parse(assignment: str, decisions: Decisions) -> Change:
         near = difflib.get_close_matches(key, asked, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"Settings that decided here: {', '.join(asked) or 'none'}."
         raise UsageError(f"--what-if {assignment}: {key!r} is no setting of this build's filters; {hint}")
+    judged = [name for name in of_sources if any(row.setting == key for row in decisions.comparisons[name])]
+    if source is None and judged and all(_has_own_module(decisions, key, name) for name in judged):
+        raise UsageError(
+            f"--what-if {assignment}: no module but those of single sources has it; ask with "
+            f"sources.{judged[0]}.filter.{key}={raw}."
+        )
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         value = raw
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise UsageError(
             f"--what-if {assignment}: only a number can be asked about. Anything else needs a rerun: {rerun}"
         )
     if key.partition(".")[0] in (_OF_ALL_LANGUAGES, _BY_LANGUAGE) and not 0 <= value <= 1:
         raise UsageError(f"--what-if {assignment}: a language's score is between 0 and 1. Give a number between them.")
     return Change(key, float(value), source)
+
+
+def _has_own_module(decisions: Decisions, key: str, source: str) -> bool:
+    """Whether a threshold is of a custom rule, and a source has another module than the recipe's own table."""
+    own = decisions.setting(_MODULE, source)
+    return key.startswith(_OF_MODULE) and own is not None and own != decisions.setting(_MODULE)
 
 
 def _is_of_a_language(key: str) -> bool:
@@ -252,7 +266,8 @@ def _changed(
         if change.language is None and all(row.setting != change.key for row in comparisons):
             notes.append(f"{change.key} does not judge it")
             continue
-        shared, own = decisions.setting(change.key), decisions.setting(change.key, source)
+        key = _MODULE if _has_own_module(decisions, change.key, source) else change.key
+        shared, own = decisions.setting(key), decisions.setting(key, source)
         if change.source is None and own is not None and own != shared:
             notes.append(
                 f"unchanged by {change.key}: it has its own, {own}; "

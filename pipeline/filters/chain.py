@@ -43,7 +43,7 @@ class Decision(Judgement):
 
 
 class _Looked(NamedTuple):
-    """What the parts say of a document."""
+    """What is known of a document before anything is decided about it."""
 
     signals: dict[str, float | None]
     url_details: Mapping[str, str]
@@ -55,10 +55,10 @@ class Chain:
     """The settings of one source, ready to judge; `comparisons` are asked in their order (docs/formats.md).
 
     Paths in the settings must be absolute, or relative to the current folder. Raises `UserError` for a list, model or
-    module that cannot be read.
+    module that cannot be read, and for a module that no longer has the sha256 `custom_digest`.
     """
 
-    def __init__(self, settings: FilterSettings) -> None:
+    def __init__(self, settings: FilterSettings, custom_digest: str | None = None) -> None:
         check_languages(settings, settings.language_model)
         self.settings = settings
         self._urls = compile_url_rule(settings.urls)
@@ -66,7 +66,7 @@ class Chain:
         self._language = LanguageRule(settings, self._model)
         self._reader = Reader(settings) if settings.rules else None
         self._classifier = Classifier(settings.classifier) if settings.classifier.model else None
-        self._custom = CustomRule(settings.custom) if settings.custom.module else None
+        self._custom = CustomRule(settings.custom, custom_digest) if settings.custom.module else None
         self.comparisons = (
             *self._urls.comparisons,
             *self._language.comparisons,

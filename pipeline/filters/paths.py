@@ -43,7 +43,7 @@ def resolved(settings: FilterSettings, resolve: Callable[[str], str]) -> FilterS
 
 
 def check(settings: FilterSettings) -> None:
-    """Raise `UserError` for what `resolved` settings name and cannot be used."""
+    """Raise `UserError` for what `resolved` settings name and cannot be used. The user's module is executed."""
     check_languages(settings, settings.language_model)
     model = load_language_model(settings.language_model)
     check_keys("gopher_quality.stop_words", settings.gopher_quality.stop_words, model)

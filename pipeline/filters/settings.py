@@ -166,9 +166,13 @@ class FilterSettings(LanguageSettings):
     def merged(self, overrides: dict[str, Any], where: str = "source") -> FilterSettings:
         """These settings with a source's own over them, table by table; a list replaces a list.
 
+        Thresholds of a custom rule are of its module: a source that names another module has none of these.
         Raises `UserError` for an unknown key or a wrong type; `where` says in whose settings.
         """
-        return validate(FilterSettings, _merge(self.model_dump(), overrides), where)
+        base, custom = self.model_dump(), overrides.get("custom")
+        if isinstance(custom, dict) and custom.get("module", self.custom.module) != self.custom.module:
+            base["custom"]["thresholds"] = {}
+        return validate(FilterSettings, _merge(base, overrides), where)
 
 
 def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class CommonCrawlSource(MirrorSettings):
     records: Literal["warc", "wet"] = "warc"
     """`warc`: pages as they were fetched. `wet`: Common Crawl's own plain text."""
     sample: int | None = Field(default=None, ge=1)
-    """Number of files to take of each crawl, chosen by a hash of the recipe's seed and their path."""
+    """Number of files to take of each crawl, drawn by the recipe's seed and their path."""
     paths: list[str] | None = Field(default=None, min_length=1)
     """Files to take, as listings name them: "crawl-data/CC-MAIN-2024-10/segments/...". They say the crawl."""
     index: IndexQuery | None = None

@@ -46,7 +46,7 @@ class IndexQuery(Settings):
     url_patterns: list[str] = Field(default_factory=list)
     """Regular expressions (RE2) that the URL must hold somewhere, such as "/blog/". They make a query dearer."""
     max_records: int | None = Field(default=None, ge=1)
-    """The most records to take of each crawl, chosen by a seeded hash of their address; all where it is not set."""
+    """The most records to take of each crawl, drawn by the recipe's seed and their address; all where it is not set."""
     unavailable: Literal["stop", "drop"] = "stop"
     """Records that the mirror lacks or has with another digest: `stop` ends the build, `drop` only lists them."""
 

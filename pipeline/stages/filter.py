@@ -35,7 +35,7 @@ class Filter(Phase):
         (part,) = task.inputs
         source = part_source(task.name)
         if source not in self._chains:
-            self._chains[source] = Chain(self._by_source[source])
+            self._chains[source] = _chain(self._by_source[source], task.settings)
         chain = self._chains[source]
         edits: Counter[str] = Counter()
         unread_urls: Counter[str] = Counter()
@@ -92,20 +92,25 @@ class FilterStage(Stage):
         by_source = {source.name: self._resolved(self.recipe.filter_settings(source)) for source in self.recipe.sources}
         say_compiling(runner.watcher, self.name, "pipeline.filters.text")
         # Made here first: a list or model that cannot be read is said once, and what must be compiled is compiled once.
-        chains = {name: Chain(settings) for name, settings in by_source.items()}
+        own = {name: described["sources"].get(name, described["filter"]) for name in by_source}
+        chains = {name: _chain(settings, own[name]) for name, settings in by_source.items()}
         next(iter(chains.values())).compile()
         if (ignored := _ignored_lines(chains)) is not None:
             runner.watcher.note(ignored)
-        tasks = []
-        for task in part_tasks(self.documents()):
-            own = described["sources"].get(part_source(task.name), described["filter"])
-            tasks.append(task.model_copy(update={"settings": own}))
+        tasks = [
+            task.model_copy(update={"settings": own[part_source(task.name)]}) for task in part_tasks(self.documents())
+        ]
         comparisons = {name: [row.row() for row in chain.comparisons] for name, chain in sorted(chains.items())}
         records = runner.run(Filter(by_source), tasks)
         return StageResult(records=records, facts={"comparisons": comparisons, "urls": _url_facts(chains, records)})
 
     def _resolved(self, settings: FilterSettings) -> FilterSettings:
         return resolved(settings, self.recipe.resolve)
+
+
+def _chain(settings: FilterSettings, described: dict[str, Any]) -> Chain:
+    """The chain of a source; its module is the one that the task's fingerprint was made with, or `UserError`."""
+    return Chain(settings, described["digests"].get("custom_module"))
 
 
 def _ignored_lines(chains: dict[str, Chain]) -> str | None:

@@ -30,37 +30,33 @@ from pipeline.filters.urls.rule import SOFT_REASON
 
 COMPARISONS = "COMPARISONS"
 SIGNALS = "signals"
-_OTHER_STAGES = """
-bad_json bad_row bad_xml binary decode_error disambiguation empty_book empty_page empty_payload empty_text
-exact_duplicate extraction_error extractor_crashed file_too_large generated http_status minified mixture_weight
-near_duplicate no_gutenberg_markers not_html not_sampled not_source not_wikitext page_memory page_timeout page_too_large
-record_too_large redirect revisit segmented_record text_too_large too_large truncated truncated_record unreadable
-vendored
-"""
-OTHER_STAGES = frozenset(_OTHER_STAGES.split())
-"""Reasons of drops in other stages; a test compares them with docs/formats.md."""
 OWN_REASONS = frozenset(
     {
         *(row.reason for table in (ANY_TEXT, *RULES.values()) for row in table),
         *(LANGUAGE, *URL_REASONS, SOFT_REASON, *CLASSIFIER_REASONS),
     }
 )
+"""Reasons of the filter's other comparisons, whether a recipe applies them or not."""
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
+_MOST_SHOWN = 200  # characters of what the file or its errors say, in a message
 _ROW = '("reason", "signal", "at_least" or "at_most", threshold)'
 
 
 class CustomRule:
     """A module, ready to judge; `comparisons` are asked in their order, `signal_names` are those of the columns.
 
-    The path in the settings must be absolute, or relative to the current folder. Raises `UserError` with file, line and
-    what to do for a file that is not there, does not run, or lacks something.
+    The path in the settings must be absolute, or relative to the current folder. The file is executed. Raises
+    `UserError` with file, line and what to do for a file that is not there, does not run, or lacks something, and for
+    one that no longer has the given sha256 (`digest`, of which the fingerprint is made).
     """
 
-    def __init__(self, settings: CustomSettings) -> None:
+    def __init__(self, settings: CustomSettings, digest: str | None = None) -> None:
         assert settings.module is not None
         self._path = Path(settings.module)
         source = _read(self._path)
+        if digest is not None and hashlib.sha256(source).hexdigest() != digest:
+            self._fail(None, "changed since the filter began. Run the recipe again, and leave it as it is.")
         module = self._run(source)
         self._function = self._function_of(module)
         code = getattr(self._function, "__code__", None)
@@ -73,7 +69,8 @@ class CustomRule:
         for number, row in enumerate(rows):
             comparison = self._comparison(row, lines.row(number), settings.thresholds)
             if comparison.reason in found:
-                self._fail(lines.row(number), f"reason {comparison.reason!r} has two comparisons. Give each its own.")
+                what = f"reason {_shown(comparison.reason)} has two comparisons. Give each its own."
+                self._fail(lines.row(number), what)
             found[comparison.reason] = comparison
         self._check_thresholds(settings.thresholds, list(found))
         self.comparisons = tuple(found.values())
@@ -93,36 +90,30 @@ class CustomRule:
         try:
             found = self._function(given, types.MappingProxyType(signals))
         except (Exception, SystemExit) as error:
-            what = f"{_described(error)}, on document {document.id!r}. Mend {SIGNALS}(), or return None for it."
+            what = f"{_described(error)}, on document {_shown(document.id)}. Mend {SIGNALS}(), or return None for it."
             self._fail(self._line_of(error) or self._line, what, error)
         if not isinstance(found, dict) or found.keys() != self._names.keys():
             self._fail(self._line, self._other_names(found, document))
         return {self._names[name]: self._number(name, value, document) for name, value in found.items()}
 
     def _number(self, name: str, value: Any, document: Document) -> float | None:
-        if value is None:
-            return None
-        try:
-            if isinstance(value, Real) and math.isfinite(number := float(value)):
-                return number
-        except OverflowError:
-            pass
-        shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
-        self._fail(
-            self._line,
-            f"{SIGNALS}() gives {shown} as {name!r} of document {document.id!r}. Return a finite number or None.",
-        )
+        number = None if value is None else _finite(value)
+        if number is not None or value is None:
+            return number
+        what = f"{SIGNALS}() gives {_shown(value, 60)} as {_shown(name)} of document {_shown(document.id)}."
+        self._fail(self._line, f"{what} Return a finite number or None.")
 
     def _other_names(self, found: Any, document: Document) -> str:
         """What to say of a result that is not a number for each signal of the comparisons."""
-        where = f"for document {document.id!r}"
+        where = f"for document {_shown(document.id)}"
         if not isinstance(found, dict):
-            return f"{SIGNALS}() returns {type(found).__name__} {where}. Return a dict: signal -> number or None."
+            kind = _plain(type(found).__name__)
+            return f"{SIGNALS}() returns {kind} {where}. Return a dict: signal -> number or None."
         for name in self._names:
             if name not in found:
-                return f"{SIGNALS}() returns no {name!r} {where}. Return None where it says nothing."
-        extra = next(name for name in found if name not in self._names)
-        return f"{SIGNALS}() returns {extra!r} {where}, which no row of {COMPARISONS} names. Add a row, or take it out."
+                return f"{SIGNALS}() returns no {_shown(name)} {where}. Return None where it says nothing."
+        extra = _shown(next(name for name in found if name not in self._names))
+        return f"{SIGNALS}() returns {extra} {where}, which no row of {COMPARISONS} names. Add a row, or take it out."
 
     def _run(self, source: bytes) -> types.ModuleType:
         """The module, executed under a name of its own and without a file of bytecode beside it."""
@@ -133,7 +124,7 @@ class CustomRule:
             code = compile(source, str(self._path), "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             line, message = getattr(error, "lineno", None), getattr(error, "msg", str(error))
-            self._fail(line, f"no Python that can be read ({message}). Mend it.", error)
+            self._fail(line, f"no Python that can be read ({_plain(message)}). Mend it.", error)
         sys.modules[name] = module  # where dataclasses, for one, look for it
         try:
             exec(code, module.__dict__)
@@ -160,21 +151,21 @@ class CustomRule:
         reason, signal, must_be, threshold = row
         for what, name in (("reason", reason), ("signal", signal)):
             if not isinstance(name, str) or not _SNAKE_CASE.match(name):
-                self._fail(line, f"{what} {name!r} is not snake_case. Write it like this: too_many_digits.")
-        if reason in OWN_REASONS | OTHER_STAGES:
-            self._fail(line, f"reason {reason!r} is one of groundup's own. Give it another name.")
+                self._fail(line, f"{what} {_shown(name)} is not snake_case. Write it like this: too_many_digits.")
+        if reason in OWN_REASONS:
+            self._fail(line, f"reason {reason!r} is one of the filter's own. Give it another name.")
         if must_be not in get_args(Relation):
-            self._fail(line, f'{must_be!r} is no comparison. Write "at_least" or "at_most".')
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not math.isfinite(threshold):
-            self._fail(line, f"threshold {threshold!r} is no finite number. Write a number.")
-        limit = thresholds.get(reason, threshold)
+            self._fail(line, f'{_shown(must_be)} is no comparison. Write "at_least" or "at_most".')
+        if isinstance(threshold, bool) or (limit := _finite(threshold)) is None:
+            self._fail(line, f"threshold {_shown(threshold, 60)} is no finite number. Write a number.")
+        limit = thresholds.get(reason, limit)
         return Comparison(reason, f"custom.{signal}", must_be, f"custom.thresholds.{reason}", limit)
 
     def _check_thresholds(self, thresholds: Mapping[str, float], reasons: list[str]) -> None:
         for reason in thresholds:
             if reason not in reasons:
                 near = difflib.get_close_matches(reason, reasons, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(reasons)}."
+                hint = f"did you mean {near[0]!r}?" if near else f"it has: {_plain(', '.join(reasons))}."
                 raise UserError(f"filter.custom.thresholds: {self._path} has no reason {reason!r}; {hint}")
 
     def _line_of(self, error: BaseException) -> int | None:
@@ -187,8 +178,10 @@ class CustomRule:
         return line
 
     def _fail(self, line: int | None, what: str, error: BaseException | None = None) -> NoReturn:
+        """Raise `UserError`; of the error that it comes from, the trace stays and the message is cut, too."""
         where = f"filter.custom.module: {self._path}" + (f": line {line}" if line is not None else "")
-        raise UserError(f"{where}: {what}") from error
+        cause = None if error is None else RuntimeError(_described(error)).with_traceback(error.__traceback__)
+        raise UserError(f"{where}: {what}") from cause
 
 
 class _Lines:
@@ -220,9 +213,32 @@ def _unreadable(path: Path, error: OSError) -> str:
     return f"filter.custom.module: {path}: {why}. Give the path of a Python file, relative to the recipe."
 
 
+def _finite(value: Any) -> float | None:
+    """A number of any kind as a float; None for what is no finite number."""
+    try:
+        return number if isinstance(value, Real) and math.isfinite(number := float(value)) else None
+    except (Exception, SystemExit):  # too large for a float, or what the user's own class raises
+        return None
+
+
 def _described(error: BaseException) -> str:
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    message = _shown(error, show=str)
+    return f"{_plain(type(error).__name__)}: {message}" if message else _plain(type(error).__name__)
+
+
+def _shown(value: Any, most: int = _MOST_SHOWN, show: Callable[[Any], str] = repr) -> str:
+    """What is seen of a value of the user's, also where its own code fails to show it."""
+    try:
+        return _plain(show(value), most)
+    except (Exception, SystemExit):
+        return f"a value of {_plain(type(value).__name__)} that cannot be shown"
+
+
+def _plain(text: str, most: int = _MOST_SHOWN) -> str:
+    """A text in one line, with U+FFFD for control characters, and cut."""
+    line = " ".join(text[: 10 * most].split())
+    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def digests(settings: CustomSettings) -> dict[str, str]:

@@ -279,6 +279,7 @@ def test_tokens_are_estimated_from_the_shards(build: Build, tmp_path: Path) -> N
         ("gopher_quality.min_words=true", "only a number"),
         ("gopher_quality.min_words=many", "only a number"),
         ("gopher_quality.min_words=nan", "only a number"),
+        (f"gopher_quality.min_words={10**400}", "only a number"),
         ("gopher_quality.min_word=3", "did you mean 'gopher_quality.min_words'"),
         ("sources.nobody.filter.gopher_quality.min_words=3", "Sources: library, short"),
         ("gopher_quality.min_words", "write it as key=value"),

@@ -7,22 +7,29 @@ import re
 import shutil
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datatrove.data import Document
 
-from manifests.errors import UserError
+from manifests.errors import UsageError, UserError
 from manifests.explore.build import Build
+from manifests.explore.what_if import what_if
+from manifests.storage import Folder
 from pipeline.build import plan_build, run_build
 from pipeline.engine.settings import ExecutorSettings
+from pipeline.engine.tasks import TaskOutput
 from pipeline.filters.chain import Chain
-from pipeline.filters.custom.rule import OTHER_STAGES, OWN_REASONS, CustomRule
+from pipeline.filters.custom.rule import OWN_REASONS, CustomRule
 from pipeline.filters.custom.settings import CustomSettings
 from pipeline.filters.language import Language
+from pipeline.filters.paths import resolved
 from pipeline.filters.settings import FilterSettings
 from pipeline.recipe import load_recipe
+from pipeline.stages.base import part_tasks
+from pipeline.stages.filter import Filter, FilterStage
 from tests.builds import differing
 from tests.conftest import REPOSITORY
 from tests.signal_builds import docstrings, rows_of, signals_of
@@ -170,6 +177,7 @@ def test_a_changed_file_rebuilds_the_filter_and_what_follows(folder: Path, tmp_p
 
 _ROWS = 'COMPARISONS = [\n    ("odd", "oddness", "at_most", 1),\n'
 _FUNCTION = "]\ndef signals(document, signals):\n"
+_UNSEEN = "    class Unseen(Exception):\n        __repr__ = __str__ = lambda self: 1 / 0\n"
 
 
 @pytest.mark.parametrize(
@@ -199,12 +207,17 @@ _FUNCTION = "]\ndef signals(document, signals):\n"
         (_ROWS + '    ("odd", "a", "at_most", 1),\n' + _FUNCTION + "    return {}\n", "line 3: reason 'odd' has two"),
         (
             _ROWS + '    ("c4_bad_words", "a", "at_most", 1),\n' + _FUNCTION + "    return {}\n",
-            "line 3: reason 'c4_bad_words' is one of groundup's own. Give it another name.",
+            "line 3: reason 'c4_bad_words' is one of the filter's own. Give it another name.",
         ),
         (
-            _ROWS + '    ("near_duplicate", "a", "at_most", 1),\n' + _FUNCTION + "    return {}\n",
-            "line 3: reason 'near_duplicate' is one of groundup's own.",
+            _ROWS + '    ("even", "a", "at_most", 10**400),\n' + _FUNCTION + "    return {}\n",
+            "line 3: threshold 1000000000",
         ),
+        (
+            _ROWS + '    ("even", "a", "at_most", -(10**5000)),\n' + _FUNCTION + "    return {}\n",
+            "line 3: threshold a value of int that cannot be shown is no finite number.",
+        ),
+        ("raise ValueError('\\x1b[31m' + 'x' * 100_000)\n", "line 1: ValueError: \ufffd[31mxxx"),
         (
             _ROWS + '    ("even", "a", "below", 1),\n' + _FUNCTION + "    return {}\n",
             "line 3: 'below' is no comparison.",
@@ -230,6 +243,7 @@ def test_what_is_wrong_with_a_file_is_said_before_anything_runs(
         with pytest.raises(UserError, match=re.escape(f"filter.custom.module: {path}: {said}")) as error:
             start(recipe)
         assert "\n" not in str(error.value)
+        assert len(str(error.value)) < len(str(path)) + 350
     assert not (tmp_path / "out" / "acquire").exists()
 
 
@@ -266,6 +280,14 @@ def test_thresholds_that_nothing_asks_for_are_refused(folder: Path, tmp_path: Pa
         ('    return {"oddness": float("nan")}\n', "line 4: signals() gives nan as 'oddness' of document 'one'."),
         ('    return {"oddness": 10**400}\n', "line 4: signals() gives 1000"),
         ('    return {"oddness": [1] * 999}\n', "line 4: signals() gives [1, 1, 1"),
+        (
+            _UNSEEN + '    return {"oddness": Unseen()}\n',
+            "line 4: signals() gives a value of Unseen that cannot be shown as",
+        ),
+        (
+            _UNSEEN + "    raise Unseen\n",
+            "line 7: Unseen: a value of Unseen that cannot be shown, on document 'one'. Mend",
+        ),
     ],
 )
 def test_what_goes_wrong_on_a_document_names_file_line_and_document(tmp_path: Path, body: str, said: str) -> None:
@@ -277,6 +299,72 @@ def test_what_goes_wrong_on_a_document_names_file_line_and_document(tmp_path: Pa
         chain.decide(Document(text="A text.", id="one", metadata={}))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < len(str(path)) + 200
+
+
+def test_what_an_error_says_is_cut_and_has_no_control_characters(tmp_path: Path) -> None:
+    """In the message, and in the trace that goes to the record of the error; where it was raised stays in there."""
+    path = tmp_path / "wrong.py"
+    path.write_text(_ROWS + _FUNCTION + "    raise ValueError('\\x1b[31m\\udc80' + 'red\\n' * 25_000)\n")
+    chain = Chain(FilterSettings().merged({"custom": {"module": str(path)}}))
+    with pytest.raises(UserError, match=r"line 5: ValueError: \ufffd\[31m\ufffdred red .*\.\.\., on document") as error:
+        chain.decide(Document(text="A text.", id="\x1b" * 1000, metadata={}))
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < len(str(path)) + 550
+    trace = "".join(traceback.format_exception(error.value))
+    assert f'"{path}", line 5, in signals' in trace
+    assert "\x1b" not in trace
+    assert "red " * 100 not in " ".join(trace.split())
+
+
+def test_a_file_that_changes_after_its_digest_was_taken_is_not_used(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    build, path = Folder(str(tmp_path / "copy" / "out")), tmp_path / "copy" / "my_rules.py"
+    recipe = load_recipe(tmp_path / "copy" / "recipe.toml", [f"output={build.url}"])
+    stage = FilterStage(recipe, build, "extract")
+    settings = stage.settings()["filter"]
+    phase = Filter({"library": resolved(recipe.filter, recipe.resolve)})
+    task = part_tasks(stage.documents())[0].model_copy(update={"settings": settings})
+    path.write_text(path.read_text().replace('"at_most", 0.1)', '"at_most", 0.07)'))
+    with pytest.raises(UserError, match=re.escape(f"filter.custom.module: {path}: changed since")) as error:
+        phase.process(task, TaskOutput(build, "filter", build.folder("other")))
+    assert "\n" not in str(error.value)
+    phase.process(
+        task.model_copy(update={"settings": stage.settings()["filter"]}), TaskOutput(build, "filter", build.folder("o"))
+    )
+
+
+def test_a_source_with_its_own_module_beside_thresholds_for_another(folder: Path, tmp_path: Path) -> None:
+    for name in ("library-0.jsonl", "strict.jsonl", "without.jsonl", "my_rules.py"):
+        shutil.copy(folder / name, tmp_path)
+    # Its reason is one of another stage: they are told apart by their stage.
+    (tmp_path / "b.py").write_text(
+        'COMPARISONS = [("near_duplicate", "length", "at_most", 300), ("shouting", "length", "at_most", 900)]\n'
+        'def signals(document, signals):\n    return {"length": len(document.text)}\n'
+    )
+    text = (_RECIPE + _example("toml")).replace("[sources.filter.custom.thresholds]\nshouting = 0.04", "{of strict}")
+    own = '[sources.filter.custom]\nmodule = "b.py"'
+    (tmp_path / "recipe.toml").write_text(
+        text.replace("{of strict}", own) + "[filter.custom.thresholds]\nshouting=0.2\n"
+    )
+    _groundup(tmp_path, "run", "recipe.toml", "--until", "filter")
+    assert Build(str(tmp_path / "out")).manifest("filter").counts.sources["strict"].dropped["near_duplicate"] > 0
+
+    def kept_by(change: str) -> tuple[dict[str, int], dict[str, int]]:
+        """What the answer says is kept by source, and what a run keeps with the `--set` that it prints."""
+        lines = _groundup(tmp_path, "drops", "out", "--what-if", change).splitlines()
+        (line,) = [line for line in lines if line.startswith("to do it: groundup run RECIPE --set ")]
+        rows = json.loads(_groundup(tmp_path, "drops", "out", "--what-if", change, "--json"))["sources"]
+        assert any(row["kept_then"] != row["kept_now"] for row in rows)
+        overrides = [line.rpartition(" ")[2], f"output={tmp_path / 'again'}"]
+        counts = run_build(load_recipe(tmp_path / "recipe.toml", overrides), until="filter").manifests["filter"].counts
+        kept = {name: source.documents_out for name, source in counts.sources.items()}
+        return {row["source"]: row["kept_then"] for row in rows}, kept
+
+    for change in ("custom.thresholds.shouting=0.06", "sources.strict.filter.custom.thresholds.shouting=200"):
+        answer, kept = kept_by(change)
+        assert answer == kept
+    with pytest.raises(UsageError, match=r"ask with sources\.strict\.filter\.custom\.thresholds\.near_duplicate=5\."):
+        what_if(Build(str(tmp_path / "out")), ["custom.thresholds.near_duplicate=5"])
 
 
 def test_an_error_on_a_document_comes_from_a_worker_in_one_line(folder: Path, tmp_path: Path) -> None:
@@ -314,16 +402,6 @@ def test_a_function_sees_the_label_and_changes_nothing(tmp_path: Path) -> None:
     assert (document.text, document.metadata) == ("A text.", {"url": "u"})
     assert [comparison.threshold for comparison in rule.comparisons] == [0.25, 1.0, 0.0]
     assert not (tmp_path / "__pycache__").exists()
-
-
-def test_reasons_of_other_stages_are_those_of_the_documentation() -> None:
-    formats = (REPOSITORY / "docs" / "formats.md").read_text(encoding="utf-8")
-    table = formats.split("Reasons of `extract`:")[1].split("The limits behind them")[0]
-    (of_dedup,) = re.findall(r"Those of `dedup` are (.*)\.", formats)
-    counted = {"not_sampled", "mixture_weight"}
-    assert set(re.findall(r"`(\w+)`", table + of_dedup)) | counted == OTHER_STAGES
-    filters = (REPOSITORY / "docs" / "filters.md").read_text(encoding="utf-8")
-    assert not [reason for reason in OWN_REASONS if f"`{reason}`" not in filters]
 
 
 def test_every_comparison_of_ours_has_a_reason_that_is_taken(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_the_manifest_tells_what_was_read_of_lists_and_urls(folder: Path, build:
     output = TaskOutput(Folder(str(tmp_path / "out")), "filter")
     phase = Filter({"loose": chain.settings})
     entry = FileEntry(path="extract/part-loose-00000.parquet", bytes=0, sha256="")
-    phase.process(Task(name="loose-00000", inputs=(entry,)), output)
+    phase.process(Task(name="loose-00000", inputs=(entry,), settings={"digests": {}}), output)
     assert output.facts["unread_urls"] == {"no_url": 2, "unreadable_url": 1}
     # A whole run says so by source, names the lists by their place, and says what it ignored.
     recipe = load_recipe(
