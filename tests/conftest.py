@@ -10,6 +10,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before PyTorch is loaded, also by programs that tests start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores: more threads only wait for each other
+
 # No test is timed: a busy machine takes as long as it takes.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
