@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
+from manifests.errors import UserError
 from manifests.manifest import FileEntry
 from manifests.storage import Folder, HashingWriter
 from pipeline.documents.schema import DOCUMENT_SCHEMA, DROP_SCHEMA, document_row, row_document
@@ -142,27 +143,41 @@ class PartWriter(PipelineStep):
 
 
 class PartReader(PipelineStep):
-    """Reads one part's documents in order and counts them in."""
+    """Reads one part's documents in order and counts them in. Raises `UserError` where the part was changed."""
 
     type = "reader"
     name = "groundup part"
 
-    def __init__(self, folder: Folder, path: str, counts: CountsBuilder) -> None:
+    def __init__(self, folder: Folder, part: FileEntry, counts: CountsBuilder) -> None:
         super().__init__()
         self._folder = folder
-        self._path = path
+        self._read = part
         self._counts = counts
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         if data:
             yield from data
-        for row in read_rows(self._folder, self._path):
+        for row in read_part(self._folder, self._read):
             self._counts.read(row["source"])
             yield row_document(row)
 
 
+def read_part(folder: Folder, part: FileEntry, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a part, after it was compared with its digest.
+
+    Parquet reads most damage as other text, without an error, and what is made of it would be recorded as made of the
+    right bytes. Raises `UserError` where the part is not what was published.
+    """
+    if folder.digest(part.path).sha256 != part.sha256:
+        raise UserError(
+            f"{folder.url}/{part.path}: was changed or damaged after it was written. Delete it and run the same "
+            "command again: it is made anew."
+        )
+    yield from read_rows(folder, part.path, columns)
+
+
 def read_rows(folder: Folder, path: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet part in order, one row group in memory at a time."""
+    """The rows of a Parquet file in order, one row group in memory at a time."""
     with folder.open(path) as file:
         parquet = pq.ParquetFile(file)
         for group in range(parquet.num_row_groups):

@@ -19,7 +19,7 @@ from pipeline.dedup.keys import part_and_row, part_keys
 from pipeline.dedup.lsh import edges, partition_count, partition_pairs
 from pipeline.dedup.minhash import estimated_jaccard
 from pipeline.dedup.settings import DedupSettings
-from pipeline.documents.parts import PartReader, PartWriter, read_rows
+from pipeline.documents.parts import PartReader, PartWriter, read_part, read_rows
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 from pipeline.stages.base import Stage, StageResult, part_name, part_tasks
@@ -63,7 +63,7 @@ class Keys(Phase):
         signatures: list[np.ndarray] = []
         pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {kind: [] for kind in _KINDS}
         num_rows = 0
-        for batch in _batches(read_rows(output.build, part.path, ["text", "source"])):
+        for batch in _batches(read_part(output.build, part, ["text", "source"])):
             texts, sources = [row["text"] for row in batch], [row["source"] for row in batch]
             keys = part_keys(texts, sources, task.settings["ordinal"], self._settings)
             signatures.append(keys.signatures)
@@ -191,7 +191,7 @@ class Apply(Phase):
         part, clusters = task.inputs
         path = clusters.path.removeprefix(f"{output.stage}/")
         drops = {row["row"]: row for row in _cluster_rows(output, path, part.path) if row["reason"]}
-        documents = PartReader(output.build, part.path, output.counts).run()
+        documents = PartReader(output.build, part, output.counts).run()
         with PartWriter(output, f"part-{task.name}") as writer:
             for row, document in enumerate(documents):
                 drop = drops.get(row)

@@ -41,7 +41,7 @@ class Filter(Phase):
         unread_urls: Counter[str] = Counter()
         name = f"part-{task.name}"
         with PartWriter(output, name) as writer, SignalWriter(output, name, chain.signal_names()) as signals:
-            for document in PartReader(output.build, part.path, output.counts).run():
+            for document in PartReader(output.build, part, output.counts).run():
                 text = document.text
                 decision = chain.decide(document)
                 first = decision.languages[0]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from manifests.draws import draw, fraction
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
-from pipeline.documents.parts import read_rows
+from pipeline.documents.parts import read_part
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 from pipeline.stages.base import Stage, StageResult, part_name, part_source, part_tasks
@@ -85,7 +85,7 @@ class Encode(Phase):
         rows: list[dict[str, Any]] = []
         position = 0
         checked = False
-        for batch in _batches(read_rows(output.build, part.path, ["id", "source", "url", "text", "num_bytes"])):
+        for batch in _batches(read_part(output.build, part, ["id", "source", "url", "text", "num_bytes"])):
             texts = [row["text"] for row in batch]
             if not checked:
                 encoder.check_equal(_first_texts(texts))

@@ -12,7 +12,7 @@ from manifests.draws import fraction
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
 from manifests.storage import Folder
-from pipeline.documents.parts import read_rows
+from pipeline.documents.parts import read_part
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.recipe import Recipe, TokenizerSettings
@@ -50,7 +50,7 @@ class TrainTokenizer(Phase):
     def _sample(self, task: Task, output: TaskOutput, share: float) -> Iterator[str]:
         sample_bytes = 0
         for entry in task.inputs:
-            for row in read_rows(output.build, entry.path, ["id", "source", "text", "num_bytes"]):
+            for row in read_part(output.build, entry, ["id", "source", "text", "num_bytes"]):
                 source = row["source"]
                 output.counts.read(source)
                 if fraction("sample", self._seed, source, row["id"]) < share:

@@ -28,7 +28,7 @@ class Draw(Phase):
     def process(self, task: Task, output: TaskOutput) -> None:
         (part,) = task.inputs
         with PartWriter(output, f"part-{task.name}") as writer:
-            for document in PartReader(output.build, part.path, output.counts).run():
+            for document in PartReader(output.build, part, output.counts).run():
                 if place(document.id) < KEPT:
                     writer.write(document)
                 else:
