@@ -25,6 +25,7 @@ from manifests.manifest import (
 )
 from manifests.seal import SEAL, TASKS, read_seal, stage_seal, unseal, write_seal
 from manifests.storage import Folder, write_error
+from pipeline.engine.executors.make import check_executor
 from pipeline.engine.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.engine.tasks import WORK
@@ -141,6 +142,7 @@ def run_build(
     Raises `UserError` for whatever stops the build; the same command again continues where it stopped.
     """
     executor = executor or ExecutorSettings()
+    check_executor(executor)
     build = Folder(recipe.output)
     check_owner(recipe, build)
     report = BuildReport({}, [], [])

@@ -7,15 +7,21 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
 from pipeline.engine.executors.local import LocalExecutor
-from pipeline.engine.executors.ray import ray_executor
-from pipeline.engine.executors.slurm import slurm_executor
+from pipeline.engine.executors.ray import check_ray, ray_executor
+from pipeline.engine.executors.slurm import check_slurm, slurm_executor
 from pipeline.engine.settings import ExecutorSettings
+
+
+def check_executor(settings: ExecutorSettings) -> None:
+    """Raises `UserError` for what the executor lacks, before anything runs."""
+    if settings.kind != "local":
+        (check_slurm if settings.kind == "slurm" else check_ray)(settings.cluster)
 
 
 def make_executor(settings: ExecutorSettings, steps: list[PipelineStep], num_tasks: int, logs: str) -> PipelineExecutor:
     """An executor for `num_tasks` ranks of `steps`, whose `run()` returns when all have ended.
 
-    `skip_completed` is off: the runner decides what is complete. Raises `UserError` when a cluster lacks a setting.
+    `skip_completed` is off: the runner decides what is complete.
     """
     logger.disable("datatrove")
     workers = max(1, min(settings.workers, num_tasks))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from datatrove.executor.base import PipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
@@ -9,14 +11,16 @@ from manifests.errors import UserError
 from pipeline.engine.settings import ClusterSettings
 
 
+def check_ray(cluster: ClusterSettings) -> None:
+    """Raises `UserError` where Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise UserError("--executor ray: Ray is not installed. Install it with: pip install 'groundup[ray]'")
+
+
 def ray_executor(
     cluster: ClusterSettings, steps: list[PipelineStep], num_tasks: int, workers: int, logs: str
 ) -> PipelineExecutor:
-    """`num_tasks` tasks on the Ray cluster that is reached from here. Raises `UserError` where Ray is not installed."""
-    try:
-        import ray  # noqa: F401
-    except ImportError:
-        raise UserError("--executor ray: Ray is not installed. Install it with: pip install 'groundup[ray]'") from None
+    """`num_tasks` tasks on the Ray cluster that is reached from here."""
     from datatrove.executor.ray import RayPipelineExecutor
 
     return RayPipelineExecutor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,18 @@ class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):
         """Does nothing: counts are in groundup's own records."""
 
 
+def check_slurm(cluster: ClusterSettings) -> None:
+    """Raises `UserError` where no job could be submitted from here."""
+    if cluster.partition is None:
+        raise UserError("--executor slurm: say which partition: --set executor.partition=NAME, or in the recipe.")
+    if shutil.which("sbatch") is None:
+        raise UserError("--executor slurm: no sbatch is on this machine. Run it where jobs are submitted.")
+
+
 def slurm_executor(
     cluster: ClusterSettings, steps: list[PipelineStep], num_tasks: int, workers: int, logs: str
 ) -> PipelineExecutor:
-    """An array job of `num_tasks` tasks, `workers` at a time. Raises `UserError` where no partition is named."""
-    if cluster.partition is None:
-        raise UserError("--executor slurm: say which partition: --set executor.partition=NAME, or in the recipe.")
+    """An array job of `num_tasks` tasks, `workers` at a time."""
     return _SlurmExecutor(
         steps,
         num_tasks,

@@ -76,6 +76,16 @@ def test_slurm_gives_the_bytes_of_a_local_run(
     assert differing(tmp_path / "local", tmp_path / "slurm") == []
 
 
+def test_a_cluster_that_is_not_there_is_said_before_anything_runs(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cluster = ClusterSettings(partition="cpu")
+    with pytest.raises(UserError, match="no sbatch is on this machine"):
+        run_build(recipe, executor=ExecutorSettings(kind="slurm", cluster=cluster))
+    assert not (tmp_path / "local").exists()
+
+
 def test_slurm_needs_a_partition(recipe: Recipe) -> None:
     with pytest.raises(UserError, match="partition"):
         run_build(recipe, executor=ExecutorSettings(kind="slurm"))
