@@ -26,18 +26,17 @@ def _compile_filter() -> None:
 _COMPILERS = {"pipeline.markup.html": _compile_extract, "pipeline.filters.text": _compile_filter}
 
 
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def num_idle_cores() -> int:
+    """Cores beside the one of this process, which it may use and nobody has used in the last minute."""
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(0, round(num_cores - os.getloadavg()[0]) - 1)
 
 
 def start_compiling() -> list[BaseProcess]:
-    """Start a process for each package whose compiled code is not kept on this machine, where there is a second core.
+    """Start a process for each package whose compiled code is not kept on this machine.
 
     A stage compiles what is not there, so whatever becomes of the processes, nothing but time is lost.
     """
-    if num_cores() < 2:
-        return []
     context = multiprocessing.get_context("spawn")
     processes: list[BaseProcess] = [
         context.Process(target=_run, args=(package,), name=f"compile {package}", daemon=True)

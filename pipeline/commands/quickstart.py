@@ -17,7 +17,7 @@ from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
 from manifests.report.report import write_report
 from manifests.settings import read_recipe
-from pipeline.commands.compiling import start_compiling
+from pipeline.commands.compiling import num_idle_cores, start_compiling
 from pipeline.commands.run import build as run_recipe
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.mirrors.loopback import LoopbackMirror
@@ -68,7 +68,8 @@ def run_quickstart(
     def say(what: str) -> None:
         console.print(f"[{time.monotonic() - started:5.1f} s] {what}", markup=False)
 
-    if compilers := start_compiling():
+    # Where the cores are busy it would take from the rest what it saves later.
+    if compilers := start_compiling() if num_idle_cores() else []:
         say("compiling what extract and filter need, once on this machine, beside the rest")
     mirror_folder = Path(f"{output.rstrip('/')}-mirror")
     say(f"making a small web of the documentation of the installed Python packages, in {mirror_folder}")

@@ -67,16 +67,16 @@ def test_it_is_known_whether_code_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(compiling.num_cores() < 2, reason="nothing is compiled beside where there is one core")
 def test_everything_is_compiled_beside(tmp_path: Path) -> None:
     """What the processes leave is all that extraction and filters use."""
     _run(tmp_path, _EVERYTHING)
 
 
-def test_one_core_compiles_nothing_beside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "is_compiled", lambda package: False)
-    monkeypatch.setattr(compiling, "num_cores", lambda: 1)
-    assert compiling.start_compiling() == []
+@pytest.mark.parametrize(("cores", "load", "idle"), [(1, 0.0, 0), (2, 0.1, 1), (2, 1.7, 0), (8, 3.2, 4), (2, 9.0, 0)])
+def test_idle_cores(monkeypatch: pytest.MonkeyPatch, cores: int, load: float, idle: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    assert compiling.num_idle_cores() == idle
 
 
 @pytest.mark.parametrize("is_there", [True, False])
