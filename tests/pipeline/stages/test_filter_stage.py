@@ -188,7 +188,7 @@ def test_the_manifest_tells_what_was_read_of_lists_and_urls(folder: Path, build:
     chain = Chain(FilterSettings().merged({"urls": {"block_lists": [str(tmp_path / "lists")]}}))
     output = TaskOutput(Folder(str(tmp_path / "out")), "filter")
     phase = Filter({"loose": chain.settings})
-    entry = FileEntry(path="extract/part-loose-00000.parquet", bytes=0, sha256="")
+    entry = FileEntry.of(output.build.digest("extract/part-loose-00000.parquet"))
     phase.process(Task(name="loose-00000", inputs=(entry,), settings={"digests": {}}), output)
     assert output.facts["unread_urls"] == {"no_url": 2, "unreadable_url": 1}
     # A whole run says so by source, names the lists by their place, and says what it ignored.
