@@ -40,7 +40,7 @@ class Comparison:
         return self.by_language.get(language or "", self.threshold) if self.by_language else self.threshold
 
     def holds(self, value: float | None, language: str | None = None) -> bool:
-        """Whether a document in this language, whose signal has this value, may be kept."""
+        """True where the comparison lets a document be kept: its language, and its signal's value."""
         if value is None:
             return True
         # Asked of every document for every comparison: no call where there is no need for one.

@@ -1,4 +1,4 @@
-"""What groundup does to its own processes on account of libraries, and how they end.
+"""Tricks on the own process that libraries make necessary, and how a process ends.
 
 Each of these works around a library and names what it works around. `tests/manifests/test_process.py` shows that each
 is still needed: where a test there fails, the trick that it names may go. The pipeline and the trainer, of which

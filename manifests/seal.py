@@ -16,7 +16,7 @@ RUN = "train"  # the training run that stands beside the stages
 
 
 def stage_seal(stage: Folder, known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What the seal says of a stage: the digests of its manifest and of its task records.
+    """The entry of a stage in the seal: the digests of its manifest and of its task records.
 
     known: path -> sha256 of files whose digest is known, so that they are not read again.
     """
@@ -30,14 +30,14 @@ def stage_seal(stage: Folder, known: Mapping[str, str] | None = None) -> dict[st
 
 
 def compute_seal(build: Folder, recipe: str, stages: list[str]) -> dict[str, Any]:
-    """What `groundup.json` must hold for the build as it is now. `stages`: all of the recipe, in their order."""
+    """The seal of the build as it is now. `stages`: all of the recipe, in their order."""
     folders = {stage: build.folder(stage) for stage in (*stages, RUN)}
     seals = {stage: stage_seal(folder) for stage, folder in folders.items() if folder.exists(MANIFEST)}
     return {"recipe": recipe, "stages": stages, "run": seals}
 
 
 def read_seal(folder: Folder) -> dict[str, Any] | None:
-    """What `groundup.json` holds, None where there is none. Raises `UserError` when it is damaged."""
+    """The seal in `groundup.json`, None where there is none. Raises `UserError` when it is damaged."""
     if not folder.exists(SEAL):
         return None
     try:

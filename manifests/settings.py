@@ -25,7 +25,7 @@ class Settings(BaseModel):
 
 
 class RecipeSettings(Settings):
-    """What every reader of a recipe takes from its top: the pipeline's recipe and the trainer's have these fields."""
+    """The top of a recipe: the fields that the pipeline's recipe and the trainer's share."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the recipe, which manifests and reports show."""

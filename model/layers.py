@@ -104,7 +104,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": _gelu,
 """The nonlinearity inside the MLP."""
 
 POSITIONS = ("learned", "rotary")
-"""How a model knows the order of its tokens; `model.gpt` does it."""
+"""The ways in which a model knows the order of its tokens; `model.gpt` has the code."""
 
 NAMES: dict[str, Iterable[str]] = {
     "norm": NORMS,
