@@ -60,9 +60,10 @@ def checked_stages(recipe: Recipe, build: Folder, until: str | None = None) -> l
 
 
 def plan_build(recipe: Recipe, until: str | None = None) -> list[StagePlan]:
-    """What `run_build` would do now. Reads manifests and local inputs, reaches for no network, writes nothing.
+    """The plan of a run: reuse or build, stage by stage, and why.
 
-    It executes the module of a `[filter.custom]` to check it, which may do as its author likes.
+    It reads manifests and local inputs, uses no network and writes nothing. It executes the module of a
+    `[filter.custom]` to check it, which may do as its author likes.
     """
     build = Folder(recipe.output)
     check_owner(recipe, build)

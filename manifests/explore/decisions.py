@@ -59,7 +59,10 @@ class Decisions:
 
 
 def read_decisions(build: Build, purpose: str) -> Decisions:
-    """What the filter stage recorded. Raises `UserError` for a build without signals, and for a damaged record."""
+    """The comparisons and signals that the filter stage recorded.
+
+    Raises `UserError` for a build without signals, and for a damaged record.
+    """
     manifest = build.manifest("filter")
     decisions = decisions_of(manifest)
     if decisions is None:

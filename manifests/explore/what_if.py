@@ -223,7 +223,7 @@ def _parse(assignment: str, decisions: Decisions) -> Change:
 
 
 def _has_own_module(decisions: Decisions, key: str, source: str) -> bool:
-    """Whether a threshold is of a custom rule, and a source has another module than the recipe's own table."""
+    """True for a threshold of a custom rule where the source has another module than the recipe's own table."""
     own = decisions.setting(_MODULE, source)
     return key.startswith(_OF_MODULE) and own is not None and own != decisions.setting(_MODULE)
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 MEMORY_IS_CHECKED = os.environ.get("GROUNDUP_CHECK_MEMORY") == "1"
-"""Whether compiled code looks at every index before it reads or writes, for tests: several times as slow."""
+"""True where compiled code checks every index before it reads or writes. For tests; several times as slow."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,5 +33,5 @@ def folder_of(package: Path) -> Path:
 
 
 def is_compiled(module: str) -> bool:
-    """Whether compiled code of a package, such as `pipeline.filters.text`, is kept on this machine."""
+    """True where compiled code of a package, such as `pipeline.filters.text`, is kept on this machine."""
     return any(folder_of(_ROOT.joinpath(*module.split("."))).rglob("*.nbc"))

@@ -39,7 +39,7 @@ def _checksum(data: bytes) -> bytes:
 
 
 class TaskRecord:
-    """What a finished task leaves.
+    """The record that a finished task leaves.
 
     A build may have a hundred thousand of them, so values are made when they are asked for, and kept as plain JSON.
     """
@@ -95,7 +95,7 @@ class TaskRecord:
         return run
 
     def holds(self, fingerprint: str, sizes: dict[str, int]) -> bool:
-        """Whether the task need not run again: the same fingerprint, and every output there with its size."""
+        """True where the task need not run again: the same fingerprint, and every output there with its size."""
         if self.json["fingerprint"] != fingerprint:
             return False
         return all(sizes.get(entry["path"]) == entry["bytes"] for entry in self.json["outputs"])
