@@ -36,21 +36,70 @@ def _complete(run: str, prompt: str, num_tokens: int) -> str:
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-# Which module mounts a command: only that one is loaded, so that a command does not wait for the libraries of others.
-_MOUNTED_BY = {
-    "quickstart": "pipeline.commands.quickstart",
-    "run": "pipeline.commands.run",
-    "pin": "pipeline.commands.pin",
-    "classifier": "pipeline.commands.classifier",
-    **dict.fromkeys(("drops", "audit", "trace", "report"), "manifests.cli"),
-    "tokenizer": "tokenizer.cli",
-    **dict.fromkeys(("train", "generate", "steps"), "train.cli"),
+# The commands: the module that mounts each, and what `groundup --help` says of it. A command loads its module alone, so
+# that it does not wait for the libraries of others, and the list of commands loads none.
+_COMMANDS = {
+    "quickstart": (
+        "pipeline.commands.quickstart",
+        "Build a corpus from the documentation of the installed Python packages and train a small GPT on it.",
+    ),
+    "run": (
+        "pipeline.commands.run",
+        "Build a corpus: download, extract, filter, deduplicate, train the tokenizer, write shards.",
+    ),
+    "pin": (
+        "pipeline.commands.pin",
+        "Write down exactly which files a recipe's sources read, so that `pin` in the recipe holds it to them.",
+    ),
+    "drops": (
+        "manifests.cli",
+        "Show which documents were dropped, by which stage, rule and value; and what other thresholds would do.",
+    ),
+    "audit": (
+        "manifests.cli",
+        "Recount every stage, recompute every digest, check the four laws. Exit code 1 names what is wrong.",
+    ),
+    "trace": (
+        "manifests.cli",
+        "Follow a token to its document and raw record, or a document or URL to where it went.",
+    ),
+    "report": (
+        "manifests.cli",
+        "Write one self-contained HTML page: the funnel, samples, tokenizer and shards, the loss curve.",
+    ),
+    "train": ("train.cli", "Train the recipe's model on its shards, or go on with a run that was interrupted."),
+    "generate": ("train.cli", "Let a trained model go on with a text."),
+    "steps": ("train.cli", "List the documents that a training step saw, in the order it read them."),
+    "classifier": ("pipeline.commands.classifier", "Train a quality classifier for the filter, and look at one."),
+    "tokenizer": ("tokenizer.cli", "Learn a vocabulary, encode with it, measure it."),
 }
 _WITHOUT_ARROW = "drops"
 
 
 def make_app(command: str | None = None) -> typer.Typer:
     """The command line: all of it, or with the modules alone that one command needs."""
+    app = _empty_app()
+    modules = [module for module, _ in _COMMANDS.values()]
+    for module in dict.fromkeys(modules) if command not in _COMMANDS else (_COMMANDS[command][0],):
+        register = importlib.import_module(module).register
+        if module == "pipeline.commands.quickstart":
+            register(app, _train, _complete, _check_training)
+        elif module == "pipeline.commands.run":
+            register(app, _check_training)
+        else:
+            register(app)
+    return app
+
+
+def _list_of_commands() -> typer.Typer:
+    """A command line that knows the commands by name: it can list them and say that a name is none of them."""
+    app = _empty_app()
+    for name, (_, text) in _COMMANDS.items():
+        app.command(name, help=text)(lambda: None)
+    return app
+
+
+def _empty_app() -> typer.Typer:
     app = typer.Typer(
         help="Builds a language model from the ground up: web pages to clean token shards to a trained GPT.",
         no_args_is_help=True,
@@ -59,15 +108,6 @@ def make_app(command: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(lambda: None)  # a command keeps its name where it is the only one
-    wanted = _MOUNTED_BY.get(command or "")
-    for module in dict.fromkeys(_MOUNTED_BY.values()) if wanted is None else (wanted,):
-        register = importlib.import_module(module).register
-        if module == "pipeline.commands.quickstart":
-            register(app, _train, _complete, _check_training)
-        elif module == "pipeline.commands.run":
-            register(app, _check_training)
-        else:
-            register(app)
     return app
 
 
@@ -88,13 +128,14 @@ def main() -> None:
     """Run the command line. Exit code 0 done, 1 failed with one line, 2 wrong usage; --debug adds the trace."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    command = arguments[0] if arguments else None
+    named = [argument for argument in arguments if argument != "--"]
+    command = named[0] if named else None
     settle_openmp()
     try:
-        if command != _WITHOUT_ARROW:
+        if command in _COMMANDS and command != _WITHOUT_ARROW:
             settle_arrow()
         with _collecting_later():
-            app = make_app(command)
+            app = make_app(command) if command in _COMMANDS else _list_of_commands()
         code = app(args=arguments, prog_name="groundup", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
