@@ -10,6 +10,7 @@ import time
 
 from bench import (
     acquire,
+    audit,
     charsets,
     classifier,
     drops,
@@ -39,6 +40,7 @@ MODULES = (
     classifier,
     pii,
     drops,
+    audit,
     tasks,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]

@@ -7,9 +7,12 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
@@ -19,6 +22,7 @@ from manifests.explore.trace import shard_stems
 from manifests.records.read import read_record, split_csv_row, split_record
 from manifests.storage import Folder
 
+_PIECE = 1 << 22  # tokens
 _SAMPLE = 200  # raw records, and documents of each shard, that a quick audit reads
 _DTYPES = {"uint16": "<u2", "uint32": "<u4"}
 
@@ -137,19 +141,18 @@ def check_tokens(build: Build, problems: list[str], checked: Counter[str], deep:
         name = f"shards/{stem}.bin"
         tokens = np.frombuffer(build.folder.read_bytes(name), dtype=_DTYPES[facts["dtype"]])
         with build.folder.open(f"shards/{stem}.index.parquet") as file:
-            index = pq.read_table(file)
+            index = pq.read_table(file, columns=["id", "part", "row", "start", "length"])
         starts, lengths = index["start"].to_numpy(), index["length"].to_numpy()
         checked["tokens"] += len(tokens)
         if not np.array_equal(starts, np.cumsum(lengths) - lengths) or lengths.sum() != len(tokens):
             problems.append(f"shards/{stem}.index.parquet: its documents do not follow each other to the shard's end")
             continue
-        ends = np.flatnonzero(tokens == facts["end_of_text_id"])
-        if not np.array_equal(ends, starts + lengths - 1):
+        if not np.array_equal(_places(tokens, facts["end_of_text_id"]), starts + lengths - 1):
             problems.append(f"{name}: its end-of-text tokens are not where the index ends its documents")
             continue
         step = 1 if deep else max(1, len(index) // _SAMPLE)
-        rows = sorted(index.take(np.arange(0, len(index), step)).to_pylist(), key=lambda row: (row["part"], row["row"]))
-        for row in rows:
+        for number in _in_part_order(index, step):
+            row = index.slice(number, 1).to_pylist()[0]
             document = texts.read(row["part"], row["row"])
             ids = tokens[row["start"] : row["start"] + row["length"] - 1]
             checked["documents decoded"] += 1
@@ -159,6 +162,21 @@ def check_tokens(build: Build, problems: list[str], checked: Counter[str], deep:
             if tokenizer.decode(ids.tolist(), skip_special_tokens=False) != document["text"]:
                 problems.append(f"{name}: tokens of {row['id']} do not decode to its text in {row['part']}")
                 break
+
+
+def _places(tokens: np.ndarray[Any, Any], token: int) -> np.ndarray[Any, Any]:
+    """The positions of a token, in order, a few million at a time."""
+    pieces = [np.flatnonzero(tokens[at : at + _PIECE] == token) + at for at in range(0, len(tokens), _PIECE)]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+
+
+def _in_part_order(index: pa.Table, step: int) -> Iterator[int]:
+    """Numbers of every `step`th row of an index, in the order in which the parts have the documents."""
+    rows = np.arange(0, len(index), step)
+    parts = index["part"].combine_chunks().dictionary_encode()
+    names = pc.rank(parts.dictionary, tiebreaker="dense").to_numpy() if len(parts.dictionary) else np.zeros(0)
+    order = np.lexsort((index["row"].to_numpy()[rows], names[parts.indices.to_numpy()[rows]]))
+    yield from rows[order].tolist()
 
 
 class _Texts:
