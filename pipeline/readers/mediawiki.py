@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from datatrove.data import Document
 
@@ -25,91 +24,18 @@ from pipeline.markup.wikitext.text import is_redirect
 from pipeline.readers.base import RawFile, Reader
 from pipeline.readers.members import MemberStream, open_raw
 from pipeline.readers.transcoded import TranscodedStream, xml_codec
-from pipeline.sources.wikis import is_multilingual, language_of_wiki, split_database_name
+from pipeline.readers.wiki_site import Site, read_site
 
 MAX_PAGE_BYTES = 256 << 20
 # Pages of a compressed stream wait for its end, which is what gives them an address, up to this many bytes.
 MAX_STREAM_BYTES = 32 << 20
 _PAGE_START = b"<page>"
 _PAGE_END = b"</page>"
-_REVISION_START = b"<revision>"
+_REVISION = re.compile(rb"<revision[ >]")
+_REVISION_ID = re.compile(rb"<id>\s*(\d{1,18})\s*</id>")
+_TIMESTAMP = re.compile(rb"<timestamp>([^<]{1,60})</timestamp>")
 _HEAD_BYTES = 1 << 20
 _DECLARATION_BYTES = 400
-_DBNAME = re.compile(r"<dbname>([^<]+)</dbname>")
-_BASE = re.compile(r"<base>([^<]+)</base>")
-_XML_LANG = re.compile(r"<mediawiki[^>]*\bxml:lang=\"([^\"]+)\"")
-_NAMESPACE = re.compile(r"<namespace key=\"(-?\d+)\"[^>]*>([^<]+)</namespace>")
-_WIKI_IN_NAME = re.compile(
-    r"^((?:[a-z]{2,3}|simple|commons|wikidata|species|meta|incubator|[a-z]{2,4}(?:_[a-z]{1,10}){1,2})"
-    r"(?:wiki(?:source|quote|books|news|voyage|versity)?|wiktionary))(?![a-z])"
-)
-# Canonical names, for dumps so old that pages carry no <ns> and so bare that they carry no siteinfo.
-_CANONICAL_NAMESPACES = {
-    "Media": -2, "Special": -1, "Talk": 1, "User": 2, "User talk": 3, "Project": 4, "Project talk": 5, "Wikipedia": 4,
-    "Wikipedia talk": 5, "File": 6, "File talk": 7, "Image": 6, "Image talk": 7, "MediaWiki": 8, "MediaWiki talk": 9,
-    "Template": 10, "Template talk": 11, "Help": 12, "Help talk": 13, "Category": 14, "Category talk": 15,
-    "Portal": 100, "Portal talk": 101, "Draft": 118, "Draft talk": 119, "TimedText": 710, "Module": 828,
-    "Module talk": 829,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Site:
-    """Facts of a wiki from its dump: database name, base URL of its pages, language, namespaces by local name."""
-
-    wiki: str
-    base: str | None
-    language: str | None
-    namespaces: dict[str, int] = field(default_factory=dict)
-
-    def url(self, title: str) -> str | None:
-        path = quote(title.replace(" ", "_"), safe="/:@!$'()*,;~")
-        return f"{self.base}{path}" if self.base else None
-
-    def namespace_of(self, title: str) -> int:
-        prefix, separator, _ = title.partition(":")
-        if not separator:
-            return 0
-        return self.namespaces.get(prefix, _CANONICAL_NAMESPACES.get(prefix, 0))
-
-
-def read_site(head: str, key: str, language: str | None = None) -> Site:
-    """Facts of a wiki from the part of its dump before the first page, and from the name of the file.
-
-    A file named after a wiki (`dewiki-...`) is that wiki's: cut-down dumps carry another wiki's siteinfo.
-    """
-    base_url = _first(_BASE, head)
-    host_wiki = _wiki_of_host(urlsplit(base_url).hostname or "") if base_url else None
-    stated = _first(_DBNAME, head) or host_wiki
-    name = PurePosixPath(key).name
-    in_name = _WIKI_IN_NAME.match(name.lower())
-    wiki = in_name.group(1) if in_name else stated or name.partition(".")[0]
-    if stated is not None and stated != wiki:
-        base_url = None
-    named = split_database_name(wiki)
-    if language is None:
-        language = language_of_wiki(wiki) if named else _first(_XML_LANG, head)
-    base = base_url[: base_url.rfind("/") + 1] if base_url else None
-    if base is None and named is not None and not is_multilingual(named[0]):
-        host = "wikipedia" if named[1] == "wiki" else named[1]
-        base = f"https://{named[0].replace('_', '-')}.{host}.org/wiki/"
-    namespaces = {local: int(number) for number, local in _NAMESPACE.findall(head)}
-    return Site(wiki, base, language, namespaces)
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return found.group(1).strip() if found else None
-
-
-def _wiki_of_host(host: str) -> str | None:
-    parts = host.removeprefix("www.").split(".")
-    if len(parts) != 3 or parts[2] != "org":
-        return None
-    code = parts[0].replace("-", "_")
-    if parts[1] == "wikimedia":
-        return f"{code}wiki"
-    return code + ("wiki" if parts[1] == "wikipedia" else parts[1])
 
 
 @dataclass(frozen=True)
@@ -123,17 +49,61 @@ class _Page:
     end: int
 
 
+class _History:
+    """The part of a page before its revisions, and the newest of those revisions that were taken."""
+
+    def __init__(self) -> None:
+        self._head: bytes | None = None
+        self._newest = b""
+        self._age: tuple[bytes, int] = (b"", -1)
+
+    @property
+    def element(self) -> bytes:
+        """What of the page's element was taken, but for older revisions."""
+        return (self._head or b"") + self._newest
+
+    def take(self, buffer: bytearray) -> int:
+        """Take what stands before the last revision that begins in the buffer; the number of bytes that takes."""
+        starts = [found.start() for found in _REVISION.finditer(buffer)]
+        if len(starts) < 2:
+            return 0
+        if self._head is None:
+            self._head = bytes(memoryview(buffer)[: starts[0]])
+        for start, end in itertools.pairwise(starts):
+            revision = bytes(memoryview(buffer)[start:end])
+            number, timestamp = _REVISION_ID.search(revision), _TIMESTAMP.search(revision)
+            age = (_digits(timestamp[1]) if timestamp else b"", int(number[1]) if number else -1)
+            if age >= self._age:
+                self._age, self._newest = age, revision
+        return starts[-1]
+
+
+def _digits(timestamp: bytes) -> bytes:
+    """The digits of a date, which sort as dates do, whatever parts them."""
+    return bytes(byte for byte in timestamp if 48 <= byte <= 57)
+
+
+def _age(numbered: tuple[int, ET.Element]) -> tuple[bytes, int, int]:
+    """What the newest revision has most of: its date, its number, its place in the file."""
+    place, revision = numbered
+    number = revision.findtext("id", "").strip()
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    return _digits(revision.findtext("timestamp", "").encode()), int(number) if is_number else -1, place
+
+
 class MediaWikiReader(Reader):
     """Reads one dump file; a document's text is the page's wikitext, its id `<wiki>/<page>/<revision>`.
 
     `offset` and `length` are the `<page>` element's in a plain dump; in a compressed one those of the stream that
     holds it (a multistream dump has one for every 100 pages), or -1 where that stream unpacks to over 32 MiB or is a
-    7z archive, and in a plain dump that is not in UTF-8: there the id is the address. Of a page's history the last
-    revision is the page. A page without numbers has the id `<file>#<offset>.<place among that stream's pages>`.
-    Pages outside namespace 0 are counted in `num_other_records` as `namespace_<n>`.
+    7z archive, and in a plain dump that is not in UTF-8: there the id is the address. Of a page's history the revision
+    with the newest timestamp is the page, of those with the same the one with the highest id. A page without numbers
+    has the id `<file>#<offset>.<place among that stream's pages>`. Pages outside namespace 0 are counted in
+    `num_other_records` as `namespace_<n>`.
 
-    Reasons of drops: redirect, disambiguation, empty_page, not_wikitext (detail: the content model), bad_xml,
-    page_too_large, truncated (the file ends inside the dump), unreadable (damaged compressed data).
+    Reasons of drops: redirect, disambiguation, empty_page, hidden_revision (administrators of the wiki hid its text),
+    not_wikitext (detail: the content model), bad_xml, page_too_large, truncated (the file ends inside the dump),
+    unreadable (damaged compressed data).
     """
 
     name = "MediaWiki"
@@ -244,26 +214,22 @@ class MediaWikiReader(Reader):
     def _page_end(self, stream: MemberStream) -> tuple[bytes, int | None]:
         """The part of a long page before its revisions, and the place of its closing tag in the buffer.
 
-        Of a history of over a mebibyte only the last revision stays in the buffer. The position is None when the run
-        ends before the tag, -1 when one revision is larger than `max_page_bytes`.
+        Of a history of over a mebibyte the newest revision comes with that part, and only the last is in the buffer.
+        The position is None when the run ends before the tag, -1 when one revision is larger than `max_page_bytes`.
         """
-        head = b""
+        history = _History()
         searched = 0
         looked_at = _HEAD_BYTES
         while (found := stream.buffer.find(_PAGE_END, searched)) < 0:
             if len(stream.buffer) > looked_at:
-                last = stream.buffer.rfind(_REVISION_START)
-                first = 0 if head else stream.buffer.find(_REVISION_START, 0, last)
-                if last > first >= 0:
-                    head = head or bytes(memoryview(stream.buffer)[:first])
-                    stream.consume(last)
+                stream.consume(history.take(stream.buffer))
                 looked_at = len(stream.buffer) + _HEAD_BYTES
             searched = max(0, len(stream.buffer) - len(_PAGE_END) + 1)
             if searched > self.max_page_bytes:
-                return head, -1
+                return history.element, -1
             if not stream.fill():
-                return head, None
-        return head, found
+                return history.element, None
+        return history.element, found
 
     def _find(self, stream: MemberStream, tag: bytes) -> int | None:
         """Position of a tag in the buffer; None when the run ends before it. What lies before it is dropped."""
@@ -305,12 +271,12 @@ class MediaWikiReader(Reader):
         if number != 0:
             self.num_other_records[f"namespace_{number}"] += 1
             return None
-        revisions = page.findall("revision")
-        revision = revisions[-1] if revisions else ET.Element("revision")
+        revision = max(enumerate(page.findall("revision")), key=_age, default=(0, ET.Element("revision")))[1]
         numbers = page.findtext("id", "").strip(), revision.findtext("id", "").strip()
         if all(numbers):
             document.id = "/".join((site.wiki, *numbers))
-        text = revision.findtext("text") or ""
+        content = revision.find("text")
+        text = (content.text if content is not None else None) or ""
         document.metadata.update(
             url=site.url(title),
             title=title or None,
@@ -318,6 +284,9 @@ class MediaWikiReader(Reader):
             date=revision.findtext("timestamp"),
             digest=_text_digest(text, revision.findtext("sha1")),
         )
+        if not text and content is not None and content.get("deleted") is not None:
+            self.drop_record(document, "hidden_revision", detail=title)
+            return None
         if page.find("redirect") is not None or is_redirect(text):
             self.drop_record(document, "redirect", detail=title)
             return None

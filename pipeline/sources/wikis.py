@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 # https://meta.wikimedia.org/wiki/Special:SiteMatrix: a code and the project; Wikipedias are plain `wiki`.
-_DATABASE_NAME = re.compile(
-    r"(?P<code>[a-z0-9_]+?)(?P<project>wiki|wiktionary|wikibooks|wikinews|wikiquote|wikisource|wikiversity|wikivoyage)"
-)
+_PROJECTS = ("wiktionary", "wikibooks", "wikinews", "wikiquote", "wikisource", "wikiversity", "wikivoyage")
+_DATABASE_NAME = re.compile(rf"(?P<code>[a-z0-9_]+?)(?P<project>wiki|{'|'.join(_PROJECTS)})")
+_DOMAINS = frozenset(("wikipedia", "wikimedia", "wikidata", "mediawiki", "wikifunctions", *_PROJECTS))
 # Wikis of many languages or of none, and those of Wikimedia's own organisation.
 _NO_LANGUAGE = frozenset(
     [
@@ -49,6 +49,7 @@ _NO_LANGUAGE = frozenset(
     ]
 )
 _COMMITTEE = re.compile(r"(?:arbcom|sysop|wikimania|wg|auditcom|checkuser|ec|il|vrt|grants)(?:_.*|[0-9]+)")
+_NONE = frozenset(["und", "mul", "zxx", "qqx", "qqq"])  # codes of no language
 # Codes that are not, or not only, the language's code of ISO 639.
 _LANGUAGES = {
     "als": "gsw",
@@ -90,3 +91,41 @@ def language_of_wiki(wiki: str) -> str | None:
     if named is None or is_multilingual(named[0]):
         return None
     return _LANGUAGES.get(named[0], named[0].replace("_", "-"))
+
+
+def language_of_code(code: str | None) -> str | None:
+    """The same of a language's code as MediaWiki writes it, its scripts and countries aside: `de` of `de-formal`."""
+    code = (code or "").strip().lower().replace("-", "_")
+    if code in _LANGUAGES:
+        return _LANGUAGES[code]
+    code = code.partition("_")[0]
+    return code if 2 <= len(code) <= 3 and code.isascii() and code.isalpha() and code not in _NONE else None
+
+
+def is_wikimedia_host(host: str) -> bool:
+    """Whether a host is that of a wiki of Wikimedia's."""
+    name, _, end = host.rpartition(".")
+    return end == "org" and name.rpartition(".")[2] in _DOMAINS
+
+
+def wiki_of_host(host: str) -> str | None:
+    """Database name of the wiki at a host of Wikimedia's; None for others."""
+    if not is_wikimedia_host(host):
+        return None
+    *names, domain, _ = host.removeprefix("www.").split(".")
+    code = names[0].replace("-", "_") if names else ""
+    if domain == "wikipedia":
+        return f"{code}wiki" if code else None
+    if domain == "wikimedia":
+        return f"{code}wiki" if is_multilingual(code) else f"{code}wikimedia" if code else None
+    if domain in _PROJECTS:
+        return code + domain if code else None
+    return f"{domain}wiki"
+
+
+def host_of_wiki(wiki: str) -> str | None:
+    """The host of a wiki of one language, by its database name."""
+    named = split_database_name(wiki)
+    if named is None or is_multilingual(named[0]):
+        return None
+    return f"{named[0].replace('_', '-')}.{'wikipedia' if named[1] == 'wiki' else named[1]}.org"
