@@ -1,7 +1,8 @@
 """Joins the lines of prose that was wrapped at a column; verse, tables, lists and headings keep their lines.
 
 A paragraph is wrapped prose where each line is as full as the next line's first word allows. Lines that end before
-they are full were ended by their author.
+they are full were ended by their author. An East Asian character is two columns, and a word: a line may end at any of
+them, and where it does there is no space.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import pairwise
+
+from pipeline.markup.columns import is_ambiguous_mark, is_spaceless, num_columns
 
 _GAP = re.compile(r"(\n(?:[ \t]*\n)+)")
 _WIDE_SPACE = re.compile(r"\S {3,}\S|\t|\|")
@@ -34,7 +37,7 @@ def _width(paragraphs: list[str]) -> int | None:
     lengths: Counter[int] = Counter()
     for paragraph in paragraphs:
         lines = paragraph.split("\n")
-        lengths.update(len(line) for line in lines[:-1])
+        lengths.update(num_columns(line) for line in lines[:-1])
     total = lengths.total()
     if total == 0:
         return None
@@ -54,7 +57,11 @@ def _joined(paragraph: str, width: int) -> str:
     for line in lines[1:]:
         line = line.strip()
         # A dash, and the hyphen of a compound, stand without a space.
-        tight = joined.endswith(("--", "\u2014")) or (joined.endswith("-") and joined[-2:-1].isalpha())
+        tight = (
+            joined.endswith(("--", "\u2014"))
+            or (joined.endswith("-") and joined[-2:-1].isalpha())
+            or _is_east_asian_end(joined[-1:], line[:1])
+        )
         joined += line if tight else f" {line}"
     return joined
 
@@ -68,6 +75,22 @@ def _is_prose(lines: list[str], width: int) -> bool:
         return False
     full = 0
     for line, following in pairwise(lines):
-        word = following.split(maxsplit=1)[0]
-        full += len(line) + 1 + len(word) > width - _SLACK
+        full += num_columns(line) + 1 + num_columns(_first_word(following)) > width - _SLACK
     return full >= _FULL_FRACTION * (len(lines) - 1)
+
+
+def _first_word(line: str) -> str:
+    """What a line cannot be broken in: its first word, of East Asian text its first character."""
+    word = next(iter(line.split(maxsplit=1)), "")  # none in a line of one form feed
+    if word.isascii():
+        return word
+    end = next((place for place, character in enumerate(word) if is_spaceless(character)), len(word))
+    return word[: max(1, end)]
+
+
+def _is_east_asian_end(before: str, after: str) -> bool:
+    """Whether a line end between two characters is no space. Quotation marks and dashes go with their neighbour."""
+    if not before or not after or (before.isascii() and after.isascii()):
+        return False
+    wide = is_spaceless(before), is_spaceless(after)
+    return any(wide) and (wide[0] or is_ambiguous_mark(before)) and (wide[1] or is_ambiguous_mark(after))

@@ -359,3 +359,47 @@ def test_what_is_joined() -> None:
     assert "word well-known words" in joined
     assert "seventy--end" in joined
     assert unwrap("\n".join([verse] * 30)) == "\n".join([verse] * 30)
+
+
+_LINES = {
+    "zh": (
+        "河邊的小村莊裡有一座用石頭建成的古老磨坊，村民們每年秋天都把糧食運到那裡去磨成麵粉，",
+        "磨坊的主人",
+        "是一位老人。",
+    ),
+    "zh quotation": (
+        "河邊的小村莊裡有一座用石頭建成的古老磨坊，老人站在門口對孩子們說起從前的事情：",
+        "“孩子們",
+        "，進來。”",
+    ),
+    "ja": (
+        "この橋は二百年前に建てられました。毎日、商人たちは市場へ行くためにこの橋を渡っていました",
+        "。今では観光",
+        "客が来ます。",
+    ),
+    "fullwidth": ("ＡＢＣ河邊的小村莊裡有一座用石頭建成的古老磨坊，村民們每年秋天都把糧食運到那裡Ａ", "Ｂの", "村。"),
+    "ko": ("이 다리는 이백 년 전에 지어졌습니다. 매일 상인들은 시장에 가기 위해 이 다리를", " 건넜습니다.", ""),
+    "zh and latin": ("河邊的小村莊裡有一座用石頭建成的古老磨坊，村民們每年秋天都把糧食運到那裡去磨成", " Mehl", " und"),
+    "en": ("The old mill by the river was built of stone, and every autumn the people of", " the village", " came."),
+}
+
+
+@pytest.mark.parametrize("name", _LINES)
+def test_wrapped_lines_of_east_asian_text_are_joined_without_a_space(name: str) -> None:
+    """Lines are full by their columns, of which such a character takes two; Hangul has spaces between words."""
+    first, *rest = _LINES[name]
+    whole = first + "".join(rest)
+    text = "\n\n".join(["\n".join((first, "".join(rest).strip()))] * 20)
+    assert unwrap(text) == "\n\n".join([whole] * 20)
+
+
+def test_lines_of_east_asian_verse_stay() -> None:
+    prose = "河邊的小村莊裡有一座用石頭建成的古老磨坊，村民們每年秋天都把糧食運到那裡去磨成麵粉，\n他們很放心。"
+    verse = "床前明月光，疑是地上霜。\n舉頭望明月，低頭思故鄉。"
+    assert verse in unwrap("\n\n".join([prose] * 20 + [verse]))
+    assert unwrap("\n\n".join([verse] * 20)) == "\n\n".join([verse] * 20)
+
+
+def test_a_line_of_white_space_that_is_no_empty_line() -> None:
+    text = "\n\n".join(["word " * 13 + "wordy\n\x0c\n" + "word " * 13] * 5)
+    assert unwrap(text).split() == text.split()
