@@ -19,6 +19,7 @@ from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
 from pipeline.mirrors.network import AcquireSettings
 from pipeline.sources.kinds import Source
+from pipeline.sources.settings import WEB_FORMATS
 
 
 class TokenizerSettings(Settings):
@@ -97,11 +98,14 @@ class Recipe(RecipeSettings):
         return str(self._folder / path)
 
     def filter_settings(self, source: Source) -> FilterSettings:
-        """The filter's settings for one source, with the source's own rules and thresholds laid over."""
+        """The filter's settings for one source: what is written, the source's own keys laid over those of all.
+
+        What is not written is the web's default for web pages and wikis, and judges nothing else.
+        """
         overrides: dict[str, Any] = dict(source.filter)
         if source.rules is not None:
             overrides["rules"] = source.rules
-        return self.filter.merged(overrides) if overrides else self.filter
+        return self.filter.of_source(overrides, is_web=source.format in WEB_FORMATS)
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:

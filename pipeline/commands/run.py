@@ -17,6 +17,7 @@ from pipeline.commands.console import RunConsole
 from pipeline.commands.needs import expect
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import Recipe, load_recipe
+from pipeline.stages.filter import FilterStage, who_judges
 from pipeline.units import format_bytes
 
 CheckTables = Callable[[dict[str, Any], str], None]
@@ -73,6 +74,8 @@ def print_plan(recipe: Recipe, plans: list[StagePlan], workers: int) -> None:
             )
             memory = format_bytes(needs.memory_bytes)
             console.print(f"  {'':<10} memory about {memory}, disk {disk}", markup=False)
+        if plan.stage == FilterStage.name:
+            console.print(f"  {'':<10} {who_judges(recipe)}", markup=False)
 
 
 def _action(plan: StagePlan) -> str:

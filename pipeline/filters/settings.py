@@ -149,7 +149,9 @@ class FilterSettings(LanguageSettings):
     """Everything the filter stage decides by."""
 
     rules: list[RuleName] = Field(
-        default=list(RULE_NAMES), description="Rules that judge a text, in this order; [] applies none."
+        default=list(RULE_NAMES),
+        description="Rules that judge a text, in this order; [] applies none. Where it is not written, they judge web "
+        "pages and wikis; another source is judged only by rules that have a table of their own in the recipe.",
     )
     min_text_words: int = Field(
         default=1, description="Fewest words of any text that rules judge, punctuation included."
@@ -162,6 +164,21 @@ class FilterSettings(LanguageSettings):
     classifier: ClassifierSettings = ClassifierSettings()
     custom: CustomSettings = CustomSettings()
     pii: PiiSettings = PiiSettings()
+
+    def of_source(self, overrides: dict[str, Any], is_web: bool) -> FilterSettings:
+        """The settings that judge one source. `overrides`: the source's own keys; `is_web`: it is web pages or a wiki.
+
+        The defaults were made for the web. Another source is judged by what is written for it or for all sources: a
+        rule whose table is written, and `languages`, whose default holds where only the threshold is written.
+        Raises `UserError` as `merged` does.
+        """
+        written = self.model_fields_set | overrides.keys()
+        defaults: dict[str, Any] = {}
+        if not is_web and "rules" not in written:
+            defaults["rules"] = [rule for rule in RULE_NAMES if rule in written]
+        if not is_web and not written & {"languages", "language_threshold"}:
+            defaults["languages"] = []
+        return self.merged(defaults | overrides) if defaults or overrides else self
 
     def merged(self, overrides: dict[str, Any], where: str = "source") -> FilterSettings:
         """These settings with a source's own over them, table by table; a list replaces a list.

@@ -16,6 +16,8 @@ _MIRROR_SCHEMES = frozenset(
 _PORT = re.compile(r"://(?:\[[^\]/]*(?:/|$)|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$))[^/?#@]*(?:[/?#]|$))")
 
 RawFormat = Literal["warc", "wet", "mediawiki", "html", "text", "gutenberg", "code", "jsonl", "parquet", "csv"]
+WEB_FORMATS: frozenset[RawFormat] = frozenset({"warc", "wet", "html", "mediawiki"})
+"""What the defaults of `[filter]` judge: web pages and wikis. Files of other formats were chosen by their owner."""
 INDEX_FORMAT = "multistream-index"  # of a raw file that says where another one can be cut, and holds no document
 
 # Names of folders that a stage keeps beside its files; a source's name becomes a folder too.

@@ -16,6 +16,8 @@ from pipeline.filters.chain import Chain
 from pipeline.filters.paths import check, digests, name_of_list, resolved
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.signal_table import SignalWriter
+from pipeline.filters.summary import judges_line
+from pipeline.recipe import Recipe
 from pipeline.stages.base import Stage, StageResult, part_source, part_tasks, say_compiling
 
 
@@ -90,11 +92,14 @@ class FilterStage(Stage):
     def run(self, runner: PhaseRunner) -> StageResult:
         described = self.settings()
         by_source = {source.name: self._resolved(self.recipe.filter_settings(source)) for source in self.recipe.sources}
-        say_compiling(runner.watcher, self.name, "pipeline.filters.text")
+        runner.watcher.note(f"filter: {who_judges(self.recipe)}")
         # Made here first: a list or model that cannot be read is said once, and what must be compiled is compiled once.
         own = {name: described["sources"].get(name, described["filter"]) for name in by_source}
         chains = {name: _chain(settings, own[name]) for name, settings in by_source.items()}
-        next(iter(chains.values())).compile()
+        with_rules = [chain for chain in chains.values() if chain.settings.rules]
+        if with_rules:
+            say_compiling(runner.watcher, self.name, "pipeline.filters.text")
+        next(iter([*with_rules, *chains.values()])).compile()
         if (ignored := _ignored_lines(chains)) is not None:
             runner.watcher.note(ignored)
         tasks = [
@@ -106,6 +111,11 @@ class FilterStage(Stage):
 
     def _resolved(self, settings: FilterSettings) -> FilterSettings:
         return resolved(settings, self.recipe.resolve)
+
+
+def who_judges(recipe: Recipe) -> str:
+    """Which rules judge which source, in a line."""
+    return judges_line({source.name: recipe.filter_settings(source) for source in recipe.sources})
 
 
 def _chain(settings: FilterSettings, described: dict[str, Any]) -> Chain:

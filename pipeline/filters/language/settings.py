@@ -22,7 +22,9 @@ class LanguageSettings(Settings):
     """Languages to keep and how sure their identification must be."""
 
     languages: list[str] = Field(
-        default=["en"], description="Codes to keep, ISO 639-1 where there is one; [] keeps all."
+        default=["en"],
+        description="Codes to keep, ISO 639-1 where there is one; [] keeps all. Where neither this nor the threshold "
+        "is written, only web pages and wikis are judged by their language.",
     )
     language_threshold: float = Field(
         default=0.65, ge=0.0, le=1.0, description="Smallest probability of the label to keep (FineWeb's)."

@@ -344,7 +344,8 @@ def test_a_source_that_loses_too_much_stops_the_build(folder: Path, build: Path,
     assert "\n" not in str(error.value)
     assert f"`groundup drops '{tmp_path / 'my out'}' --reason gopher_too_few_words`" in str(error.value)
     manifest = Build(str(tmp_path / "my out")).manifest("filter")
-    assert watcher.lines == funnel_lines(manifest)
+    lines = funnel_lines(manifest)
+    assert watcher.lines[-len(lines) :] == lines
     assert any("gopher_too_few_words" in line for line in watcher.lines)
     accepted = load_recipe(folder / "recipe.toml", [*overrides, "max_dropped_fraction=1"])
     assert run_build(accepted, until="filter").rebuilt == []
