@@ -200,6 +200,14 @@ class Folder:
             file.write(data)
         return PublishedFile(path, file.bytes, file.sha256)
 
+    def append(self, path: str, data: bytes) -> None:
+        """Add to the end of a local file. Raises `UserError` when the disk is full or cannot be written."""
+        try:
+            with open(self.full(path), "ab") as file:
+                file.write(data)
+        except OSError as error:
+            raise write_error(self.url, path, error) from error
+
     def digest(self, path: str) -> PublishedFile:
         """Read a file again and return its size and sha256."""
         digest = hashlib.sha256()

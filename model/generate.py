@@ -61,9 +61,10 @@ def generate_stream(
 
     Past its sequence length the model sees the last tokens, as many as `model.sampling.window_start` leaves.
     `use_cache` False computes all of them anew for each token: slow, and the same. Raises `ValueError` for arguments
-    or token ids that make no sense.
+    or token ids that make no sense, and while it yields `model.sampling.NotFinite`, which is one, where the logits are
+    not finite.
     """
     from model import sampling
 
-    sampling.check(model, prompt_BT, max_new_tokens, temperature, top_k, top_p, stop_token)
+    sampling.check(model, prompt_BT, max_new_tokens, temperature, top_k, top_p, seed, stop_token)
     return sampling.stream(model, prompt_BT, max_new_tokens, temperature, top_k, top_p, seed, stop_token, use_cache)

@@ -13,6 +13,13 @@ import torch
 from model.cache import KVCache
 from model.gpt import GPT
 
+# Below it float32 cannot hold the quotients, and only the likeliest token has a chance.
+_GREEDY_BELOW = 1e-6
+
+
+class NotFinite(ValueError):
+    """The model's logits are infinite or not a number, so no token can be chosen."""
+
 
 def stream(
     model: GPT,
@@ -104,8 +111,10 @@ def _last_logits(model: GPT, tokens_BT: torch.Tensor, cache: KVCache | None) -> 
 def _choose(
     logits_BV: torch.Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator
 ) -> torch.Tensor:
-    """One token id for each row, (B,), on the device of the logits."""
-    if temperature == 0:
+    """One token id for each row, (B,), on the device of the logits. Raises `NotFinite`."""
+    if not torch.isfinite(logits_BV).all():
+        raise NotFinite("the model's logits are not finite: its weights are of a training that diverged")
+    if temperature < _GREEDY_BELOW:
         return logits_BV.argmax(dim=-1)
     logits_BV = logits_BV.to(generator.device) / temperature
     if top_k is not None:
@@ -122,6 +131,7 @@ def check(
     temperature: float,
     top_k: int | None,
     top_p: float | None,
+    seed: int | torch.Generator,
     stop_token: int | None,
 ) -> None:
     """Raise `ValueError` for arguments of `model.generate.generate_stream` that make no sense."""
@@ -139,6 +149,8 @@ def check(
         raise ValueError(f"top_k is {top_k}; set it to at least 1, or leave it out")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p}; set it above 0 and up to 1, or leave it out")
+    if isinstance(seed, int) and not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed}; set it from 0 to {2**64 - 1}")
     if stop_token is not None and not 0 <= stop_token < model.config.vocab_size:
         raise ValueError(
             f"stop_token {stop_token} is beyond the vocabulary, 0 to {model.config.vocab_size - 1}; leave it out"

@@ -17,12 +17,19 @@ def main() -> None:
     settle_arrow()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(train)
+    rank = os.environ.get("RANK")
+    name = f"groundup{f' on rank {rank}' if rank else ''}"
     try:
         app()
     except UserError as error:
-        rank = os.environ.get("RANK")
-        say_error(f"groundup{f' on rank {rank}' if rank else ''}", str(error))
+        say_error(name, str(error))
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        say_error(name, "interrupted. The same command goes on from the last checkpoint.")
+        sys.exit(130)
+    except Exception as error:  # a defect of ours, or another rank that is gone
+        say_error(name, f"unexpected error: {type(error).__name__}: {error}")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from manifests.errors import check_text
 from train.settings import load_run
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
@@ -40,7 +41,8 @@ def train(
     if summary.first_validation and summary.last_validation:
         first, last = summary.first_validation, summary.last_validation
         line += f"; validation loss {first['validation_loss']:.4f} -> {last['validation_loss']:.4f}"
-        line += f", {last['bits_per_byte']:.4f} bits per byte"
+        if last["bits_per_byte"] is not None:
+            line += f", {last['bits_per_byte']:.4f} bits per byte"
     typer.echo(f"{line}. Next: groundup generate {shlex.quote(str(summary.run))} --prompt ...")
 
 
@@ -51,10 +53,11 @@ def generate(
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable token.")] = 0.8,
     top_k: Annotated[int | None, typer.Option(min=1, help="Draw from the k most probable tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Draw from this probability mass.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same text.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same text.")] = 0,
     num_samples: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
 ) -> None:
     """Let a trained model go on with a text."""
+    check_text({"--prompt": prompt})
     from train.generate import load_trained
 
     trained = load_trained(run)
@@ -62,7 +65,7 @@ def generate(
         if num_samples > 1:
             typer.echo(f"--- sample {number + 1}")
         typer.echo(prompt, nl=False)
-        for piece in trained.stream(prompt, max_tokens, temperature, top_k, top_p, seed + number):
+        for piece in trained.stream(prompt, max_tokens, temperature, top_k, top_p, (seed + number) % 2**64):
             typer.echo(piece, nl=False)
         typer.echo("")
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from manifests.errors import UserError
+from manifests.errors import UserError, check_text
 from model import GPT, GPTConfig
 from model.generate import generate_stream
+from tokenizer.bpe import END_OF_TEXT
+from tokenizer.token_bytes import TextStream, token_bytes
 from train.run import checkpoint
 from train.run.folder import CHECKPOINTS, TOKENIZER
-
-END_OF_TEXT = "<|endoftext|>"
-_REPLACEMENT = "\ufffd"
-_MOST_TOKENS_OF_A_CHARACTER = 4
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,10 @@ class Trained:
     ) -> Iterator[str]:
         """Pieces of text that go on from `prompt`, as they come, until the end of a text or `max_new_tokens`.
 
-        Raises `UserError` for arguments that make no sense.
+        Every piece is of whole characters; one that is not complete at the end is U+FFFD. Raises `UserError` for
+        arguments that make no sense, and `NotFinite` for a model whose numbers are not.
         """
+        check_text({"the prompt": prompt})
         encoded = self.tokenizer.encode(prompt, add_special_tokens=False).ids
         end_of_text = self.tokenizer.token_to_id(END_OF_TEXT)
         # A text begins after the end of another one, in training too.
@@ -53,17 +54,18 @@ class Trained:
             )
         except ValueError as error:
             raise UserError(f"cannot generate: {error}.") from error
-        pending: list[int] = []
+        inside, first = self._pieces
+        text = TextStream(inside, None if encoded else first)
         for token_B in tokens:  # the end of the text is the last one
-            if int(token_B) != end_of_text:
-                pending.append(int(token_B))
-                text = self.tokenizer.decode(pending, skip_special_tokens=True)
-                # A character of several bytes may need more than one token.
-                if not text.endswith(_REPLACEMENT) or len(pending) >= _MOST_TOKENS_OF_A_CHARACTER:
-                    pending.clear()
-                    yield text
-        if pending:
-            yield self.tokenizer.decode(pending, skip_special_tokens=True)
+            if int(token_B) != end_of_text and (piece := text.add(int(token_B))):
+                yield piece
+        if rest := text.end():
+            yield rest
+
+    @cached_property
+    def _pieces(self) -> tuple[list[bytes], list[bytes]]:
+        """The bytes of every token inside a text, and of one that begins it."""
+        return token_bytes(self.tokenizer), token_bytes(self.tokenizer, first=True)
 
 
 def load_trained(path: str | Path, device: str | torch.device | None = None) -> Trained:
@@ -98,7 +100,12 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Load a `tokenizer.json`. Raises `UserError`."""
     if not path.is_file():
         raise UserError(f"{path}: missing; text cannot be encoded without the run's tokenizer. Copy it there.")
+    return parse_tokenizer(path.read_bytes(), str(path))
+
+
+def parse_tokenizer(contents: bytes, where: str) -> Tokenizer:
+    """The tokenizer that a `tokenizer.json` describes. Raises `UserError`."""
     try:
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_buffer(contents)
     except Exception as error:  # tokenizers raises bare Exception
-        raise UserError(f"{path}: not a tokenizer ({error}). Copy the tokenizer of the build there.") from None
+        raise UserError(f"{where}: not a tokenizer ({error}). Copy the tokenizer of the build there.") from None

@@ -8,13 +8,12 @@ its batch 99.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -22,13 +21,15 @@ from manifests.draws import draw
 from manifests.errors import UserError
 from manifests.storage import Folder
 from model import GPT
+from model.sampling import NotFinite
 from train.objectives.base import Objective
-from train.optim import schedule
 from train.optim.optimizer import build_optimizer, set_learning_rate
+from train.optim.plan import change_length, learning_rate_fraction, make_plan
 from train.parallel.hardware import Hardware, find_hardware, micro_batch_sequences
 from train.parallel.ranks import Ranks, open_ranks
 from train.run import checkpoint
-from train.run.folder import RunFolder, deciding_sha256, differences, read_metrics, sync
+from train.run.changes import differences, lasting_sha256, recorded, show
+from train.run.folder import RunFolder, read_metrics
 from train.run.manifest import seal_run, write_run_manifest
 from train.run.progress import TrainingProgress
 from train.run.samples import write_samples
@@ -69,15 +70,6 @@ def run_training(
             return Loop(recipe, folder, ranks, objective(recipe, ranks)).run(until_step, restart)
 
 
-@dataclass
-class _Plan:
-    """A run's size, in steps and tokens."""
-
-    num_steps: int
-    warmup_steps: int
-    batch_tokens: int
-
-
 class Loop:
     """One run on one rank."""
 
@@ -86,9 +78,9 @@ class Loop:
         self.objective = objective
         self.loader = objective.loader
         self.model_config = objective.model_config
-        self.plan = self._make_plan()
+        self.plan = make_plan(self.settings, self.loader.num_steps_per_epoch)
         self.config = self._make_config()
-        self.settings_sha256 = deciding_sha256(self.config)
+        self.settings_sha256 = lasting_sha256(self.config)
         self.stop_signal = StopSignal()
         self.stopping = False
         self.started = time.time()
@@ -96,47 +88,25 @@ class Loop:
     def run(self, until_step: int | None, restart: bool) -> RunSummary:
         stop = min(until_step or self.plan.num_steps, self.plan.num_steps)
         with TrainingProgress(self.plan.num_steps, enabled=self.ranks.is_first) as self.progress:
-            if self.ranks.is_first:
-                self._prepare_folder(restart)
-            self.ranks.wait()
+            self.ranks.first(lambda: self._prepare_folder(restart))
             if self._is_finished():
                 self.progress.say(f"{self.folder.path}: finished at step {self.plan.num_steps}; nothing to do.")
-                if self.ranks.is_first:
-                    seal_run(self.folder)
+                self.ranks.first(lambda: seal_run(self.folder))
                 return self._summary(self.plan.num_steps, reused=True)
+            # What the first rank has settled: the warm-up of a run that goes on stays what it was.
+            settled = self.folder.config() or self.config
+            self.plan = replace(self.plan, warmup_steps=int(settled["plan"]["warmup_steps"]))
             self._build()
             found = checkpoint.list_checkpoints(self.folder.checkpoints)
             step = self._load(found[-1]) if found else 0
             self._agree_on(step)
-            if self.ranks.is_first:
-                self.folder.truncate_after(step if step else -1)
+            self.ranks.first(lambda: self.folder.truncate_after(step if step else -1))
             self._announce(step)
-            with self.stop_signal.caught(), self._metrics() as self.metrics:
-                if step == 0:
-                    self._validate(0)
+            with self.stop_signal.caught():
                 step = self._train(step, stop)
-            if step == self.plan.num_steps and self.ranks.is_first:
-                self._finish(step)
-            self.ranks.wait()
+                if step == self.plan.num_steps:
+                    self.ranks.first(lambda: self._finish(step))
             return self._summary(step)
-
-    def _make_plan(self) -> _Plan:
-        settings, batch_tokens = self.settings, self.settings.batch_tokens
-        if settings.max_tokens is None:
-            num_steps = self.loader.num_steps_per_epoch
-        else:
-            num_steps = settings.max_tokens // batch_tokens
-        if num_steps < 1:
-            raise UserError(
-                f"train.max_tokens {settings.max_tokens} is less than one batch of {batch_tokens}: raise it, or lower "
-                "train.batch_tokens."
-            )
-        warmup_tokens = settings.warmup_tokens
-        if warmup_tokens is None:
-            warmup_steps = math.ceil(settings.warmup_fraction * num_steps)
-        else:
-            warmup_steps = math.ceil(warmup_tokens / batch_tokens)
-        return _Plan(num_steps, min(warmup_steps, num_steps), batch_tokens)
 
     def _make_config(self) -> dict[str, Any]:
         # "resolved_model" is the whole model, so that a preset that changes is seen.
@@ -146,7 +116,7 @@ class Loop:
         return config
 
     def _prepare_folder(self, restart: bool) -> None:
-        """Start a run, go on with it, or refuse."""
+        """Start a run, go on with it, or refuse. Only the first rank does."""
         if restart:
             self.folder.clear()
         old = self.folder.config()
@@ -161,11 +131,32 @@ class Loop:
                 "another folder, undo the change, or train anew with --restart (or delete the folder)."
             )
         checkpoint.remove_incomplete(self.folder.checkpoints, self.progress.say)
+        if old is not None:
+            self._go_on_from(old)
         if self._is_finished():
             return
+        self.folder.remove_manifest()
         self.folder.folder.remove_unpublished()
         self.folder.write_config(self.config)
         self.folder.copy_tokenizer(Folder(self.recipe.output))
+
+    def _go_on_from(self, old: dict[str, Any]) -> None:
+        """Settle what differs from the configuration that the run had until now, and record it."""
+        found = checkpoint.list_checkpoints(self.folder.checkpoints)
+        step = checkpoint.read_state(found[-1]).step if found else 0
+        if step:
+            before = replace(self.plan, **old["plan"])
+            try:
+                self.plan = change_length(self.settings, before, self.plan, step)
+            except UserError as error:
+                raise UserError(f"{self.folder.path}: {error}") from None
+        self.config = self._make_config()
+        if changes := recorded(old, self.config, step):
+            self.config["changes"] = changes
+        for change in changes:
+            if change["step"] == step:
+                line = show(change["setting"], change.get("before"), change.get("after"))
+                self.progress.say(f"from step {step} on: {line}")
 
     def _is_finished(self) -> bool:
         """True where the manifest is there, and the checkpoint that it stands for."""
@@ -225,9 +216,11 @@ class Loop:
             say(f"going on from step {step}")
 
     def _train(self, step: int, stop: int) -> int:
-        """Steps until `stop`, with validation, samples and checkpoints as they fall due; returns the last step."""
-        settings, last = self.settings, self.plan.num_steps
+        """Steps until `stop`, with checkpoints, validation and samples as they fall due; returns the last step."""
         self.model.train()
+        self._measure(step, again=step > 0)
+        if self.stopping:
+            raise self._stopped(step)
         clock = time.perf_counter()
         while step < stop:
             row = self._step(step)
@@ -236,35 +229,42 @@ class Loop:
             row = self._row(step, seconds, row)
             self._write(row)
             self.progress.step(row)
-            if _due(step, settings.validate_every_steps) or step == last:
-                self._validate(step)
-            if self.ranks.is_first and (_due(step, settings.sample_every_steps) or step == last):
-                self._sample(step)
-            if _due(step, settings.checkpoint_every_steps) or step == stop or self.stopping:
+            # The state first: whatever fails in measuring, the steps are not lost.
+            is_saved = self.stopping or step == stop or _due(step, self.settings.checkpoint_every_steps)
+            if is_saved:
                 self._save(step, row["loss"])
-            if self.stopping and step < stop:
-                reason = self.stop_signal.name or "another rank"
-                raise UserError(
-                    f"{self.folder.path}: stopped by {reason} after step {step}, which is saved. The same command "
-                    "goes on from there."
-                )
+            if not self.stopping:
+                self._measure(step)
+            if self.stopping:  # also where it was told while measuring
+                if not is_saved:
+                    self._save(step, row["loss"])
+                raise self._stopped(step)
+            if is_saved:
+                self.ranks.first(checkpoint.prune, self.folder.checkpoints, self.settings.keep_checkpoints)
             clock = time.perf_counter()
         return step
+
+    def _measure(self, step: int, again: bool = False) -> None:
+        """The validation and the samples that are due after a step.
+
+        again: some may be there already; a run was interrupted after it had saved this step.
+        """
+        settings, is_last = self.settings, step == self.plan.num_steps
+        if step == 0 or is_last or _due(step, settings.validate_every_steps):
+            is_there = again and self.ranks.is_first and self.folder.has_validation(step)
+            if not self.ranks.any(is_there):
+                self._validate(step)
+        if step and not self.stopping and (is_last or _due(step, settings.sample_every_steps)):
+            is_there = again and self.ranks.is_first and self.folder.has_samples(step)
+            if not self.ranks.any(is_there):
+                self.ranks.first(self._sample, step)
 
     def _step(self, step: int) -> dict[str, float]:
         """One optimizer step (counted from 0); returns its loss, gradient norm and learning rate."""
         settings, plan, ranks = self.settings, self.plan, self.ranks
         # Dropout draws from here: a generator per (step, rank) leaves no state to save.
         torch.manual_seed(draw("step", self.recipe.seed, step, ranks.rank))
-        fraction = schedule.multiplier(
-            settings.schedule,
-            step,
-            plan.num_steps,
-            plan.warmup_steps,
-            settings.min_learning_rate_fraction,
-            settings.decay_fraction,
-        )
-        learning_rate = settings.learning_rate * fraction
+        learning_rate = settings.learning_rate * learning_rate_fraction(settings, plan, step)
         set_learning_rate(self.optimizer, learning_rate)
         tokens, targets = (part.to(self.hardware.device, non_blocking=True) for part in self.loader.batch(step))
         loss_sum = torch.zeros((), device=self.hardware.device)
@@ -285,11 +285,9 @@ class Loop:
         loss_value, num_stopped, norm_value = torch.stack([*sums, gradient_norm]).tolist()
         self.stopping = num_stopped > 0
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
-            raise UserError(
-                f"{self.folder.path}: step {step + 1}: the loss is {loss_value:g} and the gradient's norm "
-                f"{norm_value:g}; training has diverged. Lower train.learning_rate (or raise train.warmup_fraction) "
-                f"and use --restart; `groundup steps RUN --step {step + 1}` lists the documents of this step."
-            )
+            what = f"the loss is {loss_value:g} and the gradient's norm {norm_value:g}"
+            # A loss that is not finite shows what the weights of the step before are worth.
+            raise self._diverged(step + 1, what, suspect=None if math.isfinite(loss_value) else step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return {"loss": loss_value, "learning_rate": learning_rate, "gradient_norm": norm_value}
@@ -302,46 +300,75 @@ class Loop:
         return {"kind": "train", "step": step, "tokens": step * self.plan.batch_tokens, **values, **speed}
 
     def _validate(self, step: int) -> None:
-        found = self.objective.validate(self.model, self.validation_batch, self.ranks, self.hardware)
+        found = self.objective.validate(
+            self.model, self.validation_batch, self.ranks, self.hardware, self._is_told_to_stop
+        )
         if found is None:
             return
+        if not math.isfinite(found.loss):
+            raise self._diverged(step, f"the validation loss is {found.loss:g}", suspect=step)
         row = {"kind": "validation", "step": step, "tokens": step * self.plan.batch_tokens}
         self._write(row | {"validation_loss": found.loss, "bits_per_byte": found.bits_per_byte})
-        self.progress.say(f"step {step}: validation loss {found.loss:.4f}, {found.bits_per_byte:.4f} bits per byte")
+        bits = "" if found.bits_per_byte is None else f", {found.bits_per_byte:.4f} bits per byte"
+        self.progress.say(f"step {step}: validation loss {found.loss:.4f}{bits}")
+
+    def _is_told_to_stop(self) -> bool:
+        """Whether any rank was; every rank must ask."""
+        self.stopping = self.ranks.any(bool(self.stop_signal.name))
+        return self.stopping
 
     def _sample(self, step: int) -> None:
-        if not write_samples(self.folder, self.model, step, self.settings, self.recipe.seed):
-            self.progress.say(f"no samples: {self.recipe.output} has no tokenizer/tokenizer.json")
+        try:
+            if not write_samples(self.folder, self.model, step, self.settings, self.recipe.seed):
+                self.progress.say(f"no samples: {self.recipe.output} has no tokenizer/tokenizer.json")
+        except NotFinite as error:
+            raise self._diverged(step, f"no sample can be written: {error}", suspect=step) from None
 
     def _save(self, step: int, loss: float) -> None:
-        if self.ranks.is_first and self.metrics is not None:
-            sync(self.metrics)  # a checkpoint never stands for rows that are not on the disk
-            state = checkpoint.CheckpointState(
-                step=step,
-                tokens=step * self.plan.batch_tokens,
-                seed=self.recipe.seed,
-                model_config=self.model_config.to_dict(),
-                data_sha256=self.objective.data["manifest_sha256"],
-                settings_sha256=self.settings_sha256,
-                num_ranks=self.ranks.num_ranks,
-                loss=loss,
-            )
-            checkpoint.save_checkpoint(
-                self.folder.checkpoints, self.model, self.optimizer, state, self.settings.keep_checkpoints
-            )
-        self.ranks.wait()
+        bad = checkpoint.first_not_finite(self.model, self.optimizer)
+        if self.ranks.any(bad is not None):
+            raise self._diverged(step, f"{bad or 'a weight of another rank'} is not finite")
+        self.ranks.first(self._write_checkpoint, step, loss)
 
-    @contextlib.contextmanager
-    def _metrics(self) -> Iterator[IO[str] | None]:
-        if not self.ranks.is_first:
-            yield None
-            return
-        with self.folder.open_metrics() as file:
-            yield file
+    def _write_checkpoint(self, step: int, loss: float) -> None:
+        self.folder.sync_metrics()
+        state = checkpoint.CheckpointState(
+            step=step,
+            tokens=step * self.plan.batch_tokens,
+            seed=self.recipe.seed,
+            model_config=self.model_config.to_dict(),
+            data_sha256=self.objective.data["manifest_sha256"],
+            settings_sha256=self.settings_sha256,
+            num_ranks=self.ranks.num_ranks,
+            loss=loss,
+        )
+        checkpoint.save_checkpoint(self.folder.checkpoints, self.model, self.optimizer, state)
 
     def _write(self, row: dict[str, Any]) -> None:
-        if self.metrics is not None:
-            self.metrics.write(json.dumps(row) + "\n")
+        self.ranks.first(self.folder.add_metrics, row)
+
+    def _stopped(self, step: int) -> UserError:
+        reason = self.stop_signal.name or "another rank"
+        if step == 0:
+            return UserError(f"{self.folder.path}: stopped by {reason} before the first step. Run the same command.")
+        return UserError(
+            f"{self.folder.path}: stopped by {reason} after step {step}, which is saved. The same command goes on "
+            "from there."
+        )
+
+    def _diverged(self, step: int, what: str, suspect: int | None = None) -> UserError:
+        """The error of a run whose numbers are not finite. suspect: the step whose weights gave them."""
+        checkpoints = self.folder.checkpoints
+        if suspect is not None and self.ranks.is_first:
+            checkpoint.set_aside(checkpoints, suspect)
+        found = checkpoint.list_checkpoints(checkpoints)
+        good = [path for path in found if suspect is None or path != checkpoint.checkpoint_path(checkpoints, suspect)]
+        last = f"the last good checkpoint is {good[-1]}" if good else "there is no good checkpoint"
+        return UserError(
+            f"{self.folder.path}: step {step}: {what}; training has diverged, and {last}. Lower train.learning_rate "
+            f"(or raise train.warmup_fraction) and use --restart; `groundup steps {self.folder.path} --step "
+            f"{max(step, 1)}` lists the documents of this step."
+        )
 
     def _finish(self, step: int) -> None:
         write_run_manifest(

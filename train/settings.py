@@ -106,14 +106,24 @@ class TrainSettings(Settings):
         return self
 
 
-# Settings that change when something is written, not what is learned: a run may go on with other values.
+# Settings that change when something is written, not what is learned: they are no part of a run's fingerprint.
 OPERATIONAL_SETTINGS = frozenset(
     {"checkpoint_every_steps", "keep_checkpoints", "sample_every_steps", "sample_prompts", "sample_tokens"}
 )
+# Settings with other values of which a run goes on: those, and those that say how a step is computed and what is
+# measured. The task that is learned stays the same; last digits may not, so each change is recorded.
+CHANGEABLE_SETTINGS = OPERATIONAL_SETTINGS | {
+    "compile",
+    "micro_batch_sequences",
+    "precision",
+    "validate_every_steps",
+    "validation_tokens",
+}
 
 
 _ANY_VOCABULARY = 256  # a [model] is checked before there are shards
-_OF_A_RUN = frozenset({"data", "plan", "resolved_model"})  # what `config.toml` of a run has besides its recipe
+# What `config.toml` of a run has besides its recipe.
+_OF_A_RUN = frozenset({"changes", "data", "plan", "resolved_model"})
 
 
 class TrainRecipe(RecipeSettings):

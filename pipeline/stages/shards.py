@@ -244,6 +244,13 @@ class ShardsStage(Stage):
         encode = Encode(self.recipe.seed, shards.validation_fraction, weights)
         encoded = runner.run(encode, tasks)
         if not any(record.facts[TRAIN] for record in encoded):
+            if any(record.facts[VALIDATION] for record in encoded):
+                num_documents = sum(record.counts.documents_out for record in encoded)
+                raise UserError(
+                    f"shards: shards.validation_fraction {shards.validation_fraction} takes every document for "
+                    f"validation ({num_documents:,}), and none is left to train on. Lower it, or set it to 0 for no "
+                    "validation."
+                )
             raise UserError(
                 f"shards: no document is left of {self.recipe.name!r}. See why: "
                 f"groundup drops {shlex.quote(self.build.url)}"

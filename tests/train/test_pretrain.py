@@ -16,7 +16,7 @@ import torch
 
 from manifests.errors import UserError
 from model import GPT
-from tests.train.builds import command, losses, recipe, write_build, write_recipe
+from tests.train.builds import byte_tokenizer, command, losses, recipe, write_build, write_recipe
 from tokenizer.shards.read import ShardSet
 from train import loop
 from train.objectives.pretrain import pretrain
@@ -24,7 +24,7 @@ from train.parallel.hardware import find_hardware
 from train.parallel.ranks import Ranks
 from train.run import checkpoint
 from train.run.folder import RunFolder
-from train.run.validation import bits_per_byte, validate
+from train.run.validation import TargetBytes, bits_per_byte, validate
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,17 @@ def undisturbed(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run without interruption, with dropout, so that random numbers count."""
     torch.set_num_threads(1)
     return Path(pretrain(recipe(build, {"dropout": 0.1}), tmp_path_factory.mktemp("undisturbed")).run)
+
+
+@dataclasses.dataclass(frozen=True)
+class AddedUp(Ranks):
+    """One of several ranks without the others: what it would add is kept."""
+
+    found: list[torch.Tensor] = dataclasses.field(default_factory=list)
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        self.found.append(values.clone())
+        return values
 
 
 def weights(run: Path, step: int = 12) -> bytes:
@@ -201,26 +212,45 @@ def test_accumulation_does_not_change_the_gradient(build: Path, tmp_path: Path) 
             assert numbers == pytest.approx([number for number in expected[3:] if number is not None], rel=2e-4)
 
 
-def test_bits_per_byte(build: Path) -> None:
+class Uniform(torch.nn.Module):
+    """Gives every byte the same probability, and keeps count of the targets."""
+
+    num_targets = 0
+
+    def forward(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
+        self.num_targets += targets_BT.numel()
+        return torch.tensor(math.log(256.0))
+
+
+def text_bytes(shards: ShardSet, num_targets: int) -> int:
+    """Bytes of the targets, by the index: each document's tokens are its bytes, then an end of text."""
+    total = -1  # the first token is no target
+    for document in shards.documents_between(0, num_targets + 1):
+        total += min(document["num_bytes"], num_targets + 1 - document["position"])
+    return total
+
+
+@pytest.mark.parametrize("most", [10**9, 1000, 40, 7, 1])
+@pytest.mark.parametrize("num_ranks", [1, 3])
+def test_bits_per_byte_count_the_bytes_of_the_targets(build: Path, most: int, num_ranks: int) -> None:
     shards = ShardSet.open(str(build / "shards"), "validation")
     assert bits_per_byte(math.log(2), 10, 40) == pytest.approx(0.25)
-
-    class Uniform(torch.nn.Module):
-        """Gives every byte the same probability, and keeps count of the targets."""
-
-        num_targets = 0
-
-        def forward(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
-            self.num_targets += targets_BT.numel()
-            return torch.tensor(math.log(256.0))
-
-    for most, expected in ((10**9, shards.num_tokens - 1), (1000, 1000), (40, 40), (7, 7)):
+    target_bytes = TargetBytes(byte_tokenizer(), 257, 256)
+    expected = min(most, shards.num_tokens - 1)
+    found, num_targets = [], 0
+    for rank in range(num_ranks):  # each rank's part of the sums
         model = Uniform()
-        found = validate(model, shards, most, 32, 4, Ranks(), find_hardware("float32"))
-        assert model.num_targets == found.num_tokens == expected
-        assert found.loss == pytest.approx(math.log(256))
-        # A byte that costs 8 bits, and an end of text a document.
-        assert found.bits_per_byte == pytest.approx(8 * shards.num_tokens / shards.num_text_bytes)
+        one = validate(
+            model, shards, most, 32, 4, AddedUp(rank, num_ranks, found=found), find_hardware("float32"), target_bytes
+        )
+        num_targets += model.num_targets
+    assert one is not None
+    assert num_targets == one.num_tokens == expected
+    loss, num_bytes = sum(found).sum(dim=1).tolist()
+    assert loss / expected == pytest.approx(math.log(256))
+    assert num_bytes == text_bytes(shards, expected)
+    if num_ranks == 1:
+        assert one.bits_per_byte == pytest.approx(8 * expected / text_bytes(shards, expected))
 
 
 @pytest.mark.parametrize("num_ranks", [2])

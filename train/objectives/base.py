@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -33,6 +34,11 @@ class Objective(Protocol):
         """The mean loss of some sequences of a batch, in nats, a scalar."""
 
     def validate(
-        self, model: nn.Module, micro_batch_sequences: int, ranks: Ranks, hardware: Hardware
+        self,
+        model: nn.Module,
+        micro_batch_sequences: int,
+        ranks: Ranks,
+        hardware: Hardware,
+        stop: Callable[[], bool],
     ) -> ValidationLoss | None:
-        """The loss on held-out data; None where there is none."""
+        """The loss on held-out data; None where there is none, and where `stop`, asked between its parts, says so."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from manifests.errors import UserError
 from manifests.storage import Folder
 from tokenizer.shards.read import ShardSet
 from train.data.loader import Loader
+from train.generate import parse_tokenizer
 from train.loop import RunSummary, run_training
 from train.parallel.hardware import Hardware
 from train.parallel.ranks import Ranks
-from train.run.validation import ValidationLoss, validate
+from train.run.validation import TargetBytes, ValidationLoss, validate
 from train.settings import TrainRecipe
+
+_TOKENIZER = "tokenizer/tokenizer.json"
 
 
 def pretrain(
@@ -33,7 +39,9 @@ class Pretrain:
         shards = Folder(recipe.output).folder("shards")
         train = ShardSet.open(shards, "train")
         self._settings = recipe.train
-        self._validation = _open_validation(shards)
+        facts = json.loads(shards.read_bytes("manifest.json"))["facts"]
+        self._validation = _open_validation(shards, facts)
+        self._target_bytes = _target_bytes(Folder(recipe.output), facts) if self._validation else None
         self.model_config = recipe.config(train.vocab_size)
         length = self.model_config.sequence_length
         self.loader = Loader(
@@ -54,18 +62,45 @@ class Pretrain:
         return loss
 
     def validate(
-        self, model: nn.Module, micro_batch_sequences: int, ranks: Ranks, hardware: Hardware
+        self,
+        model: nn.Module,
+        micro_batch_sequences: int,
+        ranks: Ranks,
+        hardware: Hardware,
+        stop: Callable[[], bool],
     ) -> ValidationLoss | None:
         if self._validation is None:
             return None
-        length = self.model_config.sequence_length
-        most = self._settings.validation_tokens
-        return validate(model, self._validation, most, length, micro_batch_sequences, ranks, hardware)
+        return validate(
+            model,
+            self._validation,
+            self._settings.validation_tokens,
+            self.model_config.sequence_length,
+            micro_batch_sequences,
+            ranks,
+            hardware,
+            self._target_bytes,
+            stop,
+        )
 
 
-def _open_validation(shards: Folder) -> ShardSet | None:
+def _open_validation(shards: Folder, facts: dict[str, Any]) -> ShardSet | None:
     """The validation split, None where the build made none or an empty one."""
-    splits = json.loads(shards.read_bytes("manifest.json"))["facts"]["splits"]
-    if splits.get("validation", {}).get("num_tokens", 0) < 2:
+    if facts["splits"].get("validation", {}).get("num_tokens", 0) < 2:
         return None
     return ShardSet.open(shards, "validation")
+
+
+def _target_bytes(build: Folder, facts: dict[str, Any]) -> TargetBytes | None:
+    """The bytes of the build's tokens; None where it has no tokenizer. Raises `UserError` for another tokenizer."""
+    if not build.exists(_TOKENIZER):
+        return None
+    contents = build.read_bytes(_TOKENIZER)
+    expected = facts.get("tokenizer_sha256")
+    if expected is not None and hashlib.sha256(contents).hexdigest() != expected:
+        raise UserError(
+            f"{build.url}/{_TOKENIZER}: not the tokenizer that the shards were encoded with. Run the recipe again."
+        )
+    return TargetBytes(
+        parse_tokenizer(contents, f"{build.url}/{_TOKENIZER}"), facts["vocab_size"], facts["end_of_text_id"]
+    )

@@ -17,7 +17,11 @@ def warmup(step: int, warmup_steps: int) -> float:
 
 
 def cosine(step: int, num_steps: int, warmup_steps: int = 0, min_fraction: float = 0.1) -> float:
-    """Warm-up, then half a cosine down to `min_fraction`, which the last step has (Loshchilov and Hutter, 2016)."""
+    """Warm-up, then half a cosine down to `min_fraction`, which the last step has (Loshchilov and Hutter, 2016).
+
+    Without a warm-up the first step is the peak, as it is with a warm-up of one step.
+    """
+    warmup_steps = max(1, warmup_steps)
     if step < warmup_steps:
         return warmup(step, warmup_steps)
     progress = _progress(step, warmup_steps - 1, num_steps - 1)
@@ -29,8 +33,10 @@ def constant_decay(
 ) -> float:
     """Warm-up, a plateau, then a straight line down to `min_fraction` over the last `decay_fraction` of the steps.
 
-    Known as warmup-stable-decay (Hu et al., MiniCPM, 2024). The decay never begins before the warm-up ends.
+    Known as warmup-stable-decay (Hu et al., MiniCPM, 2024). The decay never begins before the warm-up ends, and
+    without a warm-up never at the first step, which is the peak.
     """
+    warmup_steps = max(1, warmup_steps)
     if step < warmup_steps:
         return warmup(step, warmup_steps)
     decay_steps = min(round(num_steps * decay_fraction), num_steps - warmup_steps)

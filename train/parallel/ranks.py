@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from manifests.errors import UserError
 
 _TIMEOUT = timedelta(minutes=10)
 
@@ -34,10 +37,23 @@ class Ranks:
             distributed.all_reduce(values)
         return values
 
-    def wait(self) -> None:
-        """Wait until every rank has come here."""
-        if self.num_ranks > 1:
-            distributed.barrier()
+    def any(self, said: bool) -> bool:
+        """Whether any rank says so; all ranks get the same answer, and wait for it."""
+        if self.num_ranks == 1:
+            return said
+        device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+        return bool(self.sum(torch.tensor([float(said)], device=device)).item())
+
+    def first(self, work: Callable[..., object], *arguments: Any) -> None:
+        """Let the first rank do what only one may do. The others wait, and fail where it failed."""
+        error: Exception | None = None
+        if self.is_first:
+            try:
+                work(*arguments)
+            except Exception as caught:
+                error = caught
+        if self.any(error is not None):
+            raise error or UserError("the first rank failed; its own line says why.")
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """The model as the training step calls it: gradients are averaged over the ranks."""

@@ -30,11 +30,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from manifests.errors import UserError
+from manifests.manifest import json_bytes
 from manifests.storage import TEMPORARY_SUFFIX, write_error
 
 MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.pt", "state.json"
 FORMAT_VERSION = 1
 _NAME = re.compile(r"step-(\d{8,})")
+_SET_ASIDE = ".not-finite"
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:(?:_orig_mod|module)\.)+")
 
 
@@ -73,22 +75,24 @@ def remove_incomplete(checkpoints: Path, say: Callable[[str], None]) -> None:
 
 
 def save_checkpoint(
-    checkpoints: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: CheckpointState, keep: int
+    checkpoints: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: CheckpointState
 ) -> Path:
-    """Publish the checkpoint of `state.step`, then remove all but the last `keep`.
+    """Publish the checkpoint of `state.step`.
 
     Raises `UserError` when the disk is full or cannot be written; the checkpoints before it stay.
     """
     target = checkpoint_path(checkpoints, state.step)
     temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
+    name = MODEL_FILE
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         save_file(plain_state(model), temporary / MODEL_FILE, metadata={"format": "pt"})
+        name = OPTIMIZER_FILE
         torch.save(_optimizer_by_name(optimizer), temporary / OPTIMIZER_FILE)
+        name = STATE_FILE
         files = {name: _size_and_digest(temporary / name) for name in (MODEL_FILE, OPTIMIZER_FILE)}
-        text = json.dumps({"format": FORMAT_VERSION, **asdict(state), "files": files}, indent=2, sort_keys=True)
-        (temporary / STATE_FILE).write_text(text + "\n", encoding="utf-8")
+        (temporary / STATE_FILE).write_bytes(json_bytes({"format": FORMAT_VERSION, **asdict(state), "files": files}))
         for name in (MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, "."):
             _flush(temporary / name)
         if target.exists():
@@ -96,12 +100,30 @@ def save_checkpoint(
         os.replace(temporary, target)
         _flush(checkpoints)
     except (OSError, SafetensorError, RuntimeError) as error:
-        # torch and safetensors wrap what the system said; a full disk is told as such.
-        cause = error if isinstance(error, OSError) else OSError(_errno_in(error), str(error))
-        raise write_error(str(checkpoints), target.name, cause) from error
+        raise write_error(str(target), name, _cause(error, temporary)) from error
+    return target
+
+
+def prune(checkpoints: Path, keep: int) -> None:
+    """Remove all complete checkpoints but the last `keep`."""
     for old in list_checkpoints(checkpoints)[:-keep]:
         shutil.rmtree(old)
-    return target
+
+
+def set_aside(checkpoints: Path, step: int) -> None:
+    """Rename the checkpoint of a step, if there is one, so that nothing goes on from it or loads it."""
+    path = checkpoint_path(checkpoints, step)
+    if path.is_dir():
+        shutil.rmtree(path.with_name(path.name + _SET_ASIDE), ignore_errors=True)
+        path.rename(path.with_name(path.name + _SET_ASIDE))
+
+
+def first_not_finite(model: nn.Module, optimizer: torch.optim.Optimizer) -> str | None:
+    """The name of the first weight, or number of the optimizer, that is infinite or not a number; None without one."""
+    tensors = dict(plain_state(model))
+    for parameter, state in _optimizer_by_name(optimizer).items():
+        tensors |= {f"the optimizer's {key} of {parameter}": value for key, value in state.items()}
+    return next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
 
 
 def read_state(path: Path) -> CheckpointState:
@@ -144,13 +166,15 @@ def load_model(path: Path, model: nn.Module) -> None:
         if theirs.shape != ours.shape:
             shapes = f"{list(theirs.shape)} in the checkpoint and {list(ours.shape)} in the model"
             raise UserError(f"{path}: does not match its model: {name} is {shapes}. {_ADVICE}")
+        if not _is_finite(theirs):
+            raise damaged(path / MODEL_FILE, f"{name} holds numbers that are not finite (NaN or infinity)")
     with torch.no_grad():
         for name, tensor in mine.items():
             tensor.copy_(tensors[name])
 
 
 def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Load the optimizer's state that belongs to the same parameters. Raises `UserError` where it does not fit."""
+    """Load the optimizer's state of the same parameters. Raises `UserError` where it does not fit or is not finite."""
     _check_digest(path, OPTIMIZER_FILE)
     try:
         saved = torch.load(path / OPTIMIZER_FILE, map_location="cpu", weights_only=True)
@@ -160,6 +184,9 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
     if sorted(saved) != sorted(names):
         other = sorted(set(saved) ^ set(names))[0]
         raise UserError(f"{path}: the optimizer's state does not match the model: see {other}. {_ADVICE}")
+    for name in names:
+        if not all(_is_finite(value) for value in saved[name].values()):
+            raise damaged(path / OPTIMIZER_FILE, f"the state of {name} is not finite (NaN or infinity)")
     state = optimizer.state_dict()
     state["state"] = {number: saved[name] for number, name in enumerate(names)}
     optimizer.load_state_dict(state)
@@ -231,9 +258,32 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _errno_in(error: Exception) -> int:
-    full = "No space left" in str(error) or "os error 28" in str(error) or "unexpected pos" in str(error)
-    return errno.ENOSPC if full else errno.EIO
+def _cause(error: Exception, folder: Path) -> OSError:
+    """What the system said, where safetensors and torch wrap it.
+
+    safetensors gives the system's number. torch says only that a write failed: a byte more tells why.
+    """
+    if isinstance(error, OSError):
+        return error
+    if number := re.search(r"os error (\d+)", str(error)):
+        return OSError(int(number[1]), os.strerror(int(number[1])))
+    try:
+        _try_to_write(folder / OPTIMIZER_FILE)
+    except OSError as reason:
+        return reason
+    return OSError(errno.EIO, str(error))
+
+
+def _try_to_write(path: Path) -> None:
+    """Add a block to a file. Raises `OSError`."""
+    with path.open("ab") as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
 
 
 def _entries(checkpoints: Path) -> list[Path]:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import tomli_w
 
 from manifests.errors import UserError
 from manifests.seal import RUN, unseal
-from manifests.settings import canonical_json, load_toml
-from manifests.storage import Folder
-from train.settings import OPERATIONAL_SETTINGS
+from manifests.settings import load_toml
+from manifests.storage import Folder, write_error
 
 CONFIG, METRICS, SAMPLES, MANIFEST = "config.toml", "metrics.jsonl", "samples.txt", "manifest.json"
 TOKENIZER, CHECKPOINTS, LOCK = "tokenizer.json", "checkpoints", ".lock"
@@ -45,16 +43,19 @@ class RunFolder:
         """Keep other processes out; the system lets go of the lock whatever way this process ends."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with (self.path / LOCK).open("w") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise UserError(
-                        f"{self.path}: another process trains here. Wait for it, or choose another --run."
-                    ) from None
-                yield
+            file = (self.path / LOCK).open("w")
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror}). Choose another --run.") from error
+        except OSError as error:
+            raise write_error(str(self.path), LOCK, error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"{self.path}: another process trains here. Wait for it, or choose another --run."
+                ) from None
+            yield
 
     @property
     def manifest(self) -> dict[str, Any] | None:
@@ -72,29 +73,52 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove a run's own files and nothing else, for a fresh start."""
-        if self.path.name == RUN:
-            unseal(Folder(self.path.absolute().parent), RUN)
-        for name in (MANIFEST, METRICS, SAMPLES, TOKENIZER, CONFIG):
+        self.remove_manifest()
+        for name in (METRICS, SAMPLES, TOKENIZER, CONFIG):
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def remove_manifest(self) -> None:
+        """Take back that the run is finished: it goes on."""
+        if self.path.name == RUN:
+            unseal(Folder(self.path.absolute().parent), RUN)
+        (self.path / MANIFEST).unlink(missing_ok=True)
 
     def truncate_after(self, step: int) -> None:
         """Drop rows of metrics and samples that lie after `step`, so that going on from there writes no doubles."""
         rows = [row for row in read_metrics(self.path) if row["step"] <= step]
         if (self.path / METRICS).is_file():
-            self.folder.publish_bytes(METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())
+            self.folder.publish_bytes(METRICS, b"".join(map(_line, rows)))
         if (self.path / SAMPLES).is_file():
             text = (self.path / SAMPLES).read_bytes()
             later = next((match.start() for match in _SAMPLE_HEADER.finditer(text) if int(match[1]) > step), len(text))
             self.folder.publish_bytes(SAMPLES, text[:later])
 
-    def open_metrics(self) -> IO[str]:
-        """Open `metrics.jsonl` to add lines; only the last one can be cut off."""
-        return (self.path / METRICS).open("a", encoding="utf-8", buffering=1)
+    def add_metrics(self, row: dict[str, Any]) -> None:
+        """Add a row to `metrics.jsonl`; only the last one can be cut off."""
+        self.folder.append(METRICS, _line(row))
 
-    def add_sample(self, step: int, settings: str, prompt: str, text: str) -> None:
-        with (self.path / SAMPLES).open("a", encoding="utf-8") as file:
-            file.write(f"=== step {step}, {settings} ===\n{prompt}|{text}\n\n")
+    def sync_metrics(self) -> None:
+        """Bring the rows to the disk: a checkpoint never stands for rows that are not there."""
+        try:
+            with (self.path / METRICS).open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise write_error(self.folder.url, METRICS, error) from error
+
+    def add_samples(self, step: int, settings: str, texts: list[tuple[str, str]]) -> None:
+        """Add the samples of a step, each a prompt and what followed it, all at once."""
+        lines = (f"=== step {step}, {settings} ===\n{prompt}|{text}\n\n" for prompt, text in texts)
+        self.folder.append(SAMPLES, "".join(lines).encode())
+
+    def has_validation(self, step: int) -> bool:
+        """Whether the validation after a step has its row."""
+        return any(row["kind"] == "validation" and row["step"] == step for row in read_metrics(self.path))
+
+    def has_samples(self, step: int) -> bool:
+        """Whether the samples after a step were written."""
+        text = (self.path / SAMPLES).read_bytes() if (self.path / SAMPLES).is_file() else b""
+        return any(int(match[1]) == step for match in _SAMPLE_HEADER.finditer(text))
 
     def copy_tokenizer(self, output: Folder) -> None:
         """Copy OUT/tokenizer/tokenizer.json where the build has one."""
@@ -111,40 +135,11 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines):
         try:
-            rows.append(json.loads(line))
+            rows.append(json.loads(line, parse_constant=lambda _: None))  # NaN is no JSON
         except ValueError:
             if number < len(lines) - 1:
                 raise UserError(f"{path}: line {number + 1} is not JSON. Restore it, or train anew.") from None
     return rows
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Settings that decide the weights and differ in two configurations, as "train.learning_rate 0.001 -> 0.002"."""
-    before, after = deciding(old), deciding(new)
-    return [
-        f"{key} {_show(before.get(key))} -> {_show(after.get(key))}"
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key)
-    ]
-
-
-def deciding(config: dict[str, Any]) -> dict[str, Any]:
-    """Seed, data, whole model and those of the training settings that change what is learned, by key path."""
-    flat = {"seed": config.get("seed"), "data.manifest_sha256": config.get("data", {}).get("manifest_sha256")}
-    flat |= {f"model.{key}": value for key, value in config.get("resolved_model", {}).items()}
-    flat |= {f"train.{key}": value for key, value in config.get("train", {}).items() if key not in OPERATIONAL_SETTINGS}
-    return {key: value for key, value in json.loads(json.dumps(flat)).items() if value is not None}
-
-
-def deciding_sha256(config: dict[str, Any]) -> str:
-    """Digest of what `differences` compares."""
-    return hashlib.sha256(canonical_json(deciding(config)).encode()).hexdigest()
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, str) and len(value) > 40:  # a digest
-        return f"{value[:12]}..."
-    return "(none)" if value is None else repr(value)
 
 
 def _without_none(value: Any) -> Any:
@@ -153,7 +148,5 @@ def _without_none(value: Any) -> Any:
     return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def sync(file: IO[str]) -> None:
-    """Flush a file to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
+def _line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, allow_nan=False).encode() + b"\n"

@@ -12,7 +12,8 @@ from manifests.seal import RUN, read_seal, stage_seal, write_seal
 from manifests.storage import Folder
 from train.parallel.hardware import Hardware, describe
 from train.run import checkpoint
-from train.run.folder import CHECKPOINTS, CONFIG, LOCK, MANIFEST, RunFolder, deciding, read_metrics
+from train.run.changes import deciding
+from train.run.folder import CHECKPOINTS, CONFIG, LOCK, MANIFEST, RunFolder, read_metrics
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
 
@@ -48,6 +49,8 @@ def write_run_manifest(
         "num_tokens": step * config["train"]["batch_tokens"],
         "loss": losses[-1]["loss"] if losses else None,
     }
+    if config.get("changes"):
+        facts["changes"] = config["changes"]
     if validations:
         facts |= {
             "first_validation_loss": validations[0]["validation_loss"],

@@ -20,7 +20,9 @@ def write_samples(folder: RunFolder, model: GPT, step: int, settings: TrainSetti
     if not (folder.path / TOKENIZER).is_file():
         return False
     trained = Trained(model, load_tokenizer(folder.path / TOKENIZER), step)
-    for prompt in settings.sample_prompts:
-        text = "".join(trained.stream(prompt, settings.sample_tokens, _TEMPERATURE, _TOP_K, seed=seed))
-        folder.add_sample(step, f"temperature {_TEMPERATURE}, top k {_TOP_K}, seed {seed}", prompt, text)
+    texts = [
+        (prompt, "".join(trained.stream(prompt, settings.sample_tokens, _TEMPERATURE, _TOP_K, seed=seed)))
+        for prompt in settings.sample_prompts
+    ]
+    folder.add_samples(step, f"temperature {_TEMPERATURE}, top k {_TOP_K}, seed {seed}", texts)
     return True

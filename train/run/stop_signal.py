@@ -1,36 +1,60 @@
-"""Being told to stop: by Ctrl-C, by a job's time limit, by a machine that is taken back."""
+"""Being told to stop: by Ctrl-C, by a job's time limit, by a machine that is taken back, by a terminal that closes."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+# torchrun passes on SIGTERM, SIGINT and SIGHUP; Slurm sends SIGTERM, and before a time limit what `--signal` names.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_INSISTENT = 3
 
 
 @dataclass
 class StopSignal:
-    """Set by SIGINT and SIGTERM; looked at after every step."""
+    """The first of `SIGNALS` that came, by name; the loop looks at it after every step.
+
+    No signal ends the process: torchrun repeats the one that a terminal has sent to all already, and a second one must
+    not cut off a checkpoint that is being written. The third says what would.
+    """
 
     name: str = ""
-    _previous: dict[int, Any] = field(default_factory=dict)
+    _count: int = 0
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
+        """While this holds, signals are noted. One that the process was started to ignore (`nohup`) stays ignored."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
+        previous = {number: signal.getsignal(number) for number in SIGNALS}
+        caught = {number: handler for number, handler in previous.items() if handler is not signal.SIG_IGN}
+        for number in caught:
+            signal.signal(number, self._note)
         try:
             yield
         finally:
-            for caught, handler in self._previous.items():
-                signal.signal(caught, handler)
+            for number, handler in caught.items():
+                signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
-        if self.name:  # the second time it is meant
-            raise KeyboardInterrupt
-        self.name = signal.Signals(number).name
+        self._count += 1
+        if not self.name:
+            self.name = signal.Signals(number).name
+            _say(f"{self.name}: stopping after this step, with a checkpoint.")
+        elif self._count == _INSISTENT:
+            _say(
+                "still stopping: a checkpoint is written first. To end this at once: kill -9 "
+                f"{os.getpid()}. That loses the steps since the last complete checkpoint, which stays whole."
+            )
+
+
+def _say(line: str) -> None:
+    # Not print: a signal may come in the middle of one.
+    with contextlib.suppress(OSError):
+        os.write(2, f"groundup: {line}\n".encode())

@@ -38,13 +38,13 @@ def state_of(config: GPTConfig, step: int) -> State:
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     model, optimizer, config = make()
-    return checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, 100), keep=2)
+    return checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, 100))
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_round_trip(tmp_path: Path, tied: bool) -> None:
     model, optimizer, config = make(tied_head=tied)
-    path = checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, 3), keep=1)
+    path = checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, 3))
     assert path == tmp_path / "step-00000003"
     assert checkpoint.read_state(path) == state_of(config, 3)
     torch.manual_seed(9)
@@ -70,10 +70,11 @@ def test_names_are_plain_after_compile_and_parallel_wrapping(tmp_path: Path) -> 
     assert not any("_orig_mod" in name for name in plain)
 
 
-def test_keeps_the_last_and_publishes_before_it_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeps_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, optimizer, config = make()
     for step in (1, 2, 3):
-        checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, step), keep=2)
+        checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, step))
+        checkpoint.prune(tmp_path, 2)
     assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step-00000002", "step-00000003"]
 
     def fail(*_: object) -> None:
@@ -81,7 +82,7 @@ def test_keeps_the_last_and_publishes_before_it_removes(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(checkpoint.os, "replace", fail)
     with pytest.raises(UserError, match="disk is full"):
-        checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, 4), keep=2)
+        checkpoint.save_checkpoint(tmp_path, model, optimizer, state_of(config, 4))
     assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step-00000002", "step-00000003"]
 
 

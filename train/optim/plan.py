@@ -1,0 +1,77 @@
+"""The length of a run in steps, and whether a run that has begun can be given another."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from manifests.errors import UserError
+from train.optim import schedule
+from train.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's size, in steps and tokens."""
+
+    num_steps: int
+    warmup_steps: int
+    batch_tokens: int
+
+
+def make_plan(settings: TrainSettings, num_steps_per_epoch: int) -> Plan:
+    """The plan that the settings ask for. Raises `UserError` where it has not one step."""
+    batch_tokens = settings.batch_tokens
+    num_steps = num_steps_per_epoch if settings.max_tokens is None else settings.max_tokens // batch_tokens
+    if num_steps < 1:
+        raise UserError(
+            f"train.max_tokens {settings.max_tokens} is less than one batch of {batch_tokens}: raise it, or lower "
+            "train.batch_tokens."
+        )
+    if settings.warmup_tokens is None:
+        warmup_steps = math.ceil(settings.warmup_fraction * num_steps)
+    else:
+        warmup_steps = math.ceil(settings.warmup_tokens / batch_tokens)
+    return Plan(num_steps, min(warmup_steps, num_steps), batch_tokens)
+
+
+def learning_rate_fraction(settings: TrainSettings, plan: Plan, step: int) -> float:
+    """The learning rate of a step (counted from 0), as a fraction of its peak."""
+    return schedule.multiplier(
+        settings.schedule,
+        step,
+        plan.num_steps,
+        plan.warmup_steps,
+        settings.min_learning_rate_fraction,
+        settings.decay_fraction,
+    )
+
+
+def change_length(settings: TrainSettings, old: Plan, new: Plan, step: int) -> Plan:
+    """The plan of a run of which `step` steps are done by an old plan and that is to have the length of a new one.
+
+    The warm-up stays what it was. The steps that are done must have had the learning rates of the new plan, so that
+    the run ends as if it had been this long from its beginning: "constant_decay" allows that before its decay, and
+    "cosine" does not. Raises `UserError` with what to do.
+    """
+    if new.num_steps == old.num_steps:
+        return old
+    new = replace(new, warmup_steps=min(old.warmup_steps, new.num_steps))
+    what = f"train.max_tokens asks for {new.num_steps:,} steps in place of {old.num_steps:,}"
+    anew = "train anew with --restart, or in another folder with --run"
+    if step > new.num_steps:
+        raise UserError(f"{what}, and {step:,} are done. Set it to {step * new.batch_tokens} or more, or {anew}.")
+    rates = ((learning_rate_fraction(settings, plan, done) for plan in (old, new)) for done in range(step))
+    same_until = next((done for done, (before, after) in enumerate(rates) if before != after), step)
+    if same_until == step:
+        return new
+    if settings.schedule == "cosine":
+        raise UserError(
+            f"{what}, and the cosine of the {step:,} steps that are done was made for that length. Undo the change, or "
+            f'{anew}; with train.schedule = "constant_decay" a run can be lengthened until its decay begins.'
+        )
+    raise UserError(
+        f"{what}, and the learning rate of the {step:,} steps that are done follows the new length only up to step "
+        f"{same_until:,}: the decay comes after it. Undo the change, delete the checkpoints after step {same_until:,} "
+        f"if there is one before it, or {anew}."
+    )

@@ -1,0 +1,68 @@
+"""Going on with a run: what must be as it was, and the record of what is not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from manifests.settings import canonical_json
+from train.settings import CHANGEABLE_SETTINGS, OPERATIONAL_SETTINGS
+
+_MAY_DIFFER = CHANGEABLE_SETTINGS | {"max_tokens"}  # `train.optim.plan` says when the latter may
+
+
+def deciding(config: dict[str, Any], apart_from: frozenset[str] = OPERATIONAL_SETTINGS) -> dict[str, Any]:
+    """Seed, data, whole model and the training settings but for some, by key path."""
+    flat = {"seed": config.get("seed"), "data.manifest_sha256": config.get("data", {}).get("manifest_sha256")}
+    flat |= {f"model.{key}": value for key, value in config.get("resolved_model", {}).items()}
+    flat |= {f"train.{key}": value for key, value in config.get("train", {}).items() if key not in apart_from}
+    return {key: value for key, value in json.loads(canonical_json(flat)).items() if value is not None}
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs in two configurations and may not, as "train.learning_rate 0.001 -> 0.002"."""
+    before, after = (deciding(config, _MAY_DIFFER) for config in (old, new))
+    return [show(key, before.get(key), after.get(key)) for key in _differing(before, after)]
+
+
+def lasting_sha256(config: dict[str, Any]) -> str:
+    """Digest of what `differences` compares: a checkpoint carries it."""
+    return hashlib.sha256(canonical_json(deciding(config, _MAY_DIFFER)).encode()).hexdigest()
+
+
+def recorded(old: dict[str, Any] | None, new: dict[str, Any], step: int) -> list[dict[str, Any]]:
+    """The changes of a run that goes on after `step` with a new configuration, those before included.
+
+    Each has `step`, after which it holds, `setting`, `before` and `after`; a value that was not set is left out. What
+    was changed after steps that are now done again counts from here on.
+    """
+    if old is None or step == 0:
+        return []
+    before, after = (deciding(config, frozenset()) for config in (old, new))
+    changes = [change | {"step": min(int(change["step"]), step)} for change in old.get("changes", [])]
+    changes += [
+        {"step": step, "setting": key, "before": before.get(key), "after": after.get(key)}
+        for key in _differing(before, after)
+    ]
+    merged: dict[tuple[int, str], dict[str, Any]] = {}
+    for change in changes:
+        first = merged.setdefault((change["step"], change["setting"]), change)
+        merged[change["step"], change["setting"]] = first | {"after": change.get("after")}
+    effective = [change for change in merged.values() if change.get("before") != change["after"]]
+    return [{key: value for key, value in change.items() if value is not None} for change in effective]
+
+
+def show(key: str, before: Any, after: Any) -> str:
+    """A change in one line."""
+    return f"{key} {_show(before)} -> {_show(after)}"
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, str) and len(value) > 40:  # a digest
+        return f"{value[:12]}..."
+    return "(none)" if value is None else repr(value)
