@@ -43,7 +43,8 @@ class ShardSettings(Settings):
     tokens_per_shard: int = Field(default=100_000_000, gt=0)
     """Tokens of one shard, about: a shard is a range of draws, so sizes vary around the mean."""
     validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)
-    """Fraction of documents that go to the validation split, drawn by the seed, their source and id."""
+    """Fraction of documents that go to the validation split, drawn by the seed, their source and id; one document at
+    least of a corpus that has ten, unless it is 0."""
 
 
 class Recipe(RecipeSettings):

@@ -201,6 +201,8 @@ class Loop:
 
     def _announce(self, step: int) -> None:
         plan, say = self.plan, self.progress.say
+        for note in self.objective.notes:
+            say(note)
         epochs = plan.num_steps / self.loader.num_steps_per_epoch
         say(
             f"model: {self.model.num_parameters():,} parameters; {plan.num_steps:,} steps of {plan.batch_tokens:,} "

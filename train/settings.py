@@ -46,11 +46,13 @@ class TrainSettings(Settings):
     sequence_length: int | None = Field(default=None, ge=1)
     """Tokens of one sequence, the context of the model. Not set: the preset's own."""
     batch_tokens: int = Field(default=16_384, ge=1)
-    """Tokens of one optimizer step over all ranks; a multiple of `sequence_length`."""
+    """Tokens of one optimizer step over all ranks; a multiple of `sequence_length`. Fewer for a small corpus: one that
+    does not fill it, or, where it is not written, fills it less than 50 times."""
     micro_batch_sequences: int | Literal["auto"] = "auto"
     """Sequences that pass through the model at once on one rank; the gradients of a batch are accumulated over them."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Tokens to train on, rounded down to whole batches. Not set: once through the training shards."""
+    """Tokens to train on, rounded down to whole batches. Not set: once through the training shards; where that is
+    fewer than 50 steps, up to four times and 200 steps."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate at the peak of the schedule."""

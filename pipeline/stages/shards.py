@@ -6,6 +6,7 @@ Both depend on the data and the recipe's seed alone.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -30,6 +31,7 @@ _BATCH_DOCUMENTS = 512
 _CHECKED_CHARACTERS = 100_000  # of each part, compared with `tokenizers`
 _ROWS_PER_GROUP = 65_536
 _DRAWS = 1 << 64
+_FEW_DOCUMENTS, _FEWEST_DOCUMENTS = 10_000, 10  # with so many, one at least is held out for validation
 
 _ENCODED_SCHEMA = pa.schema(
     [
@@ -56,6 +58,16 @@ def shuffle_key(seed: int, source: str, document: str, copy: int) -> int:
 def is_validation(seed: int, source: str, document: str, share: float) -> bool:
     """Whether a document is in the validation split, which has this share of all."""
     return fraction("validation", seed, source, document) < share
+
+
+def share_that_takes_one(draws: list[float], share: float) -> float:
+    """The share of the validation split; for a small corpus of which it would take none, the share that takes one.
+
+    draws: of every document of the mixture, in [0, 1). Of fewer than ten documents none is held out.
+    """
+    if share == 0.0 or len(draws) < _FEWEST_DOCUMENTS or min(draws) < share:
+        return share
+    return math.nextafter(min(draws), 1.0)
 
 
 def num_copies(seed: int, source: str, document: str, weight: float) -> int:
@@ -229,6 +241,25 @@ class ShardsStage(Stage):
         entry = next(entry for entry in manifest.outputs if entry.path == "tokenizer.json")
         return entry.model_copy(update={"path": f"tokenizer/{entry.path}"})
 
+    def _validation_share(self, weights: dict[str, float], runner: PhaseRunner) -> float:
+        """The recipe's, or a larger one for a small corpus, which is said."""
+        share, seed, parts = self.recipe.shards.validation_fraction, self.recipe.seed, self.documents()
+        if sum(part.documents or 0 for part in parts) > _FEW_DOCUMENTS:
+            return share
+        rows = (row for part in parts for row in read_part(self.build, part, ["source", "id"]))
+        names = [(row["source"], row["id"]) for row in rows]
+        draws = [
+            fraction("validation", seed, source, document)
+            for source, document in names
+            if num_copies(seed, source, document, weights[source])
+        ]
+        taken = share_that_takes_one(draws, share)
+        if taken != share:
+            runner.watcher.note(
+                f"shards: shards.validation_fraction {share:g} takes none of {len(draws):,} documents; one is taken"
+            )
+        return taken
+
     def run(self, runner: PhaseRunner) -> StageResult:
         shards = self.recipe.shards
         tokenizer = self._tokenizer()
@@ -241,7 +272,7 @@ class ShardsStage(Stage):
             )
             for task in part_tasks(self.documents())
         ]
-        encode = Encode(self.recipe.seed, shards.validation_fraction, weights)
+        encode = Encode(self.recipe.seed, self._validation_share(weights, runner), weights)
         encoded = runner.run(encode, tasks)
         if not any(record.facts[TRAIN] for record in encoded):
             if any(record.facts[VALIDATION] for record in encoded):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -19,12 +19,13 @@ class Objective(Protocol):
     """A task to learn, with its data. The loop has the steps, the optimizer, checkpoints and metrics.
 
     loader: this rank's batches. model_config: of the model that learns. data: what decides the batches, for
-    `config.toml`; at least `shards` (URL), `manifest_sha256` and `num_tokens`.
+    `config.toml`; at least `shards` (URL), `manifest_sha256` and `num_tokens`. notes: lines that a run begins with.
     """
 
     loader: Loader
     model_config: GPTConfig
     data: dict[str, Any]
+    notes: Sequence[str]
 
     @property
     def has_validation(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from manifests.errors import UserError
 from manifests.storage import Folder
 from tokenizer.shards.read import ShardSet
 from train.data.loader import Loader
+from train.fit import fit
 from train.generate import parse_tokenizer
 from train.loop import RunSummary, run_training
 from train.parallel.hardware import Hardware
@@ -28,14 +30,20 @@ _TOKENIZER = "tokenizer/tokenizer.json"
 def pretrain(
     recipe: TrainRecipe, run: str | Path | None = None, until_step: int | None = None, restart: bool = False
 ) -> RunSummary:
-    """Pretrain the recipe's model on the shards of its build: see `train.loop.run_training`."""
-    return run_training(recipe, Pretrain, run, until_step, restart)
+    """Pretrain the recipe's model on the shards of its build: see `train.loop.run_training`.
+
+    Sizes that a small corpus cannot fill are fitted to it, which the run says (`train.fit`).
+    """
+    shards = ShardSet.open(Folder(recipe.output).folder("shards"), "train", check_index=False)
+    fitted, notes = fit(recipe, shards.num_tokens, shards.vocab_size, shards.folder.url)
+    return run_training(fitted, partial(Pretrain, notes=notes), run, until_step, restart)
 
 
 class Pretrain:
     """The `Objective` of pretraining."""
 
-    def __init__(self, recipe: TrainRecipe, ranks: Ranks) -> None:
+    def __init__(self, recipe: TrainRecipe, ranks: Ranks, notes: Sequence[str] = ()) -> None:
+        self.notes = notes
         shards = Folder(recipe.output).folder("shards")
         train = ShardSet.open(shards, "train")
         self._settings = recipe.train

@@ -1,0 +1,70 @@
+"""Fits the size of a run to a small corpus: sequence, batch and steps, from the number of its training tokens alone.
+
+A recipe's numbers are kept where they work: a sequence and a batch that the corpus fills, and a length that is
+written. A corpus is small where one pass through it has fewer than `SMALL_STEPS` steps; then the batch, where the
+recipe does not write it, is made smaller, and, where it writes no length, the corpus is passed up to `MOST_EPOCHS`
+times, until there are `WANTED_STEPS`. (Up to four times, repeated tokens are worth nearly as much as new ones:
+Muennighoff et al. 2023, arXiv:2305.16264.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifests.errors import UserError
+from train.settings import TrainRecipe
+
+SMALL_STEPS = 50
+WANTED_STEPS = 200
+MOST_EPOCHS = 4
+FEWEST_SEQUENCES = 4
+"""Sequences of a batch that was made smaller, where the corpus has so many."""
+FEWEST_TOKENS = 33
+"""Tokens that are trained on at least: 32, and one more that is only a target."""
+
+
+def fit(recipe: TrainRecipe, num_tokens: int, vocab_size: int, where: str) -> tuple[TrainRecipe, list[str]]:
+    """The recipe with sizes that `num_tokens` training tokens can fill, and a line for each that is another.
+
+    The answer depends on its arguments alone, not on ranks or devices, so that an interrupted run goes on.
+    where: the folder of the shards. Raises `UserError` for a corpus too small for anything.
+    """
+    if num_tokens < FEWEST_TOKENS:
+        raise UserError(
+            f"{where}: {num_tokens:,} training tokens are too few to train on; at least {FEWEST_TOKENS} are needed. "
+            "Add documents to the recipe's sources, or see with `groundup drops` where they went."
+        )
+    settings = recipe.train
+    written = settings.model_fields_set
+    num_targets = num_tokens - 1  # the last token is only ever a target
+    wanted_length = recipe.config(vocab_size, where).sequence_length
+    length = wanted_length if wanted_length <= num_targets else 1 << (num_targets.bit_length() - 1)
+    most = num_targets if settings.max_tokens is None else min(num_targets, settings.max_tokens)
+    batch = settings.batch_tokens
+    is_filled = batch <= num_targets and batch % length == 0
+    if not ("batch_tokens" in written and is_filled) and num_targets < SMALL_STEPS * batch:
+        sequences = max(min(FEWEST_SEQUENCES, num_targets // length), num_targets // (WANTED_STEPS * length))
+        # A power of two, as batches mostly are; never above what was asked for.
+        batch = min(length << (sequences.bit_length() - 1), max(batch // length, 1) * length)
+    if "batch_tokens" not in written and batch > most:
+        batch = max(most // length, 1) * length
+    sizes: dict[str, Any] = {}
+    lines = []
+    corpus = f"the corpus has {num_tokens:,} training tokens"
+    if length != wanted_length:
+        sizes["sequence_length"] = length
+        lines.append(f"train.sequence_length {wanted_length:,} -> {length:,}: {corpus}")
+    if batch != settings.batch_tokens:
+        sizes["batch_tokens"] = batch
+        lines.append(f"train.batch_tokens {settings.batch_tokens:,} -> {batch:,}: {corpus}")
+    num_steps = num_targets // batch
+    if settings.max_tokens is None and num_steps < SMALL_STEPS:
+        longer = min(WANTED_STEPS, MOST_EPOCHS * num_steps)
+        sizes["max_tokens"] = longer * batch
+        lines.append(
+            f"train.max_tokens (not set) -> {longer * batch:,}: {longer} steps, {longer / num_steps:.1f} times through "
+            "the corpus"
+        )
+    if not sizes:
+        return recipe, []
+    return recipe.model_copy(update={"train": settings.model_copy(update=sizes)}), lines
