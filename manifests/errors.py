@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 
@@ -11,6 +12,14 @@ class UserError(Exception):
 
 class UsageError(UserError):
     """The command was called wrongly. The command line prints it and exits 2."""
+
+
+def check_is_text(path: str, where: str, what_to_do: str) -> None:
+    """Raises `UserError` for the path of a file whose name is no UTF-8: no manifest and no document could name it."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: the name of {os.fsencode(path)!r} is no UTF-8. {what_to_do}") from None
 
 
 def check_text(options: Mapping[str, str | None]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from manifests.errors import UserError
 from manifests.manifest import MANIFEST, digest_of, json_bytes
+from manifests.paths import is_url
 from manifests.storage import Folder
 
 SEAL = "groundup.json"
@@ -80,3 +83,21 @@ def unseal(folder: Folder, stage: str) -> None:
     if seal is not None and stage in seal["run"]:
         del seal["run"][stage]
         folder.publish_bytes(SEAL, json_bytes(seal))
+
+
+def misplaced_build(recipe: str, output: str, written: str) -> str | None:
+    """A line on a build that lies where `output` once led, below the working directory; None where there is none.
+
+    recipe: its name. output: where its build is, or will be. written: `output` as the recipe writes it.
+    """
+    before = os.path.expanduser(written)
+    if is_url(written) or os.path.exists(output) or not os.path.exists(f"{before}/{SEAL}"):
+        return None
+    seal = read_seal(Folder(before))
+    if seal is None or seal["recipe"] != recipe:
+        return None
+    parent, place = shlex.quote(os.path.dirname(output) or "."), shlex.quote(output)
+    return (
+        f"a build of {recipe} lies in {written}, but `output` is relative to the recipe: {output}. "
+        f"To go on with it: mkdir -p {parent} && mv {shlex.quote(before)} {place}"
+    )

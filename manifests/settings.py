@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from manifests.errors import UsageError, UserError
+from manifests.errors import UsageError, UserError, check_is_text
+from manifests.paths import as_seen_from_here, resolve
 from manifests.secrets import check_no_credentials, scrub
 
 
@@ -30,7 +31,7 @@ class RecipeSettings(Settings):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the recipe, which manifests and reports show."""
     output: str = Field(min_length=1)
-    """The build's folder, relative to where the command runs, or any fsspec URL."""
+    """The build's folder, relative to the recipe, or any fsspec URL."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every draw of the build (samples, shuffle, mixture, validation split) and of training."""
 
@@ -60,8 +61,22 @@ def load_toml(path: Path) -> dict[str, Any]:
 def read_recipe(path: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """The tables of a recipe, with the assignments of `--set` laid over them. Raises `UserError`.
 
-    Nothing is checked but that they are tables: `pipeline.recipe` and `train.settings` each check their own.
+    `output` comes as it can be opened from the working directory. Nothing is checked but that they are tables:
+    `pipeline.recipe` and `train.settings` each check their own.
     """
+    check_is_text(str(path.absolute()), "recipe", "Rename it, or move the recipe to another folder.")
+    data = _tables(path, overrides)
+    if isinstance(data.get("output"), str) and data["output"]:
+        data["output"] = as_seen_from_here(resolve(data["output"], path.resolve().parent))
+    return data
+
+
+def written_output(path: Path, overrides: Iterable[str] = ()) -> str:
+    """`output` of a recipe as it is written; empty where there is none. Raises `UserError` as `read_recipe` does."""
+    return str(_tables(path, overrides).get("output", ""))
+
+
+def _tables(path: Path, overrides: Iterable[str]) -> dict[str, Any]:
     data = load_toml(path)
     for assignment in overrides:
         apply_override(data, assignment)

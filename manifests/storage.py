@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from manifests.errors import UserError
+from manifests.paths import file_system
 
 TEMPORARY_SUFFIX = ".unpublished"
 _COPY_BYTES = 1 << 20
@@ -85,11 +85,14 @@ class HashingWriter:
 
 
 class Folder:
-    """A folder on any fsspec file system. Paths given to its methods are relative and use `/`."""
+    """A folder on any fsspec file system. Paths given to its methods are relative and use `/`.
+
+    A relative `url` starts at the working directory.
+    """
 
     def __init__(self, url: str | Path) -> None:
-        self.url = str(url).rstrip("/")
-        self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        self.url = str(url).rstrip("/") or "/"
+        self.fs, self.root = file_system(self.url)
         self.is_local = isinstance(self.fs, LocalFileSystem)
 
     def __repr__(self) -> str:
@@ -103,7 +106,7 @@ class Folder:
 
     def full(self, path: str) -> str:
         """The path as the file system itself names it."""
-        return f"{self.root}/{path}" if path else str(self.root)
+        return f"{str(self.root).rstrip('/')}/{path}" if path else str(self.root)
 
     def exists(self, path: str) -> bool:
         full = self.full(path)
@@ -224,6 +227,12 @@ class Folder:
         for name in left:
             self.delete(name)
         return len(left)
+
+
+def split_path(path: str) -> tuple[Folder, str]:
+    """The folder that a path or URL names a file in, and the file's name there."""
+    parent, separator, name = path.rpartition("/")
+    return Folder((parent or "/") if separator else "."), name
 
 
 def _local_sizes(folder: str, prefix: str) -> Iterator[tuple[str, int]]:

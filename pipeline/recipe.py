@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
 from manifests.errors import UserError
+from manifests.paths import is_url, resolve
 from manifests.settings import RecipeSettings, Settings, read_recipe, validate
 from pipeline.dedup.settings import DedupSettings
 from pipeline.engine.settings import ClusterSettings
@@ -94,9 +94,7 @@ class Recipe(RecipeSettings):
 
     def resolve(self, path: str) -> str:
         """A path of the recipe as it can be opened: relative ones start at the recipe's folder."""
-        if re.match(r"^[a-z][a-z0-9+]*://", path) or Path(path).is_absolute():
-            return path
-        return str(self._folder / path)
+        return resolve(path, self._folder)
 
     def filter_settings(self, source: Source) -> FilterSettings:
         """The filter's settings for one source: what is written, the source's own keys laid over those of all.
@@ -117,9 +115,7 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     recipe = validate(Recipe, read_recipe(path, overrides or ()), str(path))
     recipe._folder = path.resolve().parent
     tokenizer = recipe.resolve(recipe.tokenizer.path) if recipe.tokenizer.path else None
-    if (
-        tokenizer and "://" not in tokenizer and not Path(tokenizer).is_file()
-    ):  # said now, not after hours of extraction
+    if tokenizer and not is_url(tokenizer) and not Path(tokenizer).is_file():  # said now, not after hours of extraction
         raise UserError(
             f"{path}: tokenizer.path: {tokenizer}: no such file. Give the path of a tokenizer.json, relative to the "
             "recipe, or leave it out and one is trained."

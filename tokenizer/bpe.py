@@ -13,7 +13,7 @@ from typing import Literal
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from manifests.errors import UserError
-from manifests.storage import Folder
+from manifests.storage import Folder, split_path
 
 END_OF_TEXT = "<|endoftext|>"
 NUM_BYTES = 256
@@ -108,9 +108,9 @@ def tokenizer_bytes(tokenizer: Tokenizer) -> bytes:
 
 def read_tokenizer(path: str) -> bytes:
     """The contents of the `tokenizer.json` at a path or fsspec URL. Raises `UserError` when there is none."""
-    parent, separator, name = path.rpartition("/")
+    folder, name = split_path(path)
     try:
-        return Folder((parent or "/") if separator else ".").read_bytes(name)
+        return folder.read_bytes(name)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(
             f"{path}: no such tokenizer.json. Give the path of one that exists, or have one trained."

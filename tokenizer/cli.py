@@ -27,7 +27,7 @@ from manifests.manifest import (
     read_manifest,
     write_manifest,
 )
-from manifests.storage import Folder
+from manifests.storage import Folder, split_path
 from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import BulkEncoder
 from tokenizer.evaluate import Measures
@@ -235,10 +235,10 @@ def _write_shards(encoder: BulkEncoder, files: list[str], folder: Folder, tokens
 
 
 def _split(path: str) -> tuple[Folder, str]:
-    parent, separator, name = path.rpartition("/")
+    folder, name = split_path(path)
     if not name:
         raise UsageError(f"--output {path}: give the name of a file, such as {path}tokenizer.json.")
-    return Folder((parent or "/") if separator else "."), name
+    return folder, name
 
 
 def _file_entry(path: str) -> FileEntry:

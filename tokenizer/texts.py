@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.compression import compr
+from fsspec.utils import infer_compression
 
 from manifests.errors import UserError
+from manifests.paths import open_path
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
@@ -58,9 +61,16 @@ def read_texts(paths: Sequence[str]) -> Iterator[FileText]:
             )
 
 
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[IO[bytes]]:
+    """A file as it is decompressed by its ending."""
+    with open_path(path) as stored, compr[infer_compression(path)](stored, mode="rb") as file:
+        yield file
+
+
 def _read(path: str) -> str:
     try:
-        with fsspec.open(path, "rb", compression="infer") as file:
+        with _open(path) as file:
             data: bytes = file.read()
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -71,7 +81,7 @@ def _read(path: str) -> str:
 
 def _json_rows(path: str) -> Iterator[dict[str, Any]]:
     try:
-        with fsspec.open(path, "rb", compression="infer") as file:
+        with _open(path) as file:
             for number, line in enumerate(file):
                 try:
                     row = json.loads(line)
@@ -86,7 +96,7 @@ def _json_rows(path: str) -> Iterator[dict[str, Any]]:
 
 def _parquet_rows(path: str) -> Iterator[dict[str, Any]]:
     try:
-        with fsspec.open(path, "rb") as file:
+        with open_path(path) as file:
             parquet = pq.ParquetFile(file)
             names = [name for name in ("text", "id", "url", "language") if name in parquet.schema_arrow.names]
             if "text" not in names:

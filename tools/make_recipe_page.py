@@ -38,8 +38,8 @@ keeps the two the same. The [README](../README.md#a-recipe) has a short recipe, 
 
 A recipe is one TOML file. `name`, `output` and one source are enough. Unknown keys are refused, with the nearest valid
 name, and so are values that cannot be read as the key's type (`"128"` is read as 128). `--set filter.c4.min_lines=3`
-lays a value over a key for one run; sources are entered by name (`--set sources.cc.max_files=2`). Paths are relative to
-the recipe's file, but for `output`. A key whose default is "not set" has no value where it is left out.
+lays a value over a key for one run; sources are entered by name (`--set sources.cc.max_files=2`). Relative
+paths start at the recipe's folder, in `--set`, too. A key whose default is "not set" has no value where it is left out.
 
 A key that is marked *operational* decides no byte of what is built, so nothing is rebuilt when it changes. The others
 take part in the fingerprint of what they steer; a build's folder belongs to the recipe's `name`."""

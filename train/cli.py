@@ -11,6 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from manifests.errors import check_text
+from manifests.process import say_error
+from manifests.seal import misplaced_build
+from manifests.settings import written_output
 from train.settings import load_run
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
@@ -31,7 +34,10 @@ def train(
     """Train the recipe's model on its shards, or go on with a run that was interrupted."""
     from train.objectives.pretrain import pretrain  # torch takes seconds to import; the other commands need not wait
 
-    summary = pretrain(load_run(recipe, overrides), run, until_step, restart)
+    loaded = load_run(recipe, overrides)
+    if note := misplaced_build(loaded.name, loaded.output, written_output(recipe, overrides or ())):
+        say_error("groundup", note)
+    summary = pretrain(loaded, run, until_step, restart)
     if summary.reused or os.environ.get("RANK", "0") != "0":  # under torchrun the first rank speaks for all
         return
     if not summary.finished:

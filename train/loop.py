@@ -19,6 +19,7 @@ import torch
 
 from manifests.draws import draw
 from manifests.errors import UserError
+from manifests.paths import relative_to
 from manifests.storage import Folder
 from model import GPT
 from model.sampling import NotFinite
@@ -110,7 +111,10 @@ class Loop:
 
     def _make_config(self) -> dict[str, Any]:
         # "resolved_model" is the whole model, so that a preset that changes is seen.
-        config = self.recipe.model_dump(mode="json") | {"data": self.objective.data}
+        config = self.recipe.model_dump(mode="json") | {"data": dict(self.objective.data)}
+        # A run beside its shards is the same wherever the command was given, and may be moved with them.
+        config["output"] = relative_to(config["output"], self.folder.path)
+        config["data"]["shards"] = relative_to(config["data"]["shards"], self.folder.path)
         config["resolved_model"] = self.model_config.to_dict()
         config["plan"] = {"num_steps": self.plan.num_steps, "warmup_steps": self.plan.warmup_steps}
         return config

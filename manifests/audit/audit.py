@@ -21,7 +21,7 @@ from manifests.report.report import REPORT, digest_line
 from manifests.seal import RUN, SEAL, TASKS, compute_seal, read_seal
 from manifests.secrets import scrub
 from manifests.settings import canonical_json
-from manifests.storage import Folder
+from manifests.storage import Folder, split_path
 
 
 @dataclass
@@ -307,9 +307,9 @@ def _check_raw_files(build: Build, report: AuditReport) -> None:
     for raw in build.raw_files.values():
         if raw.inside:
             continue  # an output of acquire, looked at above
-        folder, _, name = raw.location.rpartition("/")
+        folder, name = split_path(raw.location)
         try:
-            found = Folder(folder or ".").digest(name)
+            found = folder.digest(name)
         except OSError:
             report.notes.append(f"{raw.key}: read in place when the corpus was built, not here now")
             continue

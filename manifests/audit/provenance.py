@@ -20,7 +20,7 @@ from manifests.errors import UserError
 from manifests.explore.build import Build, RawEntry
 from manifests.explore.trace import shard_stems
 from manifests.records.read import read_record, split_csv_row, split_record
-from manifests.storage import Folder
+from manifests.storage import split_path
 
 _PIECE = 1 << 22  # tokens
 _SAMPLE = 200  # raw records, and documents of each shard, that a quick audit reads
@@ -60,8 +60,8 @@ def check_documents(build: Build, problems: list[str], notes: list[str], checked
 
 
 def _check_record(row: dict[str, Any], raw: RawEntry, part: str, problems: list[str], unreachable: set[str]) -> None:
-    folder, _, name = raw.location.rpartition("/")
-    if not Folder(folder or ".").exists(name):
+    folder, name = split_path(raw.location)
+    if not folder.exists(name):
         unreachable.add(row["file"])
         return
     try:

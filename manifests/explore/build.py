@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manifests.errors import UserError
 from manifests.manifest import Manifest, read_manifest
+from manifests.paths import is_url
 from manifests.seal import SEAL, read_seal
 from manifests.storage import Folder
 
@@ -125,4 +126,4 @@ class RawEntry:
 
 
 def _join(folder: str, path: str) -> str:
-    return path if "://" in path or Path(path).is_absolute() else str(Path(folder) / path)
+    return path if is_url(path) else os.path.join(folder, path)

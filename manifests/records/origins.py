@@ -11,9 +11,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
-
 from manifests.errors import UserError
+from manifests.paths import open_path
 
 # RFC 1952: deflate, no flags, no time, no operating system; then the head of a block that is stored and last.
 _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + b"\x01"
@@ -60,7 +59,7 @@ def original_address(path: str, offset: int) -> Origin | None:
     most = len(_HEAD) + _LENGTHS.size + MOST_NOTE_BYTES + _TRAILER.size
     start = max(0, offset - most)
     try:
-        with fsspec.open(path, "rb") as file:
+        with open_path(path) as file:
             file.seek(start)
             before: bytes = file.read(offset - start)
     except FileNotFoundError:

@@ -17,9 +17,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import fsspec
-
 from manifests.errors import UserError
+from manifests.paths import open_path
 from manifests.records.csv_header import Header, read_header
 
 _BLOCK_BYTES = 64 << 10
@@ -321,7 +320,7 @@ def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[Any]:
     try:
-        file = fsspec.open(path, "rb").open()
+        file = open_path(path)
     except FileNotFoundError:
         raise UserError(f"{path}: the raw file is gone. Run the acquire stage again.") from None
     with file:

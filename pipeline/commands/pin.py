@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from manifests.manifest import read_manifest
-from manifests.storage import Folder
+from manifests.storage import Folder, split_path
 from pipeline.mirrors.budget import Budget
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.network import Network
@@ -87,8 +87,8 @@ def pin_source(
 
 
 def _digest(file: RemoteFile) -> tuple[int, str]:
-    folder, _, name = file.url.rpartition("/")
-    found = Folder(folder or "/").digest(name)
+    folder, name = split_path(file.url)
+    found = folder.digest(name)
     return found.bytes, found.sha256
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from manifests.audit.audit import audit_build, problem_lines
 from manifests.errors import UserError
 from manifests.explore.build import Build
 from manifests.explore.trace import trace_token
+from manifests.paths import is_url
 from manifests.report.report import write_report
 from manifests.settings import read_recipe
 from pipeline.commands.compiling import num_idle_cores, start_compiling
@@ -60,7 +62,8 @@ def run_quickstart(
     output: str, workers: int, overrides: list[str], train: Train, generate: Generate, check_tables: CheckTables
 ) -> None:
     """Make the small web, serve it on loopback, run every stage against it, train, generate, audit, report."""
-    own = [f"output={output}"]
+    # The path of an option starts at the working directory, that of a recipe at the recipe.
+    own = [f"output={output if is_url(output) else os.path.abspath(output)}"]
     check_tables(read_recipe(RECIPE, [*own, *overrides]), str(RECIPE))
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()

@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from manifests.errors import UsageError
-from manifests.settings import read_recipe
+from manifests.process import say_error
+from manifests.seal import misplaced_build
+from manifests.settings import read_recipe, written_output
 from manifests.storage import Folder
 from pipeline.build import NOT_BUILT, BuildReport, StagePlan, plan_build, run_build
 from pipeline.commands.console import RunConsole
@@ -40,6 +42,8 @@ def register(app: typer.Typer, check_tables: CheckTables) -> None:
             raise UsageError(f"--executor {executor}: there are local, slurm and ray.")
         overrides = set_ or []
         loaded = load_recipe(recipe, overrides)
+        if note := misplaced_build(loaded.name, loaded.output, written_output(recipe, overrides)):
+            say_error("groundup", note)
         check_tables(read_recipe(recipe, overrides), str(recipe))
         if plan:
             print_plan(loaded, plan_build(loaded, until), workers)

@@ -9,10 +9,10 @@ import errno
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from manifests.errors import UserError
+from manifests.paths import file_system, local_path
 from pipeline.mirrors.buckets import storage_options, why_refused
 from pipeline.mirrors.remote import Version, public_url
 from pipeline.mirrors.transport import Body, Interrupted, Limits, NotFound, Refused, TooShort
@@ -100,7 +100,7 @@ class FileSystemTransport:
 
 def _look_up(url: str) -> tuple[Any, str]:
     """A URL's file system and the path there."""
-    fs, path = fsspec.core.url_to_fs(url, **storage_options(url))
+    fs, path = file_system(url, **storage_options(url))
     fs.invalidate_cache(path)  # what was listed earlier may be of another version
     return fs, path
 
@@ -126,7 +126,7 @@ def _version(info: dict[str, Any]) -> Version:
 
 
 def _is_bucket(url: str) -> bool:
-    return "://" in url and not url.startswith(("file:", "local:"))
+    return local_path(url) is None
 
 
 @contextlib.contextmanager

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-import fsspec
-
 from manifests.errors import UserError
+from manifests.paths import open_path
 from pipeline.readers.compressions import (
     BY_ENDING,
     READ_BYTES,
@@ -308,7 +307,7 @@ class MemberStream:
 def open_raw(path: str) -> Any:
     """Open a raw file, local or remote, for binary reading with seeks. Raises `UserError` where it cannot be read."""
     try:
-        return fsspec.open(path, "rb").open()
+        return open_path(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Run the acquire stage again, or correct the source's paths.") from None
     except OSError as error:

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from manifests.errors import UserError
+from manifests.errors import UserError, check_is_text
+from manifests.paths import is_url
 from manifests.settings import Settings
 from pipeline.mirrors.remote import RemoteFile
 from pipeline.sources.licences import is_licence_name, recognise_licence
@@ -117,7 +118,7 @@ class CodeSource(SourceSettings, CodeRules):
     @field_validator("paths")
     @classmethod
     def _paths_are_folders(cls, paths: list[str]) -> list[str]:
-        if any(not path.strip() or "://" in path for path in paths):
+        if any(not path.strip() or is_url(path) for path in paths):
             raise ValueError("a checkout is a folder on this machine's disk")
         return paths
 
@@ -185,20 +186,8 @@ def _files_below(folder: Path, source: CodeSource) -> Iterator[str]:
             full, inside = Path(place, name), prefix + name
             if is_left_out(inside) or full.is_symlink() or not full.is_file():
                 continue
-            if not _encodes(inside):
-                raise UserError(
-                    f"source {source.name!r}: the name of {os.fsencode(full)!r} is no UTF-8. Rename it, or name its "
-                    "folder under exclude."
-                )
+            check_is_text(str(full), f"source {source.name!r}", "Rename it, or name its folder under exclude.")
             yield inside
-
-
-def _encodes(path: str) -> bool:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def split_key(key: str) -> tuple[str, str]:

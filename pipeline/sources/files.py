@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, Self
 
-import fsspec
 from pydantic import Field, field_validator, model_validator
 
-from manifests.errors import UserError
+from manifests.errors import UserError, check_is_text
+from manifests.paths import file_system, is_chain, is_url, local_path
+from manifests.patterns import matching_files
 from manifests.secrets import check_no_credentials
 from pipeline.mirrors.buckets import storage_options
 from pipeline.mirrors.remote import RemoteFile, check_key, is_http, join_url, public_url
@@ -26,8 +26,9 @@ class FilesSource(SourceSettings):
     kind: Literal["files"] = "files"
     """The kind of source."""
     paths: list[str] = Field(min_length=1)
-    """Glob patterns relative to the recipe, absolute, or fsspec URLs; `**` goes through folders. With a mirror, the
-    paths of files below it, which are downloaded."""
+    """Glob patterns relative to the recipe, absolute, or fsspec URLs; `**` goes through folders. A path that is spelt
+    like a name matches it, whatever characters are in it. With a mirror, the paths of files below it, which are
+    downloaded."""
     mirror: str | None = None
     """URL below which the paths lie: http(s), or what fsspec opens. Without it files are read in place."""
     format: RawFormat
@@ -54,6 +55,8 @@ class FilesSource(SourceSettings):
             raise ValueError(
                 "a path is an http(s) URL: give its first part as `mirror` and the rest as path, and it is downloaded"
             )
+        if any(is_chain(path) for path in self.paths):
+            raise ValueError("a path is a chain of URLs (`::`): unpack the archive, and name the files in it")
         unknown = sorted(set(self.columns) - _COLUMNS)
         if unknown:
             raise ValueError(f"columns: {unknown[0]!r} is none of {', '.join(sorted(_COLUMNS))}")
@@ -79,30 +82,31 @@ def list_local_files(source: FilesSource, recipe_folder: Path) -> list[RemoteFil
     """Files that match the patterns; every pattern must match one. A file has the key of the first one it matches."""
     found: dict[str, RemoteFile] = {}
     for pattern in source.paths:
-        files = _match_url(pattern, source) if "://" in pattern else _match_local(pattern, source, recipe_folder)
+        is_remote = local_path(pattern) is None
+        files = _match_url(pattern, source) if is_remote else _match_local(pattern, source, recipe_folder)
         if not files:
             raise UserError(
                 f"source {source.name!r}: no file matches {public_url(pattern)!r}{_hint(pattern, recipe_folder)}."
             )
-        for file in sorted(files, key=lambda file: file.key):
+        for file in sorted(files, key=lambda file: (os.path.islink(file.url), file.key)):
             found.setdefault(_real_place(file), file)
     return sorted(found.values(), key=lambda file: file.key)
 
 
 def _real_place(file: RemoteFile) -> str:
     """The same for two ways to the same file: through links, from a folder above, or as file:// URL."""
-    path = file.url.removeprefix("file://")
-    return path if "://" in path else os.path.realpath(path)
+    return file.url if is_url(file.url) else os.path.realpath(file.url)
 
 
 def _match_local(pattern: str, source: FilesSource, recipe_folder: Path) -> list[RemoteFile]:
-    pattern = os.path.expanduser(pattern)
+    prefix = "file://" if is_url(pattern) else ""
+    pattern = os.path.expanduser(str(local_path(pattern)))
     files = []
-    for match in glob.glob(pattern, root_dir=recipe_folder, recursive=True):
-        path = Path(recipe_folder, match)  # an absolute match stands alone
-        if path.is_file():
-            key = PurePosixPath(Path(match).as_posix()).as_posix()
-            files.append(RemoteFile(key, str(path.absolute()), source.format, bytes=path.stat().st_size, in_place=True))
+    for match in matching_files(pattern, str(recipe_folder)):
+        path = os.path.join(os.path.abspath(recipe_folder), match)  # an absolute match stands alone
+        check_is_text(match, f"source {source.name!r}", "Rename it, or write paths that leave it out.")
+        size = os.path.getsize(path)
+        files.append(RemoteFile(f"{prefix}{match}", path, source.format, bytes=size, in_place=True))
     return files
 
 
@@ -110,8 +114,10 @@ def _match_url(pattern: str, source: FilesSource) -> list[RemoteFile]:
     """Files of a bucket or another file system; their keys are URLs without credentials."""
     shown = public_url(pattern)
     try:
-        fs, path = fsspec.core.url_to_fs(pattern, **storage_options(pattern))
+        fs, path = file_system(pattern, **storage_options(pattern))
         matches = fs.glob(path, detail=True)
+        if not matches and fs.isfile(path):  # its name has the characters of a pattern
+            matches = {path: fs.info(path)}
     except (ImportError, ValueError) as error:
         raise UserError(
             f"source {source.name!r}: {shown}: this kind of URL cannot be opened ({error}). Check the address, or "
@@ -127,13 +133,20 @@ def _match_url(pattern: str, source: FilesSource) -> list[RemoteFile]:
     for match, info in matches.items():
         if info.get("type") == "file":
             url = fs.unstrip_protocol(match)
-            files.append(RemoteFile(public_url(url), url, source.format, bytes=info.get("size"), in_place=True))
+            files.append(RemoteFile(_without_user(url), url, source.format, bytes=info.get("size"), in_place=True))
     return files
+
+
+def _without_user(url: str) -> str:
+    """The URL of an object without the user that may stand before its bucket; `?` and `#` are part of its name."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _hint(pattern: str, recipe_folder: Path) -> str:
     """What may be wrong with a pattern that matches nothing."""
-    if "://" in pattern:
+    if local_path(pattern) is None:
         return "; check the address"
     if Path(recipe_folder, os.path.expanduser(pattern)).is_dir():
         return f": it is a folder; write {pattern.rstrip('/')}/**/* for the files in it"

@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Literal
 
-import fsspec
 from pydantic import Field
 
 from manifests.errors import UserError
+from manifests.paths import open_path
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.remote import RemoteFile, check_key, join_url, public_url
 from pipeline.mirrors.transport import NotFound
@@ -156,7 +156,7 @@ def cut_streams(
     tried. Memory is constant.
     """
     starts = [0]
-    with fsspec.open(index_path, "rb") as index, fsspec.open(dump_path, "rb") as dump:
+    with open_path(index_path) as index, open_path(dump_path) as dump:
         for offset in _index_offsets(index, report):
             # What is left over for a last range shall be a range's worth, too.
             if offset < starts[-1] + task_bytes or offset > dump_bytes - task_bytes // 2:

@@ -15,7 +15,8 @@ from typing import Any
 
 from manifests.errors import UserError
 from manifests.manifest import Counts, FileEntry, SourceCounts, digest_of
-from manifests.storage import Folder
+from manifests.paths import is_url
+from manifests.storage import split_path
 from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Task
@@ -264,7 +265,7 @@ class AcquireStage(Stage):
         for source in self.recipe.sources:
             if is_in_place(source):
                 files = list_in_place(source, self.recipe.folder)
-                self._check_no_own_file(source.name, files)
+                self._check_no_own_file(source, files)
                 found[source.name] = [self._digest_local(source, file, known, stamps) for file in files]
                 if self._pin is not None:
                     entries = [entry for _, entry, _ in found[source.name]]
@@ -277,25 +278,26 @@ class AcquireStage(Stage):
     ) -> tuple[RemoteFile, FileEntry, list[int]]:
         """Digest a file in place; the digest of an earlier run holds while size and modification time do."""
         stamp: list[int] = []
-        if "://" not in file.url:
+        if not is_url(file.url):
             status = os.stat(file.url)
             stamp = [status.st_size, status.st_mtime_ns, int(source.verify_records)]
             if file.key in known and stamps.get(file.key) == stamp:
                 return file, FileEntry(path=file.key, bytes=stamp[0], sha256=known[file.key]), stamp
         if source.verify_records and file.format in ("warc", "wet"):
             check_local_records(file)
-        folder, _, name = file.url.rpartition("/")
-        digest = Folder(folder or "/").digest(name)
+        folder, name = split_path(file.url)
+        digest = folder.digest(name)
         return file, FileEntry(path=file.key, bytes=digest.bytes, sha256=digest.sha256), stamp
 
-    def _check_no_own_file(self, source: str, files: list[RemoteFile]) -> None:
+    def _check_no_own_file(self, source: LocalSource, files: list[RemoteFile]) -> None:
         """A build that read its own files would never come to an end of changes."""
         own = os.path.realpath(self.build.full("")) if self.build.is_local else None
         for file in files:
-            if own and "://" not in file.url and os.path.realpath(file.url).startswith(own.rstrip("/") + "/"):
+            if own and not is_url(file.url) and os.path.realpath(file.url).startswith(own.rstrip("/") + "/"):
+                key = "exclude" if isinstance(source, CodeSource) else "paths"
                 raise UserError(
-                    f"source {source!r}: {file.key} lies in the build's own output {self.build.url}. Exclude that "
-                    "folder (exclude, or other paths), or give the recipe another output."
+                    f"source {source.name!r}: {file.key} lies in the build's own output {self.build.url}. Leave that "
+                    f"folder out by `{key}` of the source, or give the recipe another `output`."
                 )
 
     def _in_order(self, fetched: _RawFiles) -> list[dict[str, Any]]:

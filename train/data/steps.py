@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import UserError
+from manifests.paths import resolve
 from manifests.storage import Folder
 from tokenizer.shards.read import ShardSet
 from train.data.loader import Loader
@@ -26,7 +27,7 @@ def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
         data, num_steps = config["data"], int(config["plan"]["num_steps"])
         sequence_length = int(config["resolved_model"]["sequence_length"])
         batch_sequences, seed = int(config["train"]["batch_tokens"]) // sequence_length, int(config["seed"])
-        url, manifest_sha256 = str(data["shards"]), data["manifest_sha256"]
+        url, manifest_sha256 = resolve(str(data["shards"]), folder.path), data["manifest_sha256"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder.path / CONFIG}: not the configuration of a run ({error!r}).") from None
     if not 1 <= step <= num_steps:

@@ -19,6 +19,7 @@ from typing import Any
 import tomli_w
 
 from manifests.errors import UserError
+from manifests.paths import local_path
 from manifests.seal import RUN, unseal
 from manifests.settings import load_toml
 from manifests.storage import Folder, write_error
@@ -32,9 +33,10 @@ class RunFolder:
     """RUN, on a local disk. Only one process at a time may hold it open for writing (`locked`)."""
 
     def __init__(self, path: str | Path) -> None:
-        if re.match(r"^[a-z][a-z0-9+]*://", str(path)) and not str(path).startswith("file://"):
+        local = local_path(str(path))
+        if local is None:
             raise UserError(f"{path}: a run is written to a local disk. Give one with --run FOLDER.")
-        self.path = Path(str(path).removeprefix("file://"))
+        self.path = Path(local)
         self.checkpoints = self.path / CHECKPOINTS
         self.folder = Folder(self.path.absolute())
 

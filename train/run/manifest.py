@@ -8,6 +8,7 @@ from typing import Any
 
 from manifests.code import code_digest, library_versions, software_versions
 from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, write_manifest
+from manifests.paths import resolve
 from manifests.seal import RUN, read_seal, stage_seal, write_seal
 from manifests.storage import Folder
 from train.parallel.hardware import Hardware, describe
@@ -27,7 +28,7 @@ def write_run_manifest(
     times and the speed stand under `run`; the losses stand among the facts, as they are equal where device, library
     and number of threads are.
     """
-    shards = Folder(config["data"]["shards"])
+    shards = Folder(resolve(config["data"]["shards"], folder.path))
     inputs = [
         FileEntry(path=f"shards/{entry['path']}", bytes=entry["bytes"], sha256=entry["sha256"])
         for entry in json.loads(shards.read_bytes("manifest.json")).get("outputs", [])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datatrove.executor.base import PipelineExecutor
+from datatrove.io import DataFolder
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
+from manifests.paths import file_system
 from pipeline.engine.executors.local import LocalExecutor
 from pipeline.engine.executors.ray import check_ray, ray_executor
 from pipeline.engine.executors.slurm import check_slurm, slurm_executor
@@ -26,6 +28,7 @@ def make_executor(settings: ExecutorSettings, steps: list[PipelineStep], num_tas
     logger.disable("datatrove")
     workers = max(1, min(settings.workers, num_tasks))
     if settings.kind == "local":
-        return LocalExecutor(steps, num_tasks, workers, logs, skip_completed=False)
+        fs, path = file_system(logs)
+        return LocalExecutor(steps, num_tasks, workers, DataFolder(path, fs=fs), skip_completed=False)
     make = slurm_executor if settings.kind == "slurm" else ray_executor
     return make(settings.cluster, steps, num_tasks, workers, logs)

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import fsspec
 import pyarrow.parquet as pq
 
 from manifests.draws import draw
 from manifests.errors import UserError
+from manifests.paths import file_system, local_path
+from manifests.patterns import matching_files
 from pipeline.filters.classifier.features import EXCERPT_CHARACTERS, excerpt
 from pipeline.filters.language import identify_language
 
@@ -51,11 +52,9 @@ def find_parts(paths: list[str], side: str) -> list[Part]:
     """
     found: dict[str, Part] = {}
     for path in paths:
-        fs, root = fsspec.core.url_to_fs(path)
-        if fs.isdir(root):
-            names = fs.glob(f"{root}/part-*.parquet")
-        else:
-            names = fs.glob(root) if any(mark in root for mark in "*?[") else [root] if fs.exists(root) else []
+        fs, root = file_system(path)
+        pattern = f"{root}/part-*.parquet" if fs.isdir(root) else root
+        names = fs.glob(pattern) if local_path(path) is None else matching_files(pattern, "/")
         if not names:
             raise UserError(
                 f"{path}: no Parquet parts for the {side} side. Name files, a pattern, or the folder of a stage "
@@ -125,7 +124,7 @@ def _host(url: Any) -> str:
 
 
 def _rows(part: Part) -> Iterator[dict[str, Any]]:
-    fs, root = fsspec.core.url_to_fs(part.path)
+    fs, root = file_system(part.path)
     try:
         with fs.open(root, "rb") as file:
             parquet = pq.ParquetFile(file)

@@ -188,8 +188,14 @@ def test_a_build_does_not_read_its_own_output(tmp_path: Path) -> None:
     (tmp_path / "checkout").mkdir()
     (tmp_path / "checkout" / "a.py").write_text("print(1)\n")
     source = f'[[sources]]\nname = "c"\nkind = "code"\npaths = ["{tmp_path}/checkout"]\n'
-    with pytest.raises(UserError, match="lies in the build's own output"):
-        _run(tmp_path, source, output="checkout/out")
+    for refused, key in (
+        (source, "exclude"),
+        (f'[[sources]]\nname = "t"\nkind = "files"\nformat = "text"\npaths = ["{tmp_path}/**/*"]\n', "paths"),
+    ):
+        (tmp_path / "checkout/out").mkdir(exist_ok=True)
+        (tmp_path / "checkout/out/own.py").write_text("own")
+        with pytest.raises(UserError, match=f"lies in the build's own output .* Leave .* out by `{key}` of the source"):
+            _run(tmp_path, refused, output="checkout/out")
     report = _run(tmp_path, f'{source}exclude = ["out"]\n', output="checkout/out")
     assert report.rebuilt == ["acquire"]
     assert _run(tmp_path, f'{source}exclude = ["out"]\n', output="checkout/out").reused == ["acquire"]
