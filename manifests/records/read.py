@@ -5,20 +5,28 @@ This needs no reader of the pipeline: it opens the raw file, goes to the offset 
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import csv
 import io
 import itertools
 import json
-import lzma
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from manifests.errors import UserError
 from manifests.paths import open_path
+from manifests.records.compressions import (
+    COMPRESSIONS,
+    HEAD_BYTES,
+    STEP_BYTES,
+    Compression,
+    Source,
+    compression_of,
+    damage_errors,
+    read_exactly,
+    zstd_dictionary,
+)
 from manifests.records.csv_header import Header, read_header
 
 _BLOCK_BYTES = 64 << 10
@@ -354,53 +362,56 @@ def _unpacked(file: Any, path: str) -> io.BufferedReader:
     return io.BufferedReader(_Blocks(_decompressed(file, path, 0, -1)), _BLOCK_BYTES)
 
 
-def _decompressor(head: bytes) -> Any:
-    """A new decompressor for a member that starts with `head`; None for plain bytes."""
-    if head.startswith(b"\x1f\x8b\x08"):
-        return zlib.decompressobj(wbits=31)
-    if head.startswith(b"BZh"):
-        return bz2.BZ2Decompressor()
-    if head.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMADecompressor()
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        return zstandard.ZstdDecompressor().decompressobj()
-    if head.startswith(b"\x04\x22\x4d\x18"):
-        import lz4.frame
-
-        return lz4.frame.LZ4FrameDecompressor()
-    return None
-
-
 def _decompressed(file: Any, path: str, offset: int, length: int) -> Iterator[bytes]:
     """The bytes of `length` stored bytes from `offset` (-1: to the end of the file), decompressed."""
+    compression = compression_of(file, path) or _compression_at(file, offset)
+    end = offset + length if length >= 0 else file.seek(0, 2)
     file.seek(offset)
-    left = length if length >= 0 else -1
-    member: Any = None
+    if compression is None:
+        while block := file.read(min(_BLOCK_BYTES, end - file.tell())):
+            yield bytes(block)
+        return
+    source = Source(file)
+    try:
+        if compression.name == "zstd":
+            source.dictionary = zstd_dictionary(file)
+        yield from _members(source, compression, offset, end)
+    except damage_errors() as error:
+        what = source.explain(error)
+        raise UserError(f"{path}: the bytes at {offset} cannot be decompressed ({what}). Run acquire again.") from error
+
+
+def _compression_at(file: Any, offset: int) -> Compression | None:
+    """The compression of a file whose beginning is damaged, by the member at `offset`."""
+    file.seek(offset)
+    head = read_exactly(file, HEAD_BYTES)
+    return next((known for known in COMPRESSIONS if known.starts(head)), None)
+
+
+def _members(source: Source, compression: Compression, at: int, end: int) -> Iterator[bytes]:
+    """What the members from byte `at` to byte `end` hold, without what the format lets stand between them."""
+    file = source.file
+    file.seek(at)
     pending = b""
     while True:
+        if len(pending) < HEAD_BYTES:
+            pending += read_exactly(file, min(compression.read_bytes, end - file.tell()))
+        if gap := compression.gap(pending):
+            if gap > len(pending):
+                file.seek(gap - len(pending), 1)
+            pending = pending[gap:]
+            continue
         if not pending:
-            pending = file.read(_BLOCK_BYTES if left < 0 else min(_BLOCK_BYTES, left))
-            if left >= 0:
-                left -= len(pending)
-            if not pending:
-                return
-        if member is None:
-            member = _decompressor(pending)
-            if member is None:
-                yield bytes(pending)
-                pending = b""
-                continue
-        try:
-            data = member.decompress(pending)
-        except Exception as error:  # every codec has an error of its own
-            raise UserError(
-                f"{path}: the bytes at {offset} cannot be decompressed ({error}). Run acquire again."
-            ) from error
-        pending = b""
-        if member.eof:
-            pending = bytes(member.unused_data or b"")
-            member = None
-        if data:
-            yield data
+            return
+        if not compression.starts(pending[:HEAD_BYTES]):
+            raise ValueError(f"no {compression.name} member starts at {file.tell() - len(pending)}")
+        member = compression.decompressor(source, pending[:HEAD_BYTES])
+        while not member.eof:
+            if data := member.decompress(pending, STEP_BYTES):
+                yield data
+            pending = b""
+            if member.needs_input and not member.eof:
+                pending = read_exactly(file, min(compression.read_bytes, end - file.tell()))
+                if not pending:
+                    return
+        pending = bytes(member.unused_data or b"")

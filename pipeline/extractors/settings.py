@@ -25,6 +25,7 @@ class ExtractSettings(Settings):
     page_seconds: float = Field(default=10.0, gt=0.0, le=86_400.0)
     """Seconds of processor time that one page may take."""
     page_memory_megabytes: int = Field(default=4096, ge=1024, le=1 << 24)
-    """Mebibytes of address space that the process which extracts may have for one page."""
+    """Mebibytes of address space that the process which extracts may have for one page; a
+    compressed raw file may ask for as much to be unpacked."""
     max_page_characters: int = Field(default=16 << 20, ge=1, le=1 << 28)
     """Characters of raw text that a page may have. (2^28 are a gibibyte in UTF-8; positions in a page have 31 bits.)"""

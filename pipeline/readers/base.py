@@ -9,7 +9,10 @@ from typing import Any
 
 from datatrove.data import Document
 
+from manifests.records.compressions import DEFAULT_MEMORY_BYTES
 from pipeline.documents.schema import Block
+from pipeline.readers.members import MemberStream
+from pipeline.readers.transcoded import TranscodedStream
 
 COLUMNS = ("text", "id", "url", "title", "date", "language")  # what a row may say of a document
 
@@ -27,6 +30,7 @@ class RawFile:
     streams, or the file's ends (stop None).
     options: settings of the source that its reader needs.
     columns: (column, the file's name of it) for those of a jsonl, parquet or csv file that are named otherwise.
+    memory_bytes: the most that a compressed member of it may ask for to be unpacked.
     """
 
     key: str
@@ -38,6 +42,7 @@ class RawFile:
     stop: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     columns: tuple[tuple[str, str], ...] = ()
+    memory_bytes: int = DEFAULT_MEMORY_BYTES
 
     def column_names(self) -> dict[str, str]:
         """The file's name of each column that a document may have."""
@@ -79,6 +84,11 @@ class Reader(Block):
     def read(self) -> Iterable[Document]:
         """The documents of the file. Subclasses call `drop_record` for every candidate that they do not yield."""
         raise NotImplementedError
+
+    def stream(self, raw: Any, codec: str | None = None, **options: Any) -> MemberStream:
+        """The decompressed bytes of the file, which is open as `raw`; where a codec is given, from it to UTF-8."""
+        options |= {"name": self.file.path, "memory_bytes": self.file.memory_bytes}
+        return MemberStream(raw, **options) if codec is None else TranscodedStream(raw, codec=codec, **options)
 
     def document(self, id: str, text: str = "", **metadata: Any) -> Document:
         """A document of this file with every provenance column present."""

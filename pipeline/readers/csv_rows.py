@@ -217,7 +217,7 @@ class CsvReader(Reader):
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
-            stream = MemberStream(raw, name=self.file.path)
+            stream = self.stream(raw)
             rows = RowScanner(stream, self.max_row_bytes)
             header = self._header(rows)
             while True:

@@ -8,7 +8,7 @@ from datatrove.data import Document
 
 from pipeline.readers.base import RawFile, Reader
 from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
-from pipeline.readers.members import MemberStream, open_raw
+from pipeline.readers.members import open_raw
 from pipeline.readers.warc import payload_digest
 
 MAX_FILE_BYTES = 512 << 20
@@ -29,7 +29,7 @@ class WholeFileReader(Reader):
     def read_data(self) -> tuple[Document, bytes] | None:
         """The file's document, without text, and its unpacked bytes; None where it was dropped. Its id is the key."""
         with open_raw(self.file.path) as raw:
-            stream = MemberStream(raw, name=self.file.path)
+            stream = self.stream(raw)
             document = self.document(self.file.key, offset=0, length=stream.size)
             while len(stream.buffer) <= self.max_file_bytes and stream.fill():
                 pass

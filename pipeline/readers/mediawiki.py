@@ -15,14 +15,13 @@ import xml.etree.ElementTree as ET
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from datatrove.data import Document
 
 from pipeline.markup.wikitext.names import WIKI_NAMES_KEY, is_disambiguation, media_names
 from pipeline.markup.wikitext.text import is_redirect
 from pipeline.readers.base import RawFile, Reader
-from pipeline.readers.members import MemberStream, open_raw
+from pipeline.readers.members import SEVEN_ZIP, MemberStream, open_raw
 from pipeline.readers.transcoded import TranscodedStream, xml_codec
 from pipeline.readers.wiki_site import Site, read_site
 
@@ -114,13 +113,13 @@ class MediaWikiReader(Reader):
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
-            beginning = MemberStream(raw, name=self.file.path)
+            beginning = self.stream(raw)
             while len(beginning.buffer) < _DECLARATION_BYTES and beginning.fill():
                 pass  # the first member may be as short as it likes
             codec = xml_codec(bytes(beginning.buffer[:_DECLARATION_BYTES]))
-            site = self._site(self._stream(raw, codec))
+            site = self._site(self.stream(raw, codec))
             self._is_last_range = self.file.stop is None or self.file.stop >= raw.seek(0, 2)
-            stream = self._stream(raw, codec, self.file.start, self.file.stop)
+            stream = self.stream(raw, codec, start=self.file.start, stop=self.file.stop)
             while True:
                 for page, length in self._pages(stream):
                     document = self._document(site, page, length)
@@ -128,11 +127,6 @@ class MediaWikiReader(Reader):
                         yield document
                 if stream.damage is None or not stream.next_run():
                     return
-
-    def _stream(self, raw: Any, codec: str | None, start: int = 0, stop: int | None = None) -> MemberStream:
-        if codec is None:
-            return MemberStream(raw, name=self.file.path, start=start, stop=stop)
-        return TranscodedStream(raw, name=self.file.path, start=start, stop=stop, codec=codec)
 
     def _site(self, stream: MemberStream) -> Site:
         """Facts of the wiki from the file's beginning, wherever the range to read starts."""
@@ -148,7 +142,7 @@ class MediaWikiReader(Reader):
         no_address = -1  # offset of a stream that is too large to be one
         # What is looked for at an address is UTF-8.
         has_addresses = not isinstance(stream, TranscodedStream)
-        has_addresses = has_addresses and not (stream.compression is not None and stream.compression.is_one_member)
+        has_addresses = has_addresses and stream.compression is not SEVEN_ZIP
         number, last_offset = 0, -1
         self._inside_page = False
         while (start := self._find(stream, _PAGE_START)) is not None:

@@ -7,25 +7,40 @@ ends one run of bytes; the next one starts at the next member that decompresses 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from manifests.errors import UserError
 from manifests.paths import open_path
-from pipeline.readers.compressions import (
+from manifests.records.compressions import (
     BY_ENDING,
+    DEFAULT_MEMORY_BYTES,
+    HEAD_BYTES,
     READ_BYTES,
     STEP_BYTES,
     Compression,
+    Source,
     compression_of,
     damage_errors,
+    read_exactly,
+    zstd_dictionary,
 )
+from pipeline.readers.seven_zip import SEVEN_ZIP_MAGIC, SEVEN_ZIP_READ_BYTES, SevenZipDecompressor
 
 _SEARCH_BYTES = 1 << 20
 _PROBE_BYTES = 4 << 10
 _SALVAGE_STEP = 256
 LOOK_AHEAD_BYTES = 1 << 20
+# An archive holds one member, which starts it and ends with it.
+SEVEN_ZIP = Compression(
+    "7z",
+    lambda head: head.startswith(SEVEN_ZIP_MAGIC),
+    (),
+    lambda source, head: SevenZipDecompressor(source.file),
+    read_bytes=SEVEN_ZIP_READ_BYTES,
+)
 
 
 @dataclass
@@ -40,6 +55,7 @@ class MemberStream:
     name: the file's name; its ending says the compression where the first bytes are damaged.
     starts: tells whether the first bytes of a member, decompressed, begin something the reader knows. None: any.
     start, stop: read only the members that start at these offsets of the file or between them, `stop` not included.
+    memory_bytes: the most that a member may ask for to be unpacked; one that asks for more is damage.
     """
 
     file: IO[bytes]
@@ -47,6 +63,7 @@ class MemberStream:
     starts: Callable[[bytes], bool] | None = None
     start: int = 0
     stop: int | None = None
+    memory_bytes: int = DEFAULT_MEMORY_BYTES
     compression: Compression | None = field(init=False)
     size: int = field(init=False)  # bytes of the file as stored, up to `stop`
     buffer: bytearray = field(init=False, default_factory=bytearray)
@@ -54,18 +71,29 @@ class MemberStream:
     damage: str | None = field(init=False, default=None)
     truncated: bool = field(init=False, default=False)  # the damage is that the file ends too early
     at_end: bool = field(init=False, default=False)
+    _resume: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.size = self.file.seek(0, 2)
         if self.stop is not None:
             self.size = min(self.size, self.stop)
-        self.file.seek(0)
-        head = self.file.read(8)
         self._errors = damage_errors()
-        self.compression = compression_of(head)
-        if self.compression is None:
-            self.compression = self._compression_of_damaged()
+        self._source = Source(self.file, self.memory_bytes)
+        self.compression = self._detect()
         self._start_run(self.start)
+        if self.compression is not None and self.compression.name == "zstd":
+            try:
+                self._source.dictionary = zstd_dictionary(self.file)
+            except self._errors as error:
+                self._end(f"the dictionary in its first frame cannot be read: {error}")
+                self._resume = self.size  # what follows cannot be read without it
+            self.file.seek(self.start)
+
+    def _detect(self) -> Compression | None:
+        self.file.seek(0)
+        if SEVEN_ZIP.starts(read_exactly(self.file, HEAD_BYTES)):
+            return SEVEN_ZIP
+        return compression_of(self.file, self.name) or self._compression_of_damaged()
 
     def _compression_of_damaged(self) -> Compression | None:
         """A file whose first bytes are damaged is still compressed if its name says so and a later member is sound."""
@@ -82,11 +110,12 @@ class MemberStream:
         self.truncated = False
         self.at_end = False
         self.run_offset = offset
-        self._resume: int | None = None
+        self._resume = None
         self._pending = b""
         self._read_offset = offset  # file offset of the first byte of _pending
         self._member: Any = None
         self._member_produced = False
+        self._padded_from: int | None = None  # offset of the zeros after the member that ended last
         # (position in the run, offset in the file) of every member boundary still of use
         self._boundaries: list[tuple[int, int]] = [(0, offset)] if self.compression is None else []
 
@@ -111,32 +140,26 @@ class MemberStream:
         return len(self.buffer) > before
 
     def _decompress_some(self, compression: Compression) -> None:
-        if self._member is None and self.stop is not None and self._read_offset >= self.size:
-            self._end(None)
-            return
-        holds_more = self._member is not None and not self._member.needs_input
-        if not self._pending and not holds_more:
-            self._pending = self._read(compression.read_bytes)
-        if not self._pending and not holds_more:
-            self.truncated = self._member is not None
-            self._end("the file ends inside a compressed member" if self.truncated else None)
-            return
         if self._member is None:
-            if len(self._pending) < len(compression.magic):
-                self._pending += self._read(len(compression.magic) - len(self._pending))
-            if not self._pending.startswith(compression.magic):
-                self._end(f"no {compression.name} member starts here")
+            self._begin_member(compression)
+            return
+        if not self._pending and self._member.needs_input:
+            self._pending = self._read(compression.read_bytes)
+            if not self._pending:
+                if getattr(self._member, "may_end", False):
+                    self._member = None
+                    self._end(None)
+                    return
+                self.truncated = True
+                self._end("the file ends inside a compressed member")
                 return
-            self._member = compression.decompressor(self.file)
-            self._member_produced = False
-            self._boundaries.append((self.end_position, self._read_offset))
         chunk = self._pending
         try:
             data = self._member.decompress(chunk, STEP_BYTES)
         except self._errors as error:
             if not self._member_produced:
                 self._salvage(compression)
-            self._end(f"damaged {compression.name} data ({error})")
+            self._end(f"damaged {compression.name} data ({self._source.explain(error)})")
             return
         self.buffer += data
         self._member_produced = self._member_produced or bool(data)
@@ -149,12 +172,57 @@ class MemberStream:
             self._read_offset += len(chunk)
             self._pending = b""
 
+    def _begin_member(self, compression: Compression) -> None:
+        """Begin the member that comes next, or pass over a piece of what stands before it."""
+        if self.stop is not None and self._read_offset >= self.size:
+            self._end(None)
+            return
+        if len(self._pending) < HEAD_BYTES:
+            self._pending += self._read(compression.read_bytes)
+        gap = compression.gap(self._pending)
+        if gap:
+            self._pass(compression, gap)
+            return
+        if self._padded_from is not None and (self._read_offset - self._padded_from) % compression.padding:
+            num_zeros = self._read_offset - self._padded_from
+            self._read_offset = self._padded_from
+            self._end(f"{num_zeros} zero bytes after a member, and {compression.name} pads to {compression.padding}")
+            return
+        self._padded_from = None
+        if not self._pending:
+            self._end(None)
+            return
+        if not compression.starts(self._pending[:HEAD_BYTES]):
+            self._end(f"no {compression.name} member starts here")
+            return
+        self._boundaries.append((self.end_position, self._read_offset))
+        self._member_produced = False
+        try:
+            self._member = compression.decompressor(self._source, self._pending[:HEAD_BYTES])
+        except self._errors as error:
+            self._end(f"{compression.name} data that is not read: {error}")
+
+    def _pass(self, compression: Compression, gap: int) -> None:
+        """Pass over padding, or a frame to be skipped, as far as it is known: the member before ends ahead of it."""
+        if self._boundaries and self._boundaries[-1] != (self.end_position, self._read_offset):
+            self._boundaries.append((self.end_position, self._read_offset))
+        if compression.padding and self._padded_from is None:
+            self._padded_from = self._read_offset
+        if gap > len(self._pending) and self._read_offset + gap > self.file.seek(0, 2):
+            self.truncated = True
+            self._end("the file ends inside a frame to be skipped")
+            return
+        if gap > len(self._pending):
+            self.file.seek(self._read_offset + gap)
+        self._pending = self._pending[gap:]
+        self._read_offset += gap
+
     def _salvage(self, compression: Compression) -> None:
         """Recover the first bytes of a member whose first chunk already fails, so that its header can be named."""
-        member = compression.decompressor(self.file)
         self.file.seek(self._boundaries[-1][1])
-        data = self.file.read(compression.read_bytes)
+        data = self._read(compression.read_bytes)
         try:
+            member = compression.decompressor(self._source, data[:HEAD_BYTES])
             for start in range(0, len(data), _SALVAGE_STEP):
                 self.buffer += member.decompress(data[start : start + _SALVAGE_STEP], STEP_BYTES)
                 if member.eof:
@@ -163,12 +231,7 @@ class MemberStream:
             return
 
     def _read(self, num_bytes: int) -> bytes:
-        """Read exactly `num_bytes` unless the file ends: a remote file may return fewer at a time."""
-        blocks = []
-        while num_bytes > 0 and (block := self.file.read(num_bytes)):
-            blocks.append(block)
-            num_bytes -= len(block)
-        return b"".join(blocks)
+        return read_exactly(self.file, num_bytes)
 
     def _end(self, damage: str | None) -> None:
         self.at_end = True
@@ -267,29 +330,30 @@ class MemberStream:
 
     def _find_member(self, offset: int) -> int | None:
         assert self.compression is not None
-        if self.compression.is_one_member:
+        if not self.compression.magics:
             return None
-        magic = self.compression.magic
+        magics = re.compile(b"|".join(map(re.escape, self.compression.magics)))
+        longest = max(map(len, self.compression.magics))
         while offset < self.size:
             self.file.seek(offset)
             window = self._read(_SEARCH_BYTES)
-            found = window.find(magic)
-            while found >= 0 and offset + found < self.size:
-                if self._accepts(offset + found):
-                    return offset + found
-                found = window.find(magic, found + 1)
+            for found in magics.finditer(window):
+                if offset + found.start() < self.size and self._accepts(offset + found.start()):
+                    return offset + found.start()
             if len(window) < _SEARCH_BYTES:
                 return None
-            offset += len(window) - len(magic) + 1
+            offset += len(window) - longest + 1
         return None
 
     def _accepts(self, offset: int) -> bool:
         assert self.compression is not None
         self.file.seek(offset)
-        member = self.compression.decompressor(self.file)
         head = bytearray()
         data = self._read(_PROBE_BYTES)
+        if not self.compression.starts(data[:HEAD_BYTES]):
+            return False
         try:
+            member = self.compression.decompressor(self._source, data[:HEAD_BYTES])
             for start in range(0, len(data), _SALVAGE_STEP):
                 head += member.decompress(data[start : start + _SALVAGE_STEP], _PROBE_BYTES)
                 if member.eof or len(head) >= _PROBE_BYTES:

@@ -36,7 +36,7 @@ class JsonlReader(Reader):
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
-            stream = MemberStream(raw, name=self.file.path)
+            stream = self.stream(raw)
             number = 0
             self._found_text = False
             self._other_names: list[str] | None = None

@@ -21,7 +21,7 @@ from pipeline.readers.http import (
     mime_of,
     parse_response,
 )
-from pipeline.readers.members import MemberStream, open_raw
+from pipeline.readers.members import open_raw
 from pipeline.readers.warc_records import MAX_RECORD_BYTES, Unreadable, WarcRecord, iterate_records, starts_record
 
 CANDIDATE_TYPES = frozenset({"response", "resource", "conversion", "revisit"})
@@ -69,7 +69,7 @@ class WarcReader(Reader):
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
-            stream = MemberStream(raw, name=self.file.path, starts=starts_record)
+            stream = self.stream(raw, starts=starts_record)
             for record in iterate_records(stream, self.max_record_bytes):
                 if isinstance(record, Unreadable):
                     self.drop_unreadable(record.offset, record.length, record.what)

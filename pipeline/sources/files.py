@@ -32,7 +32,7 @@ class FilesSource(SourceSettings):
     mirror: str | None = None
     """URL below which the paths lie: http(s), or what fsspec opens. Without it files are read in place."""
     format: RawFormat
-    """What the files hold. Compressed ones (gzip, bz2, xz, zstd, lz4, 7z) are opened."""
+    """What the files hold. Compressed ones (gzip, bz2, xz, zstd, lz4, lzma, 7z) are opened."""
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}(-[a-z0-9]+)*$")
     """Language code of all of it, where that is known."""
     columns: dict[str, str] = Field(default_factory=dict)

@@ -51,7 +51,8 @@ class Extract(Phase):
         extractors: dict[str, TextExtractor] = {}
         with PartWriter(output, f"part-{task.name}") as writer:
             for entry, settings in zip(task.inputs, task.settings["files"], strict=True):
-                file = RawFile(key=entry.path, path=self._locations[entry.path], **settings)
+                memory_bytes = self._settings.page_memory_megabytes << 20
+                file = RawFile(entry.path, self._locations[entry.path], memory_bytes=memory_bytes, **settings)
                 reader = reader_for(file)
                 if file.format not in extractors:
                     extractors[file.format] = extractor_for(file.format, self._settings)

@@ -155,7 +155,7 @@ def test_a_wrong_address_is_refused(tmp_path: Path) -> None:
     documents, _ = read(path, b"".join(members))
     with pytest.raises(UserError, match="is not urn"):
         read_warc_record(str(path), 0, len(members[0]), documents[1].id)
-    with pytest.raises(UserError, match="no WARC or ARC record starts"):
+    with pytest.raises(UserError, match="no gzip member starts"):
         read_warc_record(str(path), 3, 50, documents[0].id)
 
 
