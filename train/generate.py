@@ -13,10 +13,15 @@ from tokenizers import Tokenizer
 from manifests.errors import UserError, check_text
 from model import GPT, GPTConfig
 from model.generate import generate_stream
+from model.sampling import NotFinite
 from tokenizer.bpe import END_OF_TEXT
 from tokenizer.token_bytes import TextStream, token_bytes
 from train.run import checkpoint
 from train.run.folder import CHECKPOINTS, TOKENIZER
+
+
+class NotFiniteModel(UserError):
+    """What the model computes is infinite or not a number."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Trained:
         """Pieces of text that go on from `prompt`, as they come, until the end of a text or `max_new_tokens`.
 
         Every piece is of whole characters; one that is not complete at the end is U+FFFD. Raises `UserError` for
-        arguments that make no sense, and `NotFinite` for a model whose numbers are not.
+        arguments that make no sense, as `NotFiniteModel` for a model whose numbers are not finite.
         """
         check_text({"the prompt": prompt})
         encoded = self.tokenizer.encode(prompt, add_special_tokens=False).ids
@@ -56,9 +61,12 @@ class Trained:
             raise UserError(f"cannot generate: {error}.") from error
         inside, first = self._pieces
         text = TextStream(inside, None if encoded else first)
-        for token_B in tokens:  # the end of the text is the last one
-            if int(token_B) != end_of_text and (piece := text.add(int(token_B))):
-                yield piece
+        try:
+            for token_B in tokens:  # the end of the text is the last one
+                if int(token_B) != end_of_text and (piece := text.add(int(token_B))):
+                    yield piece
+        except NotFinite as error:
+            raise NotFiniteModel(f"cannot generate: {error}.") from None
         if rest := text.end():
             yield rest
 

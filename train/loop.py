@@ -22,7 +22,7 @@ from manifests.errors import UserError
 from manifests.paths import relative_to
 from manifests.storage import Folder
 from model import GPT
-from model.sampling import NotFinite
+from train.generate import NotFiniteModel
 from train.objectives.base import Objective
 from train.optim.optimizer import build_optimizer, set_learning_rate
 from train.optim.plan import change_length, learning_rate_fraction, make_plan
@@ -227,6 +227,7 @@ class Loop:
         self._measure(step, again=step > 0)
         if self.stopping:
             raise self._stopped(step)
+        self._prune()
         clock = time.perf_counter()
         while step < stop:
             row = self._step(step)
@@ -239,14 +240,14 @@ class Loop:
             is_saved = self.stopping or step == stop or _due(step, self.settings.checkpoint_every_steps)
             if is_saved:
                 self._save(step, row["loss"])
-            if not self.stopping:
+            if not (is_saved and self._is_told_to_stop()):
                 self._measure(step)
             if self.stopping:  # also where it was told while measuring
                 if not is_saved:
                     self._save(step, row["loss"])
                 raise self._stopped(step)
             if is_saved:
-                self.ranks.first(checkpoint.prune, self.folder.checkpoints, self.settings.keep_checkpoints)
+                self._prune()
             clock = time.perf_counter()
         return step
 
@@ -327,8 +328,8 @@ class Loop:
         try:
             if not write_samples(self.folder, self.model, step, self.settings, self.recipe.seed):
                 self.progress.say(f"no samples: {self.recipe.output} has no tokenizer/tokenizer.json")
-        except NotFinite as error:
-            raise self._diverged(step, f"no sample can be written: {error}", suspect=step) from None
+        except NotFiniteModel as error:
+            raise self._diverged(step, str(error).rstrip("."), suspect=step) from None
 
     def _save(self, step: int, loss: float) -> None:
         bad = checkpoint.first_not_finite(self.model, self.optimizer)
@@ -349,6 +350,10 @@ class Loop:
             loss=loss,
         )
         checkpoint.save_checkpoint(self.folder.checkpoints, self.model, self.optimizer, state)
+
+    def _prune(self) -> None:
+        """Old checkpoints go when the new one has been measured: one that is not finite replaces none."""
+        self.ranks.first(checkpoint.prune, self.folder.checkpoints, self.settings.keep_checkpoints)
 
     def _write(self, row: dict[str, Any]) -> None:
         self.ranks.first(self.folder.add_metrics, row)
