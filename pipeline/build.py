@@ -13,6 +13,7 @@ from typing import Any
 
 from manifests.code import software_versions
 from manifests.errors import UsageError, UserError
+from manifests.explore.build import Build
 from manifests.explore.funnel import funnel_lines
 from manifests.manifest import (
     MANIFEST,
@@ -29,6 +30,7 @@ from pipeline.engine.executors.make import check_executor
 from pipeline.engine.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.engine.tasks import WORK
+from pipeline.losses import loss_lines
 from pipeline.recipe import Recipe
 from pipeline.stages.all import make_stages
 from pipeline.stages.base import Stage
@@ -166,6 +168,9 @@ def run_build(
             report.manifests[stage.name] = stage.manifests[stage.name] = manifest
             if on_stage:
                 on_stage(stage.name, word, manifest)
+            if word == "built" and watcher is not None:
+                for line in loss_lines(Build(recipe.output), manifest):
+                    watcher.note(line)
             stage.check(manifest)
             _check_dropped(manifest, recipe.max_dropped_fraction, recipe.output, watcher or Unwatched())
     return report
