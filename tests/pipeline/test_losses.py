@@ -78,7 +78,8 @@ def test_the_three_largest_of_many_reasons(tmp_path: Path) -> None:
     assert "c4_no_lines_left 4, c4_curly_bracket 3, gopher_short_words 2, and 1 more reasons. See" in lines[0]
     assert lines[1:] == [
         "  c4_no_lines_left: a0 (0, not at least 1). To keep them: a lower sources.a.filter.c4.min_lines.",
-        "  c4_curly_bracket: a4 (1, not at most 0). To keep them: a higher sources.a.filter.c4.max_curly_bracket_lines.",
+        "  c4_curly_bracket: a4 (1, not at most 0). To keep them: a higher "
+        "sources.a.filter.c4.max_curly_bracket_lines.",
         "  gopher_short_words: a7 (1, not at least 3). To keep them: a lower "
         "sources.a.filter.gopher_quality.min_mean_word_length.",
     ]
