@@ -32,6 +32,7 @@ from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import BulkEncoder
 from tokenizer.evaluate import Measures
 from tokenizer.evaluate import evaluate as measure
+from tokenizer.long_words import MOST_CHARACTERS, BoundedTexts
 from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
 from tokenizer.texts import FileText, read_texts
 
@@ -71,8 +72,9 @@ def train(
             num_bytes += len(found.text.encode())
             yield found.text
 
+    bounded = BoundedTexts(texts())
     tokenizer = train_bpe(
-        texts(),
+        bounded,
         vocab_size,
         pretokenizer="gpt2" if pretokenizer == "gpt2" else "gpt4",
         min_frequency=min_frequency,
@@ -81,6 +83,8 @@ def train(
     folder.publish_bytes(name, tokenizer_bytes(tokenizer))
     num_ids = tokenizer.get_vocab_size()
     typer.echo(f"{output}: {num_ids:,} ids learned from {num_texts:,} texts, {num_bytes / 1e6:,.1f} MB")
+    if bounded.num_cut:
+        typer.echo(f"{bounded.num_cut:,} words were cut into pieces of {MOST_CHARACTERS} characters to learn from.")
     if num_ids < vocab_size:
         typer.echo(f"Fewer than {vocab_size:,}: no other pair occurs {min_frequency} times. Give more text for more.")
 

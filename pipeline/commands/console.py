@@ -6,6 +6,7 @@ import time
 from collections import deque
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -98,7 +99,7 @@ def stage_summary(manifest: Manifest) -> str:
         num_bytes = sum(file["bytes"] for file in manifest.facts["files"])
         return f"{len(manifest.facts['files'])} files, {format_bytes(num_bytes)}"
     if manifest.stage == "tokenizer":
-        return f"{manifest.facts['vocab_size']:,} tokens in the vocabulary"
+        return _vocabulary(manifest.facts)
     if manifest.stage == "shards":
         splits = manifest.facts["splits"]
         return ", ".join(
@@ -108,3 +109,14 @@ def stage_summary(manifest: Manifest) -> str:
     reasons = ", ".join(f"{reason} {number:,}" for reason, number in list(counts.dropped.items())[:3])
     more = f" ({reasons}{', ...' if len(counts.dropped) > 3 else ''})" if reasons else ""
     return f"{counts.documents_in:,} documents, {counts.documents_out:,} kept, {dropped:,} dropped{more}"
+
+
+def _vocabulary(facts: dict[str, Any]) -> str:
+    """The size of the vocabulary; where it was learned, also what was not as asked for."""
+    size, wanted = facts["vocab_size"], facts.get("wanted_vocab_size", 0)
+    words = f"{size:,} tokens in the vocabulary"
+    if size < wanted:
+        words += f", not {wanted:,}: the text has no more pairs that occur often enough; the model has {size:,}, too"
+    if cut := facts.get("num_cut_words"):
+        words += f"; {cut:,} words of more than {facts['most_word_characters']:,} characters were cut to learn from"
+    return words

@@ -19,6 +19,7 @@ from pipeline.recipe import Recipe, TokenizerSettings
 from pipeline.stages.base import Stage, StageResult
 from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import bulk_encoder
+from tokenizer.long_words import MOST_CHARACTERS, BoundedTexts
 
 TOKENIZER = "tokenizer.json"
 
@@ -38,13 +39,19 @@ class TrainTokenizer(Phase):
     def process(self, task: Task, output: TaskOutput) -> None:
         total = task.settings["num_text_bytes"]
         share = min(1.0, self._settings.sample_bytes / max(1, total))
+        texts = BoundedTexts(self._sample(task, output, share))
         tokenizer = train_bpe(
-            self._sample(task, output, share),
+            texts,
             self._settings.vocab_size,
             pretokenizer=self._settings.pretokenizer,
             min_frequency=self._settings.min_frequency,
         )
-        output.facts["sample_fraction"] = share
+        output.facts |= {
+            "sample_fraction": share,
+            "wanted_vocab_size": self._settings.vocab_size,
+            "most_word_characters": MOST_CHARACTERS,
+            "num_cut_words": texts.num_cut,
+        }
         _publish(tokenizer_bytes(tokenizer), output)
 
     def _sample(self, task: Task, output: TaskOutput, share: float) -> Iterator[str]:
