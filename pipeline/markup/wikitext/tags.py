@@ -14,6 +14,11 @@ ASIDE = "\x02"  # a number between two of these stands for content kept aside
 CUT = "\x01"  # where something was removed that may leave a hole: a template, a file, a list of references
 HEADING = "\x03"  # before a heading's level, one digit
 CELL = "\x04"  # between the cells of a table's row, until nothing can empty them any more
+# Around superscripts and subscripts, until their marks are known.
+SUPERSCRIPT, SUBSCRIPT, END_SCRIPT = "\x0e", "\x0f", "\x10"
+VARIABLE = "\x13"  # in one of them: it is in italics
+SPACE, TAB = "\x11", "\x12"  # those of preformatted lines, which stay as they are
+_MARKERS = re.compile("[\x00-\x08\x0e-\x13]")
 
 _DROPPED = (
     "ref|references|gallery|timeline|imagemap|score|graph|mapframe|maplink|hiero|templatedata|templatestyles|style"
@@ -29,8 +34,6 @@ _ENDS["ref"] = re.compile(r"</ref\s*+>|<ref(?:\s[^<>]*+)?(?<!/)>", re.IGNORECASE
 _BLOCKS = frozenset({"pre", "syntaxhighlight", "source"})
 _FORMULAS = frozenset({"math", "chem", "ce"})
 _TEX_PAIRS = re.compile(r"(?<=\{)(?=[{|])|(?<=\})(?=\})|(?<=\|)(?=\})|(?<=\[)(?=\[)|(?<=\])(?=\])|(?<=')(?=')")
-# What pages hide from the wiki by mistake more often than to show it; code and preformatted text stay as they are.
-_SHOWN_MARKUP = re.compile(r"\{\{|\}\}|\[\[|\]\]|'''|</?ref\b[^<>]*+>|\{\||\|\}", re.IGNORECASE)
 _LEAVES_HOLE = frozenset({"references", "gallery", "score", "timeline", "graph", "mapframe", "maplink", "imagemap"})
 _ENTITY = re.compile(r"&(?:#[0-9]{1,16}|#[xX][0-9a-fA-F]{1,16}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ASIDE = re.compile(f"{ASIDE}([0-9]+){ASIDE}")
@@ -39,24 +42,26 @@ _HIDDEN = re.compile(
     r"<(span|div|small)\s[^<>]{0,200}?display\s{0,9}:\s{0,9}none[^<>]*+(?<!/)>[^<]*+</\1\s*+>", re.IGNORECASE
 )
 
+_SCRIPTS = {"sup": SUPERSCRIPT, "sub": SUBSCRIPT}
+_ITALICS = frozenset({"i", "em", "var"})
 _BREAKS = frozenset({"br", "hr"})
 _BLOCK_TAGS = frozenset(
     {"p", "div", "blockquote", "center", "ul", "ol", "dl", "dd", "dt", "table", "caption", "poem", "tr", "gallery"}
     | {"h1", "h2", "h3", "h4", "h5", "h6", "section", "pre"}
 )
 _KNOWN_TAGS = (
-    "abbr b bdi bdo big cite code data del dfn em font i ins kbd mark nobr q rb rp rt rtc ruby s samp small span "
-    "strike strong sub sup time tt u var wbr img a thead tbody tfoot col colgroup td th li noinclude onlyinclude "
+    "abbr b bdi bdo big cite code data del dfn font ins kbd mark nobr q rb rp rt rtc ruby s samp small span "
+    "strike strong time tt u wbr img a thead tbody tfoot col colgroup td th li noinclude onlyinclude "
     "nowiki ref references math chem ce syntaxhighlight source gallery includeonly templatestyles section timeline "
     "imagemap score graph mapframe maplink hiero categorytree indicator inputbox languages translate tvar phonos noop "
     "br label style script templatedata charinsert chart maps link meta langconvert"
 )
 _INLINE_TAGS = frozenset(_KNOWN_TAGS.split())
+_BREAKING = frozenset({"\n", " | ", "\n* "})
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)(?=[\s/>])[^<>]*+>")
 _BROKEN_TAG = re.compile(
     r"<ref\s[^<>\n]*+|</?(?:ref(?:erences)?|br|div|span|small|su[bp]|nowiki|t[dr]|center|font)\b/?", re.IGNORECASE
 )
-_MARKERS = str.maketrans("", "", "\x00\x01\x02\x03\x04")
 
 
 def decode_entities(text: str) -> str:
@@ -74,8 +79,7 @@ def _decode(entity: re.Match[str]) -> str:
 
 def set_aside(text: str) -> tuple[str, list[str]]:
     """Text without comments and dropped tags, and the contents kept aside, by their numbers. Linear in the text."""
-    if "\x02" in text or "\x01" in text or "\x03" in text or "\x00" in text or CELL in text:
-        text = text.translate(_MARKERS)
+    text = _MARKERS.sub("", text)
     aside: list[str] = []
     if "<" not in text:
         return text, aside
@@ -126,13 +130,16 @@ def _keep(name: str, attributes: str, content: str, aside: list[str]) -> str:
         content = _NOWIKI.sub("", content)
     if name in ("pre", "nowiki"):
         content = decode_entities(content)
-    if name == "nowiki":
-        content = _SHOWN_MARKUP.sub("", content)
     if name in _FORMULAS:
         # Doubled braces would pass for markup; to TeX the space between them is nothing.
         content = _TEX_PAIRS.sub(" ", content)
     is_block = name in _BLOCKS and ("\n" in content or name == "pre") and "inline" not in attributes
-    content = content.strip("\n").rstrip() if is_block else content if name == "nowiki" else " ".join(content.split())
+    if is_block:
+        content = content.strip("\n").rstrip()
+    elif name in _FORMULAS:
+        content = " ".join(content.split())
+    elif name != "nowiki":
+        content = content.strip()
     if not content:
         return ""
     aside.append(content)
@@ -147,6 +154,10 @@ def put_back(text: str, aside: list[str]) -> str:
 
 def _plain_tag(tag: re.Match[str]) -> str:
     name = tag[2].lower()
+    if name in _SCRIPTS:
+        return END_SCRIPT if tag[1] else _SCRIPTS[name]
+    if name in _ITALICS:
+        return "" if tag[1] else VARIABLE
     if name in _BREAKS:
         return "\n"
     if name in _BLOCK_TAGS:
@@ -170,4 +181,6 @@ def strip_tags(text: str) -> str:
 
 def tags_to_spaces(text: str) -> str:
     """Text of a table's cell without tags that would break its line."""
-    return _TAG.sub(lambda tag: " " if _plain_tag(tag) not in ("", tag[0]) else tag[0], text) if "<" in text else text
+    if "<" not in text:
+        return text
+    return _TAG.sub(lambda tag: " " if _plain_tag(tag) in _BREAKING else tag[0], text.replace("</li><li>", ", "))

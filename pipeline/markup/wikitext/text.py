@@ -10,16 +10,31 @@ import re
 
 from pipeline.markup.wikitext.links import strip_links
 from pipeline.markup.wikitext.names import dropped_prefixes
+from pipeline.markup.wikitext.scripts import mark_scripts, note_variables
+from pipeline.markup.wikitext.switches import switches_of
 from pipeline.markup.wikitext.tables import join_cells, render_tables
-from pipeline.markup.wikitext.tags import CELL, CUT, HEADING, decode_entities, put_back, set_aside, strip_tags
-from pipeline.markup.wikitext.templates import cut_templates, pick_variants
+from pipeline.markup.wikitext.tags import (
+    CELL,
+    CUT,
+    HEADING,
+    SPACE,
+    TAB,
+    decode_entities,
+    put_back,
+    set_aside,
+    strip_tags,
+)
+from pipeline.markup.wikitext.templates import cut_templates
+from pipeline.markup.wikitext.variants import pick_variants
 
 _REDIRECT = re.compile(r"\s*#\s*\w+\s*:?\s*\[\[[^\]\n]+\]\]", re.UNICODE)
-_MAGIC_WORD = re.compile(r"__[^\W\d_a-z]{3,30}+(?:_[^\W\d_a-z]{1,30}+){0,3}+__")
 _QUOTES = re.compile(r"''++")
 _APOSTROPHE = "\x00"
 _HEADING_LINE = re.compile(rf"\n[{CUT}]*+(=++)([^\n]*+)")
 _BULLET = re.compile(r"\n[ \t]*+[:;*#]*[*#](?![:;*#])[ \t]*+")
+# One space before a line says that it is shown as it is written, its other spaces too.
+_PREFORMATTED = re.compile(r"\n ([^\n]++)")
+_TO_KEPT = str.maketrans({" ": SPACE, "\t": TAB})
 _INDENT = re.compile(r"\n[ \t]*+[:;*#]++[ \t]*+")
 _RULE = re.compile(r"\n-{4,}+")
 _STRAY_BRACES = re.compile(r"\{\{++|\}\}++|\{\||\|\}|\[\[|\]\]")
@@ -50,15 +65,18 @@ def wikitext_to_text(
     is left lose their headings. Never raises for any string, in time linear in it.
     """
     text, aside = set_aside(wikitext)
-    text = cut_templates(text)
-    text = pick_variants(text)
+    text = cut_templates(text, language, aside)
+    text = pick_variants(text, language)
     text = "\n" + strip_links(text, dropped_prefixes(language, names))
     text = render_tables(text, keep_tables)
     text = strip_tags(text)
     if "''" in text:
-        text = _strip_quotes(text)
-    text = decode_entities(_lines(text))
-    return put_back(_tidy(text), aside).strip()
+        text = _strip_quotes(note_variables(text))
+    if "__" in text:
+        text = switches_of(language).sub("", text)
+    text = mark_scripts(decode_entities(_lines(text)))
+    text = put_back(_tidy(text).strip(), aside).rstrip().lstrip("\n")
+    return text.replace(SPACE, " ").replace(TAB, "\t") if SPACE in text or TAB in text else text
 
 
 def _strip_quotes(text: str) -> str:
@@ -97,15 +115,23 @@ def _apostrophe(line: str) -> int:
 
 
 def _lines(text: str) -> str:
-    """Text with headings marked, list items as `- `, without indents, rules, magic words and stray markup."""
+    """Text with headings marked, list items as `- `, without indents, rules and stray markup."""
     text = _HEADING_LINE.sub(_heading, text)
     text = _BULLET.sub("\n- ", text)
+    if "\n " in text:
+        text = _PREFORMATTED.sub(_preformatted, text)
     text = _INDENT.sub("\n", text)
     if "\n----" in text:
         text = _RULE.sub("\n", text)
-    if "__" in text:
-        text = _MAGIC_WORD.sub("", text)
     return _STRAY_BRACES.sub("", text)
+
+
+def _preformatted(line: re.Match[str]) -> str:
+    shown = line[1].rstrip(f" \t{CUT}")
+    begins = shown.lstrip(f" \t{CUT}")[:1]
+    if not begins or begins in "|!" or CELL in shown or not ("  " in shown or "\t" in shown or shown[0] == " "):
+        return line[0]
+    return "\n" + shown.translate(_TO_KEPT)
 
 
 def _heading(line: re.Match[str]) -> str:

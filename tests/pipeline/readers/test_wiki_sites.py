@@ -93,7 +93,7 @@ def test_address_of_pages(base: str | None, address: str | None) -> None:
             *("dewiktionary", "de", "https://de.wiktionary.org/wiki/A_%26_B"),
         ),
         # One of Wikimedia's under the head of another: the page is not there.
-        ("<dbname>enwiki</dbname><base>https://en.wikipedia.org/wiki/Main</base>@en", "dewiki.xml", "dewiki", "de", None),
+        ("<dbname>enwiki</dbname><base>https://en.wikipedia.org/wiki/A</base>@en", "dewiki.xml", "dewiki", "de", None),
         # Nothing but a name.
         ("", "enwiki-20240101.xml", "enwiki", "en", "https://en.wikipedia.org/wiki/A_%26_B"),
         ("@en", "mywiki.xml", "mywiki", "en", None),
