@@ -7,14 +7,13 @@ Everything but `run` is reproducible: it holds no time, host or worker count.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from manifests.errors import UserError
-from manifests.settings import Settings, canonical_json
+from manifests.settings import Settings, canonical_json, readable_json
 from manifests.storage import Folder, PublishedFile
 
 SCHEMA_VERSION = 2
@@ -188,7 +187,7 @@ def write_manifest(folder: Folder, manifest: Manifest) -> PublishedFile:
 
 def json_bytes(value: Any) -> bytes:
     """Readable JSON with a stable form: sorted keys, two spaces, a newline at the end."""
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (readable_json(value) + "\n").encode()
 
 
 def schema_bytes() -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -178,9 +179,38 @@ def _all_keys(settings: type[Settings]) -> list[str]:
     return sorted(set(keys))
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_READABLE = json.JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def canonical_json(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no spaces. What is digested is digested in this form."""
-    return _CANONICAL.encode(value)
+    """The one JSON text of a value: sorted keys, no spaces. What is digested is digested in this form.
+
+    Raises `UserError` that names a number which is not finite: JSON has none (RFC 8259, 6), and other readers than
+    Python's refuse the whole file for it.
+    """
+    return _encode(_CANONICAL, value)
+
+
+def readable_json(value: Any) -> str:
+    """The same with a line for each value, to be looked at."""
+    return _encode(_READABLE, value)
+
+
+def _encode(encoder: json.JSONEncoder, value: Any) -> str:
+    try:
+        return encoder.encode(value)
+    except ValueError as error:
+        found = next(_not_finite(value, ""), None)
+        if found is None:
+            raise
+        raise UserError(f"{found[0]} is {found[1]}, a number that JSON does not have; nothing was written.") from error
+
+
+def _not_finite(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    """The numbers that are infinite or not a number, each with its key path."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+    elif isinstance(value, dict | list | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _not_finite(item, f"{path}.{key}" if path else str(key))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from manifests.errors import UsageError
+from manifests.manifest import json_bytes
 from manifests.storage import Folder
 from pipeline.engine.fingerprint import code_of
 from pipeline.filters.classifier.calibration import calibration_svg
@@ -78,9 +79,9 @@ def train_parts(positive: list[str], negative: list[str], settings: TrainingSett
 def write(trained: Trained, out: str) -> None:
     """Write the model, its facts to be read, and the calibration of the held-out documents."""
     folder = Folder(out)
-    report = json.dumps(trained.facts, indent=2, ensure_ascii=False) + "\n"
+    report = json_bytes(trained.facts)
     title = f"Held out: {len(trained.labels):,} excerpts, AUC {trained.facts['held_out']['auc']:.3f}"
-    folder.publish_bytes(REPORT_FILE, report.encode())
+    folder.publish_bytes(REPORT_FILE, report)
     folder.publish_bytes(PLOT_FILE, calibration_svg(trained.scores, trained.labels, title).encode())
     folder.publish_bytes(MODEL_FILE, trained.data)
 

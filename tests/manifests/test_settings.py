@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import UserError
-from manifests.settings import Settings, apply_override, canonical_json, load_toml, validate
+from manifests.settings import Settings, apply_override, canonical_json, load_toml, readable_json, validate
 
 
 class _Inner(Settings):
@@ -100,3 +101,19 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys(value: Any) -> None
         return [turned(item) for item in inner] if isinstance(inner, list) else inner
 
     assert canonical_json(value) == canonical_json(turned(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (float("nan"), " is nan"),
+        ({"a": {"b": [1.0, float("inf")]}}, "a.b.1 is inf"),
+        ([{"x": -float("inf")}], "0.x is -inf"),
+        ({"facts": {"auc": np.float64("nan")}}, "facts.auc is nan"),
+        ({"ok": 1.5, "t": (0.0, float("nan"))}, "t.1 is nan"),
+    ],
+)
+def test_what_json_has_no_number_for_is_named_and_not_written(value: Any, where: str) -> None:
+    for write in (canonical_json, readable_json):
+        with pytest.raises(UserError, match=f"^{where}, a number that JSON does not have"):
+            write(value)
