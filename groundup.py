@@ -152,6 +152,10 @@ def main() -> None:
     except Exception as error:
         if hasattr(error, "format_message"):  # wrong usage, as Typer found it
             _wrong_usage(error)
+        from manifests.storage import refused_write
+
+        if refused := refused_write(error):
+            _fail(str(refused), 1, debug)
         # A defect of ours: still one line, and the trace on demand.
         message = f"{type(error).__name__}: {error}"
         _fail(f"unexpected error: {message}. Run the same command with --debug to see where.", 1, debug)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import hashlib
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -205,11 +207,8 @@ class Folder:
 
     def append(self, path: str, data: bytes) -> None:
         """Add to the end of a local file. Raises `UserError` when the disk is full or cannot be written."""
-        try:
-            with open(self.full(path), "ab") as file:
-                file.write(data)
-        except OSError as error:
-            raise write_error(self.url, path, error) from error
+        with writing(self.url, path), open(self.full(path), "ab") as file:
+            file.write(data)
 
     def digest(self, path: str) -> PublishedFile:
         """Read a file again and return its size and sha256."""
@@ -262,15 +261,43 @@ def _open_new(path: str) -> IO[bytes]:
         return open(path, "wb")
 
 
+_REFUSALS = {
+    errno.ENOSPC: "the disk is full. Free some space and run the same command again; finished tasks are kept",
+    errno.EDQUOT: "the disk quota is used up. Free some space and run the same command again; finished tasks are kept",
+    errno.EFBIG: "the file is larger than is allowed here. Raise the limit (ulimit -f) and run the same command again",
+    errno.EROFS: "the file system can only be read. Choose another folder, or mount it to be written",
+}
+
+
 def write_error(url: str, path: str, error: OSError) -> UserError:
     """The error for a user whose output cannot be written."""
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            f"{url}/{path}: the disk is full. Free some space and run the same command again; finished tasks are kept."
-        )
+    where = f"{url}/{path}" if url else path
+    if error.errno in _REFUSALS:
+        return UserError(f"{where}: {_REFUSALS[error.errno]}.")
     reason = error.strerror or str(error)
-    return UserError(
-        f"{url}/{path}: cannot be written ({reason}). Check the recipe's output folder and its permissions."
-    )
+    return UserError(f"{where}: cannot be written ({reason}). Check the recipe's output folder and its permissions.")
+
+
+@contextlib.contextmanager
+def writing(url: str, path: str) -> Iterator[None]:
+    """A block that writes a local file outside of `Folder.publish`. Raises `UserError` where the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(url, path, error) from error
+
+
+def refused_write(error: BaseException) -> UserError | None:
+    """The same for a write that a library made, such as one of its caches; None where it is another error."""
+    if not isinstance(error, OSError) or error.errno not in _REFUSALS:
+        return None
+    return write_error("", str(error.filename or _unnamed()), error)
+
+
+def _unnamed() -> str:
+    """What a write without a name went to: the standard output, if that takes nothing more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return "standard output"
+    return f"a temporary file, perhaps in {tempfile.gettempdir()}"

@@ -25,7 +25,7 @@ from manifests.manifest import (
     write_manifest,
 )
 from manifests.seal import SEAL, TASKS, read_seal, stage_seal, unseal, write_seal
-from manifests.storage import Folder, write_error
+from manifests.storage import Folder, writing
 from pipeline.engine.executors.make import check_executor
 from pipeline.engine.runner import PhaseRunner, Unwatched, Watcher
 from pipeline.engine.settings import ExecutorSettings
@@ -294,11 +294,9 @@ def _locked(build: Folder) -> Iterator[None]:
     import os
 
     path = build.full(".lock")
-    try:
+    with writing(build.url, ".lock"):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         file = open(path, "w")  # noqa: SIM115 - held until the run ends
-    except OSError as error:
-        raise write_error(build.url, ".lock", error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,6 +9,7 @@ import typer
 
 from manifests.errors import UsageError, UserError
 from manifests.process import leave, say_error, settle_arrow, settle_openmp
+from manifests.storage import refused_write
 from train.cli import train
 
 
@@ -28,7 +29,7 @@ def main() -> None:
         say_error(name, "interrupted. The same command goes on from the last checkpoint.")
         sys.exit(130)
     except Exception as error:  # a defect of ours, or another rank that is gone
-        say_error(name, f"unexpected error: {type(error).__name__}: {error}")
+        say_error(name, str(refused_write(error) or f"unexpected error: {type(error).__name__}: {error}"))
         sys.exit(1)
 
 

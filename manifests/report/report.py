@@ -15,7 +15,7 @@ from manifests.explore.build import Build
 from manifests.explore.funnel import reason_table
 from manifests.explore.journeys import number_text
 from manifests.explore.samples import find_drops
-from manifests.storage import write_error
+from manifests.storage import writing
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 REPORT = "report.html"  # below the build
@@ -36,10 +36,8 @@ def write_report(out: str, output: Path | None = None) -> str:
     if output is None:
         build.folder.publish_bytes(REPORT, page)
         return f"{build.url}/{REPORT}"
-    try:
+    with writing(str(output.parent), output.name):
         output.write_bytes(page)
-    except OSError as error:
-        raise write_error(str(output.parent), output.name, error) from error
     return str(output)
 
 

@@ -6,7 +6,6 @@ a fingerprint for each task, records published last, and errors that name what f
 
 from __future__ import annotations
 
-import errno
 import json
 import platform
 import threading
@@ -24,7 +23,7 @@ from manifests.errors import UserError
 from manifests.manifest import digest_of, json_bytes
 from manifests.seal import TASKS
 from manifests.secrets import scrub
-from manifests.storage import Folder, write_error
+from manifests.storage import Folder, refused_write, write_error
 from pipeline.engine.executors.make import make_executor
 from pipeline.engine.records import PhaseRecords, TaskRecord, error_path, record_path
 from pipeline.engine.settings import ExecutorSettings
@@ -87,7 +86,8 @@ class RunTask(PipelineStep):
             self._phase.process(task, output)
             run = {"seconds": round(time.time() - started, 3), "host": platform.node()}
             output.publish_record(task, self._phase.name, fingerprint, run)
-        except Exception as error:  # reported by the runner, from the record written here
+        except Exception as caught:  # reported by the runner, from the record written here
+            error = refused_write(caught) or caught
             failure = {"task": task.name, "user_error": isinstance(error, UserError), "error": _one_line(error)}
             failure["run"] = output.run_facts
             failure["traceback"] = scrub(traceback.format_exc())
@@ -175,7 +175,7 @@ class PhaseRunner:
             try:
                 executor.run()
             except OSError as error:  # datatrove's own files; a task's errors are in its record
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if refused_write(error) is None:
                     raise
                 raise write_error(self.build.url, f"logs/{self.stage}-{phase.name}", error) from error
 

@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from manifests.errors import UserError
 from manifests.secrets import scrub
-from manifests.storage import write_error
+from manifests.storage import writing
 from pipeline.mirrors.host_limits import BudgetSettings, HostLimits, HostState, pack, unpack
 
 __all__ = ["Budget", "BudgetSettings", "HostLimits", "HostStopped", "host_of", "no_budget"]
@@ -253,12 +253,8 @@ class Budget:
                 os.makedirs(self.folder, exist_ok=True)
                 return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
-    @contextlib.contextmanager
-    def _writing(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise write_error(self.folder, os.path.basename(path), error) from error
+    def _writing(self, path: str) -> contextlib.AbstractContextManager[None]:
+        return writing(self.folder, os.path.basename(path))
 
     def _path(self, host: str, kind: str) -> str:
         return f"{self.folder}/{_file_name(host)}.{kind}"

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from manifests.storage import Folder, PublishedFile, write_error
+from manifests.storage import Folder, PublishedFile, writing
 from pipeline.mirrors.integrity import Damaged, Verifier
 from pipeline.mirrors.remote import PARTIAL_SUFFIX, STATE_SUFFIX, Version
 
@@ -124,12 +124,8 @@ class Partial:
             return
         self.version, self._total = version, total
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise write_error(self._folder.url, self._path, error) from error
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        return writing(self._folder.url, self._path)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from manifests.errors import UserError
 from manifests.paths import local_path
 from manifests.seal import RUN, unseal
 from manifests.settings import load_toml
-from manifests.storage import Folder, write_error
+from manifests.storage import Folder, write_error, writing
 
 CONFIG, METRICS, SAMPLES, MANIFEST = "config.toml", "metrics.jsonl", "samples.txt", "manifest.json"
 TOKENIZER, CHECKPOINTS, LOCK = "tokenizer.json", "checkpoints", ".lock"
@@ -102,11 +102,8 @@ class RunFolder:
 
     def sync_metrics(self) -> None:
         """Bring the rows to the disk: a checkpoint never stands for rows that are not there."""
-        try:
-            with (self.path / METRICS).open("rb") as file:
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise write_error(self.folder.url, METRICS, error) from error
+        with writing(self.folder.url, METRICS), (self.path / METRICS).open("rb") as file:
+            os.fsync(file.fileno())
 
     def add_samples(self, step: int, settings: str, texts: list[tuple[str, str]]) -> None:
         """Add the samples of a step, each a prompt and what followed it, all at once."""

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from manifests.storage import writing
 from pipeline.filters.urls.lists import Entries
 from pipeline.filters.urls.settings import ListFile
 from pipeline.filters.urls.table import HashTable
@@ -33,11 +34,12 @@ def load_or_make(
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # cut short by a full disk: made again
             target.unlink(missing_ok=True)
     entries = make()
-    cache.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(f".{os.getpid()}.unfinished")
-    with unfinished.open("wb") as file:
-        _save(entries, file)
-    os.replace(unfinished, target)
+    with writing(str(cache), target.name):
+        cache.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            _save(entries, file)
+        os.replace(unfinished, target)
     return entries
 
 
