@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+MINUTES ?= 10
 # Tests that give hostile text to compiled code.
 CHECKED := $(addprefix tests/pipeline/,filters/test_filters_signals.py filters/test_filters.py \
 	markup/test_html_hostile.py markup/test_html_form.py test_compiled_memory.py)
 
-.PHONY: quickstart test test-slow lint bench clean
+.PHONY: quickstart test test-slow fuzz lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "groundup needs Python 3.11 or newer; set PYTHON=python3.11")'
@@ -25,6 +26,10 @@ test: $(VENV)/.installed
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 	GROUNDUP_CHECK_MEMORY=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '' $(CHECKED)
+
+# New inputs for everything that reads what strangers write; tests/fuzz says how.
+fuzz: $(VENV)/.installed
+	GROUNDUP_CHECK_MEMORY=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
