@@ -5,6 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+_MOST_CHARACTERS = 2000
+
+
+def one_line(message: str) -> str:
+    """A message that may quote what strangers wrote as one line that any terminal shows, not longer than can be read.
+
+    What cannot be printed is escaped; of a long message the middle is left out.
+    """
+    line = " ".join(message.split())
+    if len(line) > _MOST_CHARACTERS:
+        line = f"{line[: _MOST_CHARACTERS // 2]} [...] {line[-_MOST_CHARACTERS // 2 :]}"
+    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
 
 class UserError(Exception):
     """One line that says what is wrong, where, and what to do. The command line prints it and exits 1."""

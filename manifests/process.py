@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from manifests.errors import one_line
 from manifests.secrets import scrub
 
 
@@ -106,4 +107,4 @@ def leave(code: Any) -> NoReturn:
 
 def say_error(program: str, message: str) -> None:
     """One line on standard error, without credentials."""
-    print(f"{program}: {scrub(' '.join(message.split()))}", file=sys.stderr)
+    print(f"{program}: {scrub(one_line(message))}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Any
 
 from datatrove.data import Document
 
+from manifests.errors import one_line
 from manifests.records.compressions import DEFAULT_MEMORY_BYTES
 from pipeline.documents.schema import Block
 from pipeline.readers.members import MemberStream
@@ -122,4 +123,4 @@ class Reader(Block):
         self.drop_record(self.document(position, offset=offset, length=length), reason, float(length), what)
 
     def report_damage(self, offset: int, what: str) -> None:
-        self.damaged.append(f"{self.file.key}: at byte {offset}: {what}")
+        self.damaged.append(one_line(f"{self.file.key}: at byte {offset}: {what}"))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from manifests.process import say_error
 from tests.conftest import REPOSITORY
 
 _COMPILE = "import numba; numba.njit(lambda x: x + 1)(1)"
@@ -118,3 +119,28 @@ def test_commands_let_threads_sleep_unless_the_user_wants_otherwise(program: str
     code = f"import sys, {program} as program; sys.argv[1:] = ['--help']\ntry: program.main()\nexcept SystemExit: pass"
     assert spins(code) == 0
     assert spins(code, OMP_WAIT_POLICY="ACTIVE") > 0
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("a\nb", "a b"),
+        ("no column `\x00`", "no column `\\x00`"),
+        ("\x1b[31mred \u202eleft", "\\x1b[31mred \\u202eleft"),
+        ("a lone \ud800", "a lone \\ud800"),
+        ("漢字 é", "漢字 é"),
+    ],
+)
+def test_what_strangers_wrote_is_printed_on_one_line(
+    message: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say_error("groundup", message)
+    assert capsys.readouterr().err == f"groundup: {line}\n"
+
+
+def test_a_long_message_keeps_its_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    say_error("groundup", "where: " + "x" * 100_000 + ". What to do.")
+    said = capsys.readouterr().err
+    assert len(said) < 3000
+    assert said.startswith("groundup: where: ")
+    assert said.endswith(". What to do.\n")
