@@ -160,6 +160,8 @@ class MediaWikiReader(Reader):
                 self._drop_oversized(stream, offset, number)
                 continue
             size = end + len(_PAGE_END)
+            if not stream.may_trust(stream.position + size):
+                break  # it is part of what is damaged
             element = head + bytes(memoryview(stream.buffer)[:size])
             page = _Page(element, offset, number, position, stream.position + size)
             if not has_addresses or (offset == no_address and stream.compression is not None):

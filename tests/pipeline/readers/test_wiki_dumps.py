@@ -269,3 +269,23 @@ def test_the_last_revision_of_a_history_is_the_page(xml: bytes, plain, tmp_path:
     assert "inside a page" in reader.damaged[-1]
     _, drops, _ = read(tmp_path, data.replace(b"words words", b"words" * 300_000, 1), max_page_bytes=1 << 20)
     assert drops.count("page_too_large") == 1
+
+
+@pytest.mark.parametrize("base", ["http://[", "http://[::1/w", "//]", "http://a]b[/"])
+def test_a_base_that_is_no_address(tmp_path: Path, base: str) -> None:
+    page = "<page><title>A</title><ns>0</ns><id>1</id><revision><id>2</id><text>Words.</text></revision></page>"
+    dump = f"<mediawiki><siteinfo><base>{base}</base></siteinfo>{page}</mediawiki>"
+    documents, _, _ = read(tmp_path, dump.encode(), "dump.xml")
+    assert [document["text"] for document in documents] == ["Words."]
+
+
+@pytest.mark.parametrize("ending", ["gz", "xz"])
+def test_pages_of_a_damaged_stream_are_none(tmp_path: Path, ending: str) -> None:
+    """What a checksum says is not what was packed is no document."""
+    page = "<page><title>A</title><ns>0</ns><id>1</id><revision><id>2</id><text>Words.</text></revision></page>"
+    data = f"<mediawiki>{page}</mediawiki>".encode()
+    packed = bytearray(gzip.compress(data, mtime=0) if ending == "gz" else lzma.compress(data))
+    packed[-6 if ending == "gz" else -30] ^= 0xFF
+    documents, _, reader = read(tmp_path, bytes(packed), f"dump.xml.{ending}")
+    assert documents == []
+    assert reader.damaged
