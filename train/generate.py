@@ -91,9 +91,14 @@ def load_trained(path: str | Path, device: str | torch.device | None = None) -> 
     tokenizer = load_tokenizer(path.resolve().parents[1] / TOKENIZER)
     try:
         config = GPTConfig.from_dict(state.model_config)
-    except (TypeError, ValueError) as error:
+        if config.num_layers > len(checkpoint.shapes_of(path)):
+            raise ValueError(f"of {config.num_layers} layers, more than it has weights")
+        with torch.device("meta"):  # no memory is given out for a size that may be wrong
+            outline = GPT(config)
+        checkpoint.check_shapes(path, outline)
+        model = GPT(config)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise checkpoint.damaged(path / checkpoint.STATE_FILE, f"describes no model ({error})") from None
-    model = GPT(config)
     checkpoint.load_model(path, model)
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
     if tokenizer.get_vocab_size() > config.vocab_size:

@@ -20,12 +20,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -129,16 +129,18 @@ def first_not_finite(model: nn.Module, optimizer: torch.optim.Optimizer) -> str 
 def read_state(path: Path) -> CheckpointState:
     """Read `state.json` and check the size of the files beside it. Raises `UserError` when it is no checkpoint."""
     try:
-        data = json.loads((path / STATE_FILE).read_text(encoding="utf-8"))
-        files = data.pop("files")
+        data = _read_json(path)
+        files = {name: _checked_entry(data["files"][name]) for name in (MODEL_FILE, OPTIMIZER_FILE)}
         if data.pop("format") != FORMAT_VERSION:
             raise UserError(f"{path}: written by another version of groundup; use that version, or train anew.")
+        del data["files"]
         state = CheckpointState(**data)
+        _check_types(state)
     except FileNotFoundError:
         raise UserError(
             f"{path}: no checkpoint here (no {STATE_FILE}). Give a run's or a checkpoint's folder."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(path / STATE_FILE, f"cannot be read ({error})") from None
     for name, (num_bytes, _) in files.items():
         size = (path / name).stat().st_size if (path / name).is_file() else None
@@ -147,27 +149,66 @@ def read_state(path: Path) -> CheckpointState:
     return state
 
 
+def _read_json(path: Path) -> dict[str, Any]:
+    data = json.loads((path / STATE_FILE).read_text(encoding="utf-8"))
+    if not isinstance(data, dict):
+        raise TypeError("no JSON object")
+    return data
+
+
+def _checked_entry(entry: Any) -> tuple[int, str]:
+    num_bytes, sha256 = entry
+    if not isinstance(num_bytes, int) or not isinstance(sha256, str):
+        raise TypeError("a file's size and sha256 are a number and a text")
+    return num_bytes, sha256
+
+
+def _check_types(state: CheckpointState) -> None:
+    """JSON gives any types: those of the fields are simple enough to compare."""
+    kinds = {"int": int, "str": str, "dict[str, Any]": dict, "float | None": (float, int, type(None))}
+    for field in fields(state):
+        value = getattr(state, field.name)
+        if not isinstance(value, kinds[str(field.type)]) or isinstance(value, bool):
+            raise TypeError(f"{field.name} is {value!r}, not of type {field.type}")
+
+
+def shapes_of(path: Path) -> dict[str, list[int]]:
+    """The shapes of a checkpoint's weights by name, from the head of their file. Raises `UserError`."""
+    try:
+        with safe_open(path / MODEL_FILE, framework="pt") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise damaged(path / MODEL_FILE, f"cannot be read ({error})") from None
+
+
+def check_shapes(path: Path, model: nn.Module) -> None:
+    """Raises `UserError` that names the first tensor whose name or shape is another in the checkpoint's weights."""
+    shapes = shapes_of(path)
+    mine = {name: list(tensor.shape) for name, tensor in plain_state(model).items()}
+    for name in sorted({*shapes, *mine}):
+        if name not in shapes or name not in mine:
+            where = "model" if name in mine else "checkpoint"
+            raise UserError(f"{path}: does not match its model: only the {where} has the tensor {name}. {_ADVICE}")
+        if shapes[name] != mine[name]:
+            both = f"{shapes[name]} in the checkpoint and {mine[name]} in the model"
+            raise UserError(f"{path}: does not match its model: {name} is {both}. {_ADVICE}")
+
+
 def load_model(path: Path, model: nn.Module) -> None:
     """Load a checkpoint's weights into `model`.
 
     Raises `UserError` that names the first tensor whose name or shape differs, or the file that is damaged.
     """
     _check_digest(path, MODEL_FILE)
+    check_shapes(path, model)
     try:
         tensors = load_file(path / MODEL_FILE)
     except (SafetensorError, OSError) as error:
         raise damaged(path / MODEL_FILE, f"cannot be read ({error})") from None
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not _is_finite(tensor):
+            raise damaged(path / MODEL_FILE, f"{name} holds numbers that are not finite (NaN or infinity), or no numbers")
     mine = plain_state(model)
-    for name in sorted({*tensors, *mine}):
-        theirs, ours = tensors.get(name), mine.get(name)
-        if theirs is None or ours is None:
-            where = "model" if theirs is None else "checkpoint"
-            raise UserError(f"{path}: does not match its model: only the {where} has the tensor {name}. {_ADVICE}")
-        if theirs.shape != ours.shape:
-            shapes = f"{list(theirs.shape)} in the checkpoint and {list(ours.shape)} in the model"
-            raise UserError(f"{path}: does not match its model: {name} is {shapes}. {_ADVICE}")
-        if not _is_finite(theirs):
-            raise damaged(path / MODEL_FILE, f"{name} holds numbers that are not finite (NaN or infinity)")
     with torch.no_grad():
         for name, tensor in mine.items():
             tensor.copy_(tensors[name])
@@ -181,6 +222,8 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
     except Exception as error:  # torch raises many kinds for a file that is not its own
         raise damaged(path / OPTIMIZER_FILE, f"cannot be read ({type(error).__name__})") from None
     names = [name for group in optimizer.param_groups for name in group["names"]]
+    if not isinstance(saved, dict) or not all(isinstance(name, str) for name in saved):
+        raise damaged(path / OPTIMIZER_FILE, "holds no state by the names of parameters")
     if sorted(saved) != sorted(names):
         other = sorted(set(saved) ^ set(names))[0]
         raise UserError(f"{path}: the optimizer's state does not match the model: see {other}. {_ADVICE}")
@@ -213,14 +256,12 @@ _ADVICE = "Use the recipe it was made with, or train anew with --restart."
 
 def plain_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and persistent buffers under the model's own names, each once, without the names of wrappers."""
-    seen: set[tuple[int, tuple[int, ...]]] = set()
+    seen: set[int] = set()
     plain: dict[str, torch.Tensor] = {}
-    for name, tensor in model.state_dict().items():
-        identity = (tensor.data_ptr(), tuple(tensor.shape))
-        if tensor.numel() and identity in seen:
-            continue
-        seen.add(identity)
-        plain[_WRAPPERS.sub("", name)] = tensor.detach()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            plain[_WRAPPERS.sub("", name)] = tensor.detach()
     return plain
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from manifests.errors import UserError
 from model import GPT, GPTConfig
-from tests.train.builds import SMALL_MODEL
+from tests.train.builds import SMALL_MODEL, byte_tokenizer
+from train.generate import load_trained
 from train.optim.optimizer import build_optimizer
 from train.run import checkpoint
 from train.settings import ModelSettings, TrainSettings
@@ -136,3 +141,67 @@ def test_damage_is_named(saved: Path, name: str) -> None:
     file.unlink()
     with pytest.raises(UserError, match=rf"{name}: missing"):
         checkpoint.read_state(saved)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        [],
+        {"files": []},
+        {"files": {"model.safetensors": 5, "optimizer.pt": [1, "a"]}},
+        {"step": "100"},
+        {"tokens": None},
+        {"model_config": None},
+        {"data_sha256": 7},
+        {"loss": "low"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_state_of_other_types_is_refused(saved: Path, change: Any) -> None:
+    file = saved / "state.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change if change else change))
+    with pytest.raises(UserError, match=r"state\.json: cannot be read"):
+        checkpoint.read_state(saved)
+
+
+def _rewrite(saved: Path, name: str) -> None:
+    """Enter a file into the state as it is now."""
+    state = json.loads((saved / "state.json").read_text())
+    data = (saved / name).read_bytes()
+    state["files"][name] = [len(data), hashlib.sha256(data).hexdigest()]
+    (saved / "state.json").write_text(json.dumps(state))
+
+
+def test_weights_that_are_not_finite_are_refused(saved: Path) -> None:
+    model, _, _ = make()
+    weights = load_file(saved / "model.safetensors")
+    name = sorted(weights)[0]
+    weights[name].view(-1)[0] = float("nan")
+    save_file(weights, saved / "model.safetensors")
+    _rewrite(saved, "model.safetensors")
+    with pytest.raises(UserError, match=rf"{name} holds what is no finite number"):
+        checkpoint.load_model(saved, model)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {1: {}}, {"a": {}}])
+def test_an_optimizer_of_other_content_is_refused(saved: Path, content: Any) -> None:
+    _, optimizer, _ = make()
+    torch.save(content, saved / "optimizer.pt")
+    _rewrite(saved, "optimizer.pt")
+    with pytest.raises(UserError, match=r"optimizer"):
+        checkpoint.load_optimizer(saved, optimizer)
+
+
+@pytest.mark.parametrize("change", [{"num_layers": 10**9}, {"width": 10**9}, {"mlp_ratio": 1e9}, {"vocab_size": 10**9}])
+def test_a_size_that_the_weights_have_not_takes_no_memory(saved: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    byte_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    run = tmp_path / "checkpoints"
+    run.mkdir()
+    saved = saved.rename(run / saved.name)
+    file = saved / "state.json"
+    state = json.loads(file.read_text())
+    state["model_config"] |= change
+    file.write_text(json.dumps(state))
+    with pytest.raises(UserError, match=r"describes no model|does not match its model"):
+        load_trained(tmp_path, "cpu")
