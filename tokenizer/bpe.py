@@ -94,10 +94,12 @@ def load_gpt2(folder: Folder | str, vocab: str = "encoder.json", merges: str = "
         entries = json.loads(folder.read_bytes(vocab))
         lines = [line for line in folder.read_text(merges).split("\n") if line and not line.startswith("#version")]
         pairs = [(left, right) for left, right in (line.split(" ") for line in lines)]
+        if not isinstance(entries, dict) or not all(isinstance(entries[token], int) for token in entries):
+            raise ValueError(f"{vocab} is no table of ids")
         return load_merges(entries, pairs)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or folder.url}: missing. GPT-2 needs {vocab} and {merges}.") from None
-    except (OSError, ValueError, AttributeError, UserError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError, UserError) as error:
         raise UserError(
             f"{folder.url}: {vocab} and {merges} are not GPT-2's vocabulary ({str(error).rstrip('.')})."
         ) from None
