@@ -7,6 +7,7 @@ crashes or hangs is a finding, too: its last input is known.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import mmap
@@ -17,7 +18,9 @@ import struct
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
@@ -26,7 +29,7 @@ from tests.fuzz.harness import Case, Target, keep, kept_case, outcome, replay_li
 
 _TURN_SECONDS = 20.0  # of one target before the next one has its turn
 _MORE_MEMORY = 6 << 30  # address space that a process may take beyond what it has at its start
-_MOST_FINDINGS = 10  # of one turn
+_MOST_FINDINGS = 1000  # of one turn
 
 
 def load_targets(names: list[str]) -> list[Target]:
@@ -39,9 +42,10 @@ def load_targets(names: list[str]) -> list[Target]:
 class Turn:
     """A turn of one target in a child process."""
 
-    def __init__(self, target: Target, seed: int, folder: Path) -> None:
+    def __init__(self, target: Target, seed: int, folder: Path, known: Iterable[str]) -> None:
         self.target = target
         self.seed = seed
+        self.known = set(known)  # findings that need not be told again
         self.current = folder / "current"
         self.results = folder / "results"
         self.progress = mmap.mmap(-1, 8)  # inputs begun
@@ -53,10 +57,18 @@ class Turn:
         child = os.fork()
         if child == 0:
             try:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 self._work()
+            except BaseException:  # a fault of the target's own: its inputs cannot be drawn
+                traceback.print_exc()
             finally:
                 os._exit(0)
-        ended = self._watch(child)
+        try:
+            ended = self._watch(child)
+        except KeyboardInterrupt:
+            os.kill(child, signal.SIGKILL)
+            raise
         (num_inputs,) = struct.unpack("<q", self.progress[:8])
         found = {}
         if self.results.exists():
@@ -94,6 +106,9 @@ class Turn:
         if error is None:
             return
         self.num_findings += 1
+        if signature(error) in self.known:
+            return
+        self.known.add(signature(error))
         with self.results.open("a") as file:
             path = keep(self.target, shrunk(self.target, case, error))
             file.write(json.dumps({"what": signature(error), "path": str(path)}) + "\n")
@@ -125,23 +140,39 @@ def fuzz(targets: list[Target], minutes: float, seed: int) -> int:
     until = time.monotonic() + 60 * minutes
     inputs: Counter[str] = Counter()
     found: dict[str, dict[str, Path]] = defaultdict(dict)
-    with tempfile.TemporaryDirectory() as folder:
-        for turn in count(seed):
-            for target in targets:
-                num_inputs, findings = Turn(target, turn, Path(folder)).run()
-                inputs[target.name] += num_inputs
-                for what, path in findings.items():
-                    if what not in found[target.name]:
-                        found[target.name][what] = path
-                        print(f"{target.name}, seed {turn}: {what}; {replay_line(path)}", flush=True)
-                if time.monotonic() > until:
-                    break
-            if time.monotonic() > until:
-                break
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    turns = ((target, turn) for turn in count(seed) for target in targets)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):  # then, too, what was found
+        while time.monotonic() < until:
+            target, turn = next(turns)
+            num_inputs, findings = Turn(target, turn, Path(folder), found[target.name]).run()
+            inputs[target.name] += num_inputs
+            for what, path in findings.items():
+                if what not in found[target.name]:
+                    found[target.name][what] = path
+                    print(f"{target.name}, seed {turn}: {what}; {replay_line(path)}", flush=True)
     print(f"{'target':<24} {'inputs':>9} {'findings':>9}")
     for target in targets:
         print(f"{target.name:<24} {inputs[target.name]:>9,} {len(found[target.name]):>9}")
     return 1 if any(found.values()) else 0
+
+
+def replay(targets: list[Target], paths: list[Path]) -> int:
+    """Give kept inputs to their targets again. Returns the exit code."""
+    by_name = {target.name: target for target in targets}
+    num_wrong = 0
+    for path in paths:
+        name, case = kept_case(path)
+        harness.seeds_of_target(by_name[name])
+        error = outcome(by_name[name], case)
+        if error is None:
+            print(f"{path}: nothing is wrong", flush=True)
+            continue
+        num_wrong += 1
+        if len(paths) == 1:
+            traceback.print_exception(error)
+        print(f"{path}: {signature(error)}: {' '.join(str(error).split())[:300]}", flush=True)
+    return 1 if num_wrong else 0
 
 
 def main() -> int:
@@ -149,19 +180,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default: 10)")
     parser.add_argument("--seed", type=int, default=None, help="of the first round; the time's where it is left out")
     parser.add_argument("--target", action="append", default=[], help="what a target's name begins with; all otherwise")
-    parser.add_argument("--replay", type=Path, action="append", default=[], help="an input that was kept")
+    parser.add_argument("--replay", type=Path, default=[], nargs="+", help="inputs that were kept")
     arguments = parser.parse_args()
     targets = load_targets(arguments.target)
     if arguments.replay:
-        by_name = {target.name: target for target in targets}
-        for path in arguments.replay:
-            name, case = kept_case(path)
-            target = by_name[name]
-            error = outcome(target, case)
-            if error is not None:
-                raise error
-            print(f"{path}: nothing is wrong")
-        return 0
+        return replay(targets, arguments.replay)
     seed = arguments.seed if arguments.seed is not None else int(time.time()) % 1_000_000
     print(f"{len(targets)} targets for {arguments.minutes:g} minutes, first seed {seed}", flush=True)
     return fuzz(targets, arguments.minutes, seed)
