@@ -165,7 +165,7 @@ def _checked_entry(entry: Any) -> tuple[int, str]:
 
 def _check_types(state: CheckpointState) -> None:
     """JSON gives any types: those of the fields are simple enough to compare."""
-    kinds = {"int": int, "str": str, "dict[str, Any]": dict, "float | None": (float, int, type(None))}
+    kinds: dict[str, Any] = {"int": int, "str": str, "dict[str, Any]": dict, "float | None": (float, int, type(None))}
     for field in fields(state):
         value = getattr(state, field.name)
         if not isinstance(value, kinds[str(field.type)]) or isinstance(value, bool):
@@ -206,8 +206,10 @@ def load_model(path: Path, model: nn.Module) -> None:
     except (SafetensorError, OSError) as error:
         raise damaged(path / MODEL_FILE, f"cannot be read ({error})") from None
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not _is_finite(tensor):
-            raise damaged(path / MODEL_FILE, f"{name} holds numbers that are not finite (NaN or infinity), or no numbers")
+        if not tensor.is_floating_point():
+            raise damaged(path / MODEL_FILE, f"{name} holds {tensor.dtype}, not floating-point numbers")
+        if not _is_finite(tensor):
+            raise damaged(path / MODEL_FILE, f"{name} holds numbers that are not finite (NaN or infinity)")
     mine = plain_state(model)
     with torch.no_grad():
         for name, tensor in mine.items():

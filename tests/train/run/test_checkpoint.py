@@ -180,7 +180,7 @@ def test_weights_that_are_not_finite_are_refused(saved: Path) -> None:
     weights[name].view(-1)[0] = float("nan")
     save_file(weights, saved / "model.safetensors")
     _rewrite(saved, "model.safetensors")
-    with pytest.raises(UserError, match=rf"{name} holds what is no finite number"):
+    with pytest.raises(UserError, match=rf"{name} holds numbers that are not finite"):
         checkpoint.load_model(saved, model)
 
 
