@@ -7,8 +7,9 @@ warm, against 4 for `tokenizers`) but a reimplementation, so its equality is not
   letter or number that is younger than the older table is a word's part in one and punctuation in the other. A text
   with such a character (in practice: none in millions) is encoded by `tokenizers` itself. A test compares every code
   point.
+  Likewise texts with an added token that is not special.
 - `BulkEncoder.check_equal` compares at run time, on the user's own texts and tokenizer; the pipeline calls it.
-- A tokenizer that gigatoken does not know is refused when it is loaded, never approximated.
+- A tokenizer that gigatoken does not know, or that changes text (`tokenizer.exact`), is refused when it is loaded.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -27,6 +29,14 @@ from tokenizers import Tokenizer
 
 from manifests.errors import UserError
 from tokenizer.bpe import END_OF_TEXT
+from tokenizer.exact import (
+    check_added,
+    check_parts,
+    check_spelling,
+    hard_texts,
+    tokens_in_text,
+    without_harmless_parts,
+)
 
 IdArray = npt.NDArray[np.uint32]
 OffsetArray = npt.NDArray[np.int64]
@@ -57,8 +67,8 @@ class BulkEncoder:
     """Texts to ids. Special tokens in a text are ordinary text: a page that says `<|endoftext|>` ends no document.
 
     `tokenizer_json` is the contents of a `tokenizer.json`. `num_threads` is 1 because stages run in worker processes;
-    ids do not depend on it. Raises `UserError` when the tokenizer cannot be loaded by both libraries or has no
-    `end_of_text` token.
+    ids do not depend on it. Raises `UserError` when the tokenizer cannot be loaded by both libraries, has no
+    `end_of_text` token, or has a part by which tokens spell another text than the one that was encoded.
     """
 
     vocab_size: int  # one more than the largest id, special tokens included
@@ -68,23 +78,32 @@ class BulkEncoder:
         if num_threads < 1:
             raise ValueError(f"num_threads must be 1 or more, not {num_threads}.")
         self.num_threads = num_threads
+        data = _parse(tokenizer_json)
+        check_parts(data, end_of_text)
+        data = without_harmless_parts(data, end_of_text)
         try:
-            contents = tokenizer_json.decode("utf-8") if isinstance(tokenizer_json, bytes) else tokenizer_json
-            self.reference = Tokenizer.from_str(contents)
-        except Exception as error:  # `tokenizers` raises plain Exception for whatever it cannot parse
+            self.reference = Tokenizer.from_str(json.dumps(data))
+        except BaseException as error:  # plain Exception for what it cannot parse, and panics of Rust
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             raise UserError(f"not a tokenizer.json that `tokenizers` can load ({_first_line(error)}).") from None
-        # Whole documents as they are: nothing cut, nothing filled up, no special token found in a text.
-        self.reference.no_truncation()
-        self.reference.no_padding()
-        self.reference.encode_special_tokens = True
+        self.reference.encode_special_tokens = True  # a text that says one means no more than its characters
         end_of_text_id = self.reference.token_to_id(end_of_text)
         if end_of_text_id is None:
+            named = [str(token["content"]) for token in data["added_tokens"] if token.get("special")]
+            known = f" (it has {', '.join(named[:3])})" if named else ""
             raise UserError(
-                f"the tokenizer has no token {end_of_text}, which ends a document in a shard; add it to it."
+                f"the tokenizer has no token {end_of_text}{known}, which ends a document in a shard; add it to its "
+                "added_tokens, or rename its own."
             )
         self.end_of_text_id = int(end_of_text_id)
         self.vocab_size = max(self.reference.get_vocab(with_added_tokens=True).values()) + 1
-        self._fast = _load_gigatoken(contents)
+        self._fast = _load_gigatoken(data)
+        added = tokens_in_text(data, end_of_text)
+        self._added = re.compile("|".join(map(re.escape, added))) if added else None
+        for token in added:
+            check_added(token, self.decode([self.reference.token_to_id(token) or 0]))
+        self.check_equal(hard_texts(added, end_of_text))
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[IdArray, OffsetArray]:
         """The ids of all texts, flat, and where each begins: text `i` is `ids[offsets[i]:offsets[i + 1]]`.
@@ -112,12 +131,16 @@ class BulkEncoder:
         return str(self.reference.decode([int(token) for token in ids], skip_special_tokens=False))
 
     def check_equal(self, texts: Sequence[str]) -> None:
-        """Raises `UserError`, naming the first text and position, if ids differ from those of `tokenizers`."""
+        """Raises `UserError`, naming the first text and position, if ids differ from those of `tokenizers`, if they
+        spell another text, or if one of them is the end-of-text."""
         ids, offsets = self.encode_batch(texts)
         for number, text in enumerate(texts):
             found = ids[offsets[number] : offsets[number + 1]].tolist()
             expected = self._reference_ids(text)
             if found == expected:
+                check_spelling(text, self.decode(found))
+                if self.end_of_text_id in found:
+                    raise UserError(f"the end-of-text token is found in a text ({text[:40]!r}): mark it as special.")
                 continue
             position = next(
                 (k for k, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b),
@@ -131,12 +154,16 @@ class BulkEncoder:
             )
 
     def _encode(self, texts: list[str]) -> tuple[IdArray, OffsetArray]:
-        recent = {number for number, text in enumerate(texts) if _has_recent(text, number)}
-        if not recent:
+        by_reference = {
+            number
+            for number, text in enumerate(texts)
+            if _has_recent(text, number) or (self._added is not None and self._added.search(text))
+        }
+        if not by_reference:
             return self._encode_fast(texts)
-        ids, offsets = self._encode_fast(["" if number in recent else text for number, text in enumerate(texts)])
+        ids, offsets = self._encode_fast(["" if number in by_reference else text for number, text in enumerate(texts)])
         pieces = [ids[first:last] for first, last in itertools.pairwise(offsets)]
-        for number in recent:
+        for number in by_reference:
             pieces[number] = np.array(self._reference_ids(texts[number]), dtype=np.uint32)
         return _join([_one(piece) for piece in pieces])
 
@@ -171,16 +198,19 @@ def gigatoken_version() -> str:
     return importlib.metadata.version("gigatoken")
 
 
-def _load_gigatoken(contents: str) -> gigatoken.Tokenizer:
-    """gigatoken without the special tokens, which it would otherwise find in raw text. Their ids stay taken.
-
-    Added tokens that are not special (`"special": false`) are found in text by both libraries, and stay.
-    """
-    data = json.loads(contents)
-    data["added_tokens"] = [token for token in data.get("added_tokens") or [] if not token.get("special")]
-    data["truncation"] = data["padding"] = data["post_processor"] = None
+def _parse(tokenizer_json: str | bytes) -> dict[str, Any]:
     try:
-        return gigatoken.Tokenizer.from_json(json.dumps(data))
+        contents = tokenizer_json.decode("utf-8") if isinstance(tokenizer_json, bytes) else tokenizer_json
+        data: dict[str, Any] = json.loads(contents)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not a tokenizer.json ({_first_line(error)}).") from None
+    return data
+
+
+def _load_gigatoken(data: dict[str, Any]) -> gigatoken.Tokenizer:
+    """gigatoken without added tokens, of which it would find the special ones in raw text. Their ids stay taken."""
+    try:
+        return gigatoken.Tokenizer.from_json(json.dumps({**data, "added_tokens": []}))
     except BaseException as error:  # a panic in its Rust code is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise

@@ -119,6 +119,9 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def parse_tokenizer(contents: bytes, where: str) -> Tokenizer:
     """The tokenizer that a `tokenizer.json` describes. Raises `UserError`."""
     try:
-        return Tokenizer.from_buffer(contents)
+        tokenizer = Tokenizer.from_buffer(contents)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
     except Exception as error:  # tokenizers raises bare Exception
         raise UserError(f"{where}: not a tokenizer ({error}). Copy the tokenizer of the build there.") from None

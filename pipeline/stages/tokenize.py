@@ -113,6 +113,14 @@ class TokenizerStage(Stage):
             return [FileEntry(path=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())]
         return self.documents()
 
+    def check_recipe(self) -> None:
+        """Refuse a ready tokenizer that cannot be used before hours of extraction."""
+        if path := self.recipe.tokenizer.path:
+            try:
+                bulk_encoder(read_tokenizer(self.recipe.resolve(path)))
+            except UserError as error:
+                raise UserError(f"tokenizer.path: {path}: {error}") from None
+
     def run(self, runner: PhaseRunner) -> StageResult:
         inputs = tuple(self.inputs())
         if self.recipe.tokenizer.path:

@@ -49,8 +49,8 @@ def test_a_vocabulary_that_is_smaller_than_asked_for_is_said(tmp_path: Path) -> 
     assert 257 < size < 300
     assert manifest.facts["wanted_vocab_size"] == 32_768
     assert stage_summary(manifest) == (
-        f"{size} tokens in the vocabulary, not 32,768: the text has no more pairs that occur often enough; the model "
-        f"has {size}, too"
+        f"{size} tokens in the vocabulary, not 32,768: the text has no more pairs that occur often enough; "
+        f"the model has {size}, too"
     )
     manifest = _build(tmp_path, ["Few words are here, and few words make few pairs."], 260)
     assert stage_summary(manifest) == "260 tokens in the vocabulary"
