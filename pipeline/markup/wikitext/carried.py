@@ -17,6 +17,7 @@ from pipeline.markup.wikitext.tags import ASIDE, CUT, decode_entities, put_back
 Renderer = Callable[[Arguments, "str | None"], "str | None"]
 _TEXT_ARGUMENTS = ("text", "quote", "texte", "testo", "texto", "content", "цитата", "sign")
 _LIST_LINE = re.compile(r"\s*+[*#:;]++\s*+")
+_COLUMN = re.compile(r"col[0-9]{1,2}")
 _TAG_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]*")
 
 
@@ -100,6 +101,17 @@ def _block(arguments: Arguments, language: str | None) -> str | None:
     return f"\n{content}\n" if content else None
 
 
+def _columns(arguments: Arguments, language: str | None) -> str | None:
+    names = sorted((name for name in arguments.named if _COLUMN.fullmatch(name)), key=lambda name: int(name[3:]))
+    content = [arguments.named[name] for name in names]
+    return f"\n{chr(10).join(content)}\n" if content else None
+
+
+def _line(arguments: Arguments, language: str | None) -> str | None:
+    text = _first(arguments, language)
+    return f"\n{text}\n" if text else None
+
+
 def _template_name(arguments: Arguments, language: str | None) -> str | None:
     words = [word for word in arguments.positional if word]
     return "{{" + "|".join(words) + "}}" if words and "code" not in arguments.named else None
@@ -140,13 +152,16 @@ _TEXTS: list[tuple[Renderer, str]] = [
         "|verse|verse translation|citazione|zitat|cita|citation bloc|citat|sitat|citaat|цитата|উক্তি|samp|kbd",
     ),
     (_only, "num|vr"),
-    (_last, "transl|transliteration|transcr|rl|audio|fontcolor|colore"),
+    (_last, "transl|transliteration|transcr|rl|audio|fontcolor|font color|colore"),
     (_last_of_two, "resize|script"),
-    (_second, "lang|langx|rtl-lang|lang-rtl|langue|lang2|wikt-lang|color|font color|fontsize|hover"),
+    (_second, "lang|langx|rtl-lang|lang-rtl|langue|lang2|wikt-lang|color|fontsize|hover"),
     (_joined("+"), "key|keypress|key press|button"),
     (_joined(""), "linktext"),
-    (_visible, "sort|sorted|table sort"),
-    (_person, "sortname|tri nom|sort name"),
+    (_visible, "sort|sorted|table sort|tri|ordenar|ソート"),
+    (_person, "sortname|sort name|tri nom|sortkeyname|ordenar nombre"),
+    (_columns, "columns|column"),
+    (_line, "term|defn|glossary term"),
+    (_joined("\n"), "hidden|br separated entries"),
     (_hidden, "ntsh|hs|sort key|sortkey|dtsh|hidden sort key"),
     (_inline_list, "hlist|flatlist|horizontal list|flat list|hlist-comma"),
     (_comma_list, "cslist|comma separated entries|csl"),
@@ -158,7 +173,7 @@ _TEXTS: list[tuple[Renderer, str]] = [
     ),
     (
         _block,
-        "columns-list|columns list|multicol-list|colonnes|col list",
+        "columns-list|columns list|multicol-list|colonnes|col list|tree list|flowlist",
     ),
 ]
 # A value of which a part is not known is none.
@@ -194,7 +209,7 @@ def _by_name_of(table: list[tuple[Renderer, str]]) -> dict[str, Renderer]:
 
 # Code that the page shows as it is: what follows must not take it for markup.
 _CODE: list[tuple[Renderer, str]] = [
-    (_first, "code|codenowiki|syntaxhighlight|pre|pre2"),
+    (_first, "code|codett|codenowiki|syntaxhighlight|pre|pre2|ic|bc"),
     (
         _template_name,
         "tl|tlx|tlp|tlc|tlf|tld|tlxs|tlg|template link|template link expanded|modèle|vorlage|plantilla|шаблон|sjabloon"

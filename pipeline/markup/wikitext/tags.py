@@ -18,14 +18,16 @@ CELL = "\x04"  # between the cells of a table's row, until nothing can empty the
 SUPERSCRIPT, SUBSCRIPT, END_SCRIPT = "\x0e", "\x0f", "\x10"
 VARIABLE = "\x13"  # in one of them: it is in italics
 SPACE, TAB = "\x11", "\x12"  # those of preformatted lines, which stay as they are
-_MARKERS = re.compile("[\x00-\x08\x0e-\x13]")
+_MARKS = "\x00\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13"
+_NO_MARKS = str.maketrans("", "", _MARKS)
 
 _DROPPED = (
     "ref|references|gallery|timeline|imagemap|score|graph|mapframe|maplink|hiero|templatedata|templatestyles|style"
     "|script|inputbox|categorytree|indicator|includeonly|charinsert|dynamicpagelist|rss|section|chart"
 )
 _KEPT = "nowiki|pre|math|chem|ce|syntaxhighlight|source"
-_OPAQUE = re.compile(rf"<(?:!--|({_DROPPED}|{_KEPT})(?=[\s/>])([^<>]*+)>)", re.IGNORECASE)
+_CODE = "code|kbd|tt|samp"
+_OPAQUE = re.compile(rf"<(?:!--|({_DROPPED}|{_KEPT}|{_CODE})(?=[\s/>])([^<>]*+)>)", re.IGNORECASE)
 _ENDS = {
     name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in f"{_DROPPED}|{_KEPT}".split("|") if name != "ref"
 }
@@ -34,6 +36,12 @@ _ENDS["ref"] = re.compile(r"</ref\s*+>|<ref(?:\s[^<>]*+)?(?<!/)>", re.IGNORECASE
 _BLOCKS = frozenset({"pre", "syntaxhighlight", "source"})
 _FORMULAS = frozenset({"math", "chem", "ce"})
 _TEX_PAIRS = re.compile(r"(?<=\{)(?=[{|])|(?<=\})(?=\})|(?<=\|)(?=\})|(?<=\[)(?=\[)|(?<=\])(?=\])|(?<=')(?=')")
+_CODE_TAGS = frozenset(_CODE.split("|"))
+# Pairs that are a template or a link inside code, and those that are not and so are shown.
+_PAIRS_IN_CODE = re.compile(
+    r"(\{\{#?[^{}<>\[\]|#\n]++(?:\|[^{}]*+)?\}\}|\[\[[^{}<>\[\]|\n]++(?:\|[^\[\]]*+)?\]\])"
+    r"|\{\{++|\}\}++|\[\[++|\]\]++|\{\||\|\}"
+)
 _LEAVES_HOLE = frozenset({"references", "gallery", "score", "timeline", "graph", "mapframe", "maplink", "imagemap"})
 _ENTITY = re.compile(r"&(?:#[0-9]{1,16}|#[xX][0-9a-fA-F]{1,16}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ASIDE = re.compile(f"{ASIDE}([0-9]+){ASIDE}")
@@ -79,7 +87,8 @@ def _decode(entity: re.Match[str]) -> str:
 
 def set_aside(text: str) -> tuple[str, list[str]]:
     """Text without comments and dropped tags, and the contents kept aside, by their numbers. Linear in the text."""
-    text = _MARKERS.sub("", text)
+    if any(mark in text for mark in _MARKS):
+        text = text.translate(_NO_MARKS)
     aside: list[str] = []
     if "<" not in text:
         return text, aside
@@ -100,6 +109,14 @@ def set_aside(text: str) -> tuple[str, list[str]]:
         name = tag[1].lower()
         parts.append(text[position:start])
         position = tag.end()
+        if name in _CODE_TAGS:
+            # Up to the next tag: what that may hide comes first.
+            end = text.find("<", position)
+            code = text[position : end if end >= 0 else position]
+            if "{" in code or "}" in code or "[" in code or "]" in code:
+                parts.append(_PAIRS_IN_CODE.sub(lambda pair: pair[1] or _put_aside(pair[0], aside), code))
+                position = end
+            continue
         if tag[2].endswith("/"):
             if name in _LEAVES_HOLE:
                 parts.append(CUT)
@@ -142,9 +159,13 @@ def _keep(name: str, attributes: str, content: str, aside: list[str]) -> str:
         content = content.strip()
     if not content:
         return ""
-    aside.append(content)
-    mark = f"{ASIDE}{len(aside) - 1}{ASIDE}"
+    mark = _put_aside(content, aside)
     return f"\n\n{mark}\n\n" if is_block else mark
+
+
+def _put_aside(content: str, aside: list[str]) -> str:
+    aside.append(content)
+    return f"{ASIDE}{len(aside) - 1}{ASIDE}"
 
 
 def put_back(text: str, aside: list[str]) -> str:

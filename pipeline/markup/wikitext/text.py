@@ -75,7 +75,7 @@ def wikitext_to_text(
     if "__" in text:
         text = switches_of(language).sub("", text)
     text = mark_scripts(decode_entities(_lines(text)))
-    text = put_back(_tidy(text).strip(), aside).rstrip().lstrip("\n")
+    text = put_back(_tidy(text).strip(f" \n{SPACE}{TAB}"), aside).rstrip().lstrip("\n")
     return text.replace(SPACE, " ").replace(TAB, "\t") if SPACE in text or TAB in text else text
 
 
