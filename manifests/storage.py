@@ -13,8 +13,8 @@ import errno
 import hashlib
 import itertools
 import os
-import sys
 import tempfile
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,13 +291,13 @@ def refused_write(error: BaseException) -> UserError | None:
     """The same for a write that a library made, such as one of its caches; None where it is another error."""
     if not isinstance(error, OSError) or error.errno not in _REFUSALS:
         return None
-    return write_error("", str(error.filename or _unnamed()), error)
+    return write_error("", str(error.filename or _unnamed(error)), error)
 
 
-def _unnamed() -> str:
-    """What a write without a name went to: the standard output, if that takes nothing more."""
-    try:
-        sys.stdout.flush()
-    except OSError:
+def _unnamed(error: OSError) -> str:
+    """What a write without a name went to: the standard output, where a library for terminals made it."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    library = str(frame.f_globals.get("__name__")).partition(".")[0]
+    if library in ("click", "rich", "typer", "groundup", "__main__"):
         return "standard output"
     return f"a temporary file, perhaps in {tempfile.gettempdir()}"

@@ -27,7 +27,7 @@ from manifests.manifest import (
     read_manifest,
     write_manifest,
 )
-from manifests.storage import Folder, split_path
+from manifests.storage import Folder, split_path, writing
 from tokenizer.bpe import read_tokenizer, tokenizer_bytes, train_bpe
 from tokenizer.encode import BulkEncoder
 from tokenizer.evaluate import Measures
@@ -106,7 +106,9 @@ def encode(
     encoder = _encoder(contents, tokenizer, threads)
     if output is None:
         for found, ids in _encoded(encoder, files):
-            sys.stdout.write(json.dumps({"id": found.id, "ids": ids.tolist()}, ensure_ascii=False) + "\n")
+            line = json.dumps({"id": found.id, "ids": ids.tolist()}, ensure_ascii=False)
+            with writing("", "standard output"):
+                sys.stdout.write(f"{line}\n")
         return
     folder = Folder(output)
     if read_manifest(folder) is not None:

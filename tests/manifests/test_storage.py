@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from manifests.errors import UserError
-from manifests.storage import TEMPORARY_SUFFIX, Folder
+from manifests.storage import TEMPORARY_SUFFIX, Folder, refused_write
 from tests.conftest import REPOSITORY
 
 
@@ -80,6 +80,29 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.bin: the disk is full"), Folder(tmp_path).publish("a.bin"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert Folder(tmp_path).list() == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_a_write_that_nobody_named(number: int) -> None:
+    named = refused_write(OSError(number, os.strerror(number), "/somewhere/cache.bin"))
+    assert str(named).startswith("/somewhere/cache.bin: the ")
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        raise OSError(number, os.strerror(number))
+    assert "a temporary file, perhaps in " in str(refused_write(caught.value))
+    assert refused_write(OSError(errno.EIO, "Input/output error", "x")) is None
+    assert refused_write(ValueError("no write")) is None
+
+
+def test_appended_bytes_and_a_device_that_is_full(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.append("a.txt", b"one")
+    folder.append("a.txt", b"two")
+    assert folder.read_bytes("a.txt") == b"onetwo"
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / "b.txt").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"b\.txt: the disk is full"):
+        folder.append("b.txt", b"x")
 
 
 def test_a_folder_below_a_file_is_said_in_words(tmp_path: Path) -> None:

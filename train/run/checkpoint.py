@@ -100,7 +100,9 @@ def save_checkpoint(
         os.replace(temporary, target)
         _flush(checkpoints)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise write_error(str(target), name, _cause(error, temporary)) from error
+        refusal = write_error(str(target), name, _cause(error, temporary))
+        shutil.rmtree(temporary, ignore_errors=True)  # what has room for nothing keeps none
+        raise refusal from error
     return target
 
 

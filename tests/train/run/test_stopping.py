@@ -170,6 +170,18 @@ def test_an_ignored_signal_stays_ignored(build: Path, tmp_path: Path, monkeypatc
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_rank_that_cannot_write_stops_all(build: Path, tmp_path: Path) -> None:
+    asked, run = write_recipe(tmp_path / "recipe.toml", build), tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoints").write_text("in the way")
+    process = command(asked, "--run-folder", run, ranks=2)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert "groundup on rank 0: " in output, output
+    assert "checkpoints/step-00000004/model.safetensors: cannot be written" in output, output
+    assert "groundup on rank 1: the first rank failed; its own line says why." in output, output
+
+
 def children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children")
     if not found.exists():
