@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from manifests.errors import UsageError, UserError, check_is_text
+from manifests.errors import UsageError, UserError, check_is_text, check_text
 from manifests.paths import as_seen_from_here, resolve
 from manifests.secrets import check_no_credentials, scrub
 
@@ -33,7 +33,7 @@ class RecipeSettings(Settings):
     """Name of the recipe, which manifests and reports show."""
     output: str = Field(min_length=1)
     """The build's folder, relative to the recipe, or any fsspec URL."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
     """Seed of every draw of the build (samples, shuffle, mixture, validation split) and of training."""
 
     @field_validator("output")
@@ -90,6 +90,7 @@ def apply_override(data: dict[str, Any], assignment: str) -> None:
     The value is read as TOML (`30`, `true`, `["en"]`, `"text"`); what is not TOML is taken as a plain string. A
     list of named tables is entered by name: `sources.cc.max_files=2`.
     """
+    check_text({"--set": assignment})
     key_path, separator, raw = assignment.partition("=")
     if not separator or not key_path:
         raise UsageError(

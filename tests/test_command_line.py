@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -63,3 +64,15 @@ def test_options_before_a_command_do_not_hide_it() -> None:
     done = subprocess.run([sys.executable, "-m", "groundup", "--", "run"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "Missing argument" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["tokenizer", "--help"]])
+def test_a_full_disk_behind_the_standard_output_is_said(arguments: list[str]) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "groundup", *arguments]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("groundup: standard output: the disk is full.")

@@ -482,6 +482,15 @@ def test_every_document_filtered_away(world: World, tmp_path: Path) -> None:
     assert differing(world.build, tmp_path / "out") == []
 
 
+def test_a_validation_split_that_takes_every_document(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.build, tmp_path / "out")
+    out = ["--set", f"output={tmp_path / 'out'}"]
+    line = world.fails("run", "base.toml", *out, "--set", "shards.validation_fraction=0.99999999")
+    assert "shards.validation_fraction 0.99999999 takes every document for validation" in line
+    assert "Lower it, or set it to 0 for no validation." in line
+    world.succeeds("run", "base.toml", *out)
+
+
 @pytest.mark.parametrize("name", ["groundup.json", "extract/manifest.json"])
 def test_a_damaged_manifest(world: World, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "copy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from train.generate import load_trained
 from train.objectives.pretrain import pretrain
 from train.parallel.hardware import peak_flops_of
 from train.run import checkpoint
-from train.settings import ModelSettings, TrainRecipe, _may_be_mine, load_run, read_tables
+from train.run.folder import RunFolder
+from train.run.samples import write_samples
+from train.settings import ModelSettings, TrainRecipe, TrainSettings, _may_be_mine, load_run, read_tables
 
 SMALL_CONFIG = {
     "vocab_size": 300,
@@ -79,6 +82,30 @@ def test_wrong_tables_are_refused(tables: dict[str, object], message: str) -> No
         read_tables({"name": "x", "output": "build/x"} | tables, "recipe.toml")
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64, 1.5, True, "x", float("nan"), float("inf")])
+def test_seeds_out_of_range_are_refused(seed: object) -> None:
+    with pytest.raises(UserError, match=r"^recipe.toml: seed: input should be .*, not "):
+        read_tables({"name": "x", "output": "build/x", "seed": seed}, "recipe.toml")
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        *['train.sample_prompts=["\udce6\udc97"]', "name=\udcff", "train.precision=\udcff", "\udcff=1"],
+        *["output=a\udcffb", "train.\udcff=1"],
+    ],
+)
+def test_what_is_not_utf_8_is_told(tmp_path: Path, assignment: str) -> None:
+    """Bytes of the command line that are no text, as Python hands them on."""
+    path = tmp_path / "recipe.toml"
+    path.write_text('name = "x"\noutput = "build/x"\n')
+    with pytest.raises(UserError, match=r"^--set: '.*' is not valid UTF-8"):
+        load_run(path, [assignment])
+    path.write_bytes(b'name = "x"\noutput = "y"\n[train]\nsample_prompts = ["\xe6\x97"]\n')
+    with pytest.raises(UserError, match="not valid TOML: 'utf-8' codec can't decode"):
+        load_run(path)
+
+
 def test_every_field_of_a_model_can_be_set() -> None:
     fields = {name: field for name, field in ModelSettings.model_fields.items() if name != "preset"}
     config = GPTConfig.from_dict(SMALL_CONFIG)
@@ -122,12 +149,20 @@ def test_generates_the_same_text_for_the_same_seed(run: Path) -> None:
 
 def test_characters_of_several_bytes_come_out_whole(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = load_trained(run)
-    wanted = byte_tokenizer().encode("naïve 日本 text").ids
-    tokens = torch.tensor([*wanted, 256]).unsqueeze(1)
-    monkeypatch.setattr("train.generate.generate_stream", lambda *_, **__: iter(tokens))
-    pieces = list(trained.stream("x", 50))
-    assert "".join(pieces) == "naïve 日本 text"
-    assert not any("\ufffd" in piece for piece in pieces)
+    wanted = byte_tokenizer().encode("naïve 日本 🙂 text").ids
+    for ids, pieces in (
+        ([*wanted, 256], list("naïve 日本 🙂 text")),
+        (wanted, list("naïve 日本 🙂 text")),
+        ([*wanted[:8], 256, 65], [*"naïve ", "\ufffd"]),  # the end of the text comes inside a character
+        (wanted[:9], [*"naïve ", "\ufffd"]),
+    ):
+        stopped = ids[: ids.index(256) + 1] if 256 in ids else ids
+        tokens = torch.tensor(stopped).unsqueeze(1)
+        monkeypatch.setattr("train.generate.generate_stream", lambda *_, tokens=tokens, **__: iter(tokens))
+        assert list(trained.stream("x", 50)) == pieces
+        write_samples(RunFolder(run), trained.model, 99, TrainSettings(sample_prompts=("x",)), 0)
+        assert f"x|{''.join(pieces)}\n\n" in (run / "samples.txt").read_text().partition("=== step 99,")[2]
+        RunFolder(run).truncate_after(12)
 
 
 def test_generate_command(app: typer.Typer, run: Path) -> None:
@@ -143,6 +178,45 @@ def test_generate_command(app: typer.Typer, run: Path) -> None:
     assert result.output.count("import ") == 2
     with pytest.raises(UserError, match="no checkpoint here"):
         CliRunner().invoke(app, ["generate", str(run.parent)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prompt", "caf\udce9"], r"--prompt: 'caf\\udce9' is not valid UTF-8"),
+        (["--prompt", "\udce6\udc97"], r"--prompt: .* is not valid UTF-8"),  # ends inside a character
+        (["--temperature", "inf"], "cannot generate: temperature is inf; set it to 0"),
+        (["--top-p", "0"], "cannot generate: top_p is 0.0; set it above 0"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", str(2**64)], "--seed"),
+        (["--seed", "1.5"], "--seed"),
+        (["--temperature", "nan"], "--temperature"),
+        (["--temperature", "-0.1"], "--temperature"),
+        (["--top-p", "nan"], "--top-p"),
+        (["--top-p", "1.01"], "--top-p"),
+        (["--top-k", "0"], "--top-k"),
+        (["--max-tokens", "0"], "--max-tokens"),
+        (["--num-samples", "0"], "--num-samples"),
+    ],
+)
+def test_options_of_generate_out_of_range(app: typer.Typer, run: Path, options: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, ["generate", str(run), *options])
+    assert result.exit_code != 0
+    said = str(result.exception) if isinstance(result.exception, UserError) else result.output
+    assert re.search(message, said), said
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *[["--prompt", ""], ["--prompt", "日本é🙂"], ["--seed", str(2**64 - 1), "--num-samples", "2"]],
+        *[["--temperature", "1e-320"], ["--temperature", "1e300"], ["--top-k", "9" * 30]],
+    ],
+)
+def test_options_of_generate_at_the_edge(app: typer.Typer, run: Path, options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["generate", str(run), "--max-tokens", "3", *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "Traceback" not in result.output
 
 
 def test_missing_tokenizer_and_damaged_state(run: Path, tmp_path: Path) -> None:
