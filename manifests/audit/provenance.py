@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +18,11 @@ from tokenizers import Tokenizer
 from manifests.errors import UserError
 from manifests.explore.build import Build, RawEntry
 from manifests.explore.trace import shard_stems
-from manifests.records.read import read_record, split_csv_row, split_record
+from manifests.records.encodings import decoded
+from manifests.records.json_values import read_json
+from manifests.records.read import read_record, split_record
+from manifests.records.rows import split_csv_row
+from manifests.records.values import sound, text_of, value_at
 from manifests.storage import split_path
 
 _PIECE = 1 << 22  # tokens
@@ -84,8 +87,8 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
     """The fault of a record; None where it is the document's.
 
     WARC, ARC: its header states the document's id, if any id, and either states the digest or has a payload with it.
-    JSON: its id and a text; CSV, likewise: `_csv_mismatch`. Pages: `read_record` has compared page and revision. Whole
-    files: the digest.
+    JSON: its id, and a text with the digest; CSV, likewise: `_csv_mismatch`. Pages: `read_record` has compared page and
+    revision. Whole files: the digest.
     """
     if format in ("warc", "wet"):
         header, block = split_record(record)
@@ -101,27 +104,31 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
         return None if row["digest"] in digests else "has another payload digest"
     if format == "jsonl":
         try:
-            value = json.loads(record.decode("utf-8-sig"))
-        except ValueError:
+            value = read_json(record)
+        except (ValueError, RecursionError):
             return "is not JSON"
-        if not isinstance(value, dict) or not isinstance(value.get(columns.get("text", "text")), str):
+        text = value_at(value, columns.get("text", "text")) if isinstance(value, dict) else None
+        if not isinstance(text, str):
             return "has no text"
-        stated = value.get(columns.get("id", "id"))
-        return "has another id" if stated not in (None, "") and str(stated) != row["id"] else None
+        if row["digest"] not in (None, _sha1(sound(text).encode())):
+            return "has another digest"
+        stated = text_of(value_at(value, columns.get("id", "id")))
+        return "has another id" if stated and stated != row["id"] else None
     if format in ("text", "html", "gutenberg", "code") and row["digest"] not in (None, _sha1(record)):
         return "has another digest"
     return None
 
 
-def _csv_mismatch(row: dict[str, Any], fields: dict[str, str] | None) -> str | None:
-    """The fault of a CSV row: it is none, has no text or another one by the digest, or another id."""
+def _csv_mismatch(row: dict[str, Any], fields: dict[str, bytes] | None) -> str | None:
+    """The fault of a CSV row: it is none, has no text or, in any encoding, another one by the digest, or another id."""
     if fields is None:
         return "is no row of the file"
-    if not fields.get("text", "").strip():
+    data = fields.get("text", b"")
+    if not data.strip():
         return "has no text"
-    if row["digest"] not in (None, _sha1(fields["text"].encode())):
+    if row["digest"] is not None and all(row["digest"] != _sha1(text.encode()) for text in decoded(data)):
         return "has another digest"
-    return "has another id" if fields.get("id") and fields["id"] != row["id"] else None
+    return "has another id" if fields.get("id") and row["id"] not in decoded(fields["id"]) else None
 
 
 def _sha1(data: bytes) -> str:

@@ -21,16 +21,17 @@ class Header:
     ahead: list[str]
 
 
-def choose_delimiter(names: Mapping[str, Sequence[str]], text: str) -> str:
-    """The delimiter that makes a column `text`; if several do, or none, the one of these that makes most columns.
+def choose_delimiter(names: Mapping[str, Sequence[str]], text: frozenset[str]) -> str:
+    """The delimiter that makes a column of texts; if several do, or none, the one of these that makes most columns.
 
     names: for each of `DELIMITERS` the columns that it makes of the header row; none where it cannot be split so.
+    text: what the column of texts may be called.
     """
-    usable = [delimiter for delimiter in DELIMITERS if text in names[delimiter]] or list(DELIMITERS)
+    usable = [delimiter for delimiter in DELIMITERS if not text.isdisjoint(names[delimiter])] or list(DELIMITERS)
     return max(usable, key=lambda delimiter: len(names[delimiter]))
 
 
-def read_header(lines: Iterator[str], text: str) -> Header:
+def read_header(lines: Iterator[str], text: frozenset[str]) -> Header:
     """The header of a file whose lines come decoded as Latin-1, with their ends; so do the columns, and `text`.
 
     Blank lines before it are passed over. A file without a header has no columns.

@@ -11,23 +11,19 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resiliparse.parse.encoding import map_encoding_to_html5
 
+from manifests.records.encodings import wide_codec
 from pipeline.readers.charset_detection import CONTROLS, LATIN, WINDOWS_OF, detect_legacy, is_dense
 
 _META_BYTES = 4096
 _META_CHARSET = re.compile(rb"<meta[^>]{0,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.\-]+)", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_:.\-]+)[\"']")
-_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 MAX_BROKEN_FRACTION = 0.05  # above it a text is not usable
 _DETECTED_BEFORE = 4096  # bytes before the first that is not UTF-8
 STRAY_FRACTION = 0.005
-_WIDE = {
-    "utf-16-be": re.compile(rb"\x00[\t\n\r -~]"),
-    "utf-16-le": re.compile(rb"[\t\n\r -~]\x00"),
-}
 _SOUND_RATIO = 10  # whole characters of UTF-8 for one that is not
 
 # WHATWG labels whose meaning differs from Python's codec of that name, or that Python does not know.
@@ -104,18 +100,21 @@ def decode(data: bytes, declared: str | None = None, is_html: bool = True) -> De
 
     declared: label of the HTTP header; for HTML the page's own declaration comes after it.
     """
-    for mark, codec in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return _attempt(data[len(mark) :], codec)
+    if data.startswith(codecs.BOM_UTF8):
+        return _attempt(data[len(codecs.BOM_UTF8) :], "utf-8")
+    wide = wide_codec(data)
+    if wide is not None:
+        attempt = _attempt(data, wide)
+        if attempt.text.startswith("\ufeff"):
+            return replace(attempt, text=attempt.text[1:])
+        if attempt.broken_fraction < STRAY_FRACTION:
+            return attempt
     labels = [codec_of(declared)]
     if is_html:
         # A page that could be read to find `utf-16` in it is not in UTF-16.
         own = codec_of(declared_in_document(data))
         labels.append("utf-8" if own is not None and own.startswith("utf-16") else own)
     candidates = [label for label in labels if label is not None]
-    wide = _without_mark(data)
-    if wide is not None and (attempt := _attempt(data, wide)).broken_fraction < STRAY_FRACTION:
-        return attempt
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -128,18 +127,6 @@ def decode(data: bytes, declared: str | None = None, is_html: bool = True) -> De
         if legacy.broken_fraction == 0.0:
             return legacy
     return Decoded(text, "utf-8", text.count("\x00") / len(text) if b"\x00" in data else 0.0)
-
-
-def _without_mark(data: bytes) -> str | None:
-    """The UTF-16 that bytes without a byte order mark are in, by where their NULs are; None for other bytes."""
-    head = data[:_META_BYTES]
-    if b"\x00" not in head:
-        return None
-    # In big endian ASCII every first byte is 0, and the second is a character that is printed.
-    big, little = (len(_WIDE[codec].findall(head)) for codec in ("utf-16-be", "utf-16-le"))
-    if max(big, little) < len(head) // 40 or 10 * max(big, little) < 9 * head.count(0):
-        return None
-    return "utf-16-be" if big > little else "utf-16-le"
 
 
 def _decode_legacy(data: bytes, candidates: list[str], first_broken: int) -> Decoded:

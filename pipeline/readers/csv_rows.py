@@ -14,7 +14,9 @@ from datatrove.data import Document
 
 from manifests.errors import UserError
 from manifests.records.csv_header import DELIMITERS, choose_delimiter
+from manifests.records.encodings import wide_codec
 from pipeline.readers.base import RawFile, Reader
+from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.members import MemberStream, open_raw
 from pipeline.readers.rows import fill_document, missing_column
 
@@ -22,6 +24,7 @@ MAX_ROW_BYTES = 64 << 20
 _QUOTE = 0x22
 _LINE_ENDS = (0x0A, 0x0D)
 _LINE_END = re.compile(rb"\r\n?|\n")
+_DETECTED_BYTES = 1 << 20  # of a file, to tell its encoding
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What may be read again of a file whose quotes are broken: so much, and once more what was passed so far.
 _RESCAN_BYTES = 256 << 20
@@ -52,6 +55,35 @@ class _BadRow(Exception):
         self.at = at
 
 
+class _Texts:
+    """Decodes the fields of a file that is UTF-8, or has rows that are not.
+
+    A row that is not UTF-8 is in the encoding that the bytes from the first such row on look like.
+    """
+
+    def __init__(self, stream: MemberStream) -> None:
+        self._stream = stream
+        self._codec: str | None = None
+
+    def decode(self, fields: list[bytes]) -> list[str]:
+        """The fields of one row, whose bytes are out of the buffer. Raises `UnicodeError` where they mean nothing."""
+        whole = b"\n".join(fields)
+        try:
+            whole.decode("utf-8")
+            return [field.decode("utf-8") for field in fields]
+        except UnicodeDecodeError:
+            pass
+        if self._codec is None:
+            while len(self._stream.buffer) < _DETECTED_BYTES and self._stream.fill():
+                pass
+            self._codec = decode(whole + b"\n" + bytes(self._stream.buffer[:_DETECTED_BYTES]), is_html=False).codec
+        texts = [field.decode(self._codec, "replace") for field in fields]
+        num_broken = sum(text.count("\ufffd") for text in texts)
+        if num_broken > MAX_BROKEN_FRACTION * sum(map(len, texts)):
+            raise UnicodeError(f"neither UTF-8 nor {self._codec}, which the file looks like")
+        return texts
+
+
 class RowScanner:
     """Splits decompressed bytes into rows. After a row that cannot be made out it goes on at the next line."""
 
@@ -59,6 +91,7 @@ class RowScanner:
         self.stream = stream
         self.max_row_bytes = max_row_bytes
         self.delimiter = b","
+        self.texts = _Texts(stream)
         self.line = 1
         self._passed_bytes = 0
         self._scanned_bytes = 0
@@ -201,9 +234,10 @@ class RowScanner:
 class CsvReader(Reader):
     """Reads one document a row: columns as in JSONL; an id left out is `<file>#<line>`, the line that it starts at.
 
-    The header row is line 1. `offset` and `length` are the row's bytes in an uncompressed file, -1 in a compressed one.
-    The delimiter is the one of comma, semicolon, tab and bar that makes a column `text` of the header; if several do,
-    the one that makes most columns. Blank lines are counted apart.
+    The header row is line 1. `offset` and `length` are the row's bytes in an uncompressed file, -1 in a compressed one
+    and in UTF-16 and UTF-32. The delimiter is the one of comma, semicolon, tab and bar that makes a column `text` of
+    the header; if several do, the one that makes most columns. Blank lines are counted apart. Rows that are not UTF-8
+    are decoded as text files are, all by the same encoding.
 
     Reasons of drops: bad_row (value: the line, detail: what is wrong), empty_payload, truncated, unreadable.
     Raises `UserError` where the header has no column `text`, or none that the source names.
@@ -218,6 +252,14 @@ class CsvReader(Reader):
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
             stream = self.stream(raw)
+            codec = self._codec(stream)
+            if codec is not None and codec.startswith("utf"):
+                stream = self.stream(raw, codec, errors="replace")
+            elif codec is not None:
+                what = f"in {codec}, where a comma may be half a character: convert the file to UTF-8"
+                self.drop_unreadable(0, stream.size, what)
+                return
+            self._has_addresses = stream.compression is None and codec is None
             rows = RowScanner(stream, self.max_row_bytes)
             header = self._header(rows)
             while True:
@@ -230,7 +272,19 @@ class CsvReader(Reader):
                 self.drop_unreadable(at, stream.resume_offset() - at, stream.damage, reason)
                 if header is None or not stream.next_run():
                     return
-                self._drop_row(rows.skip_line(), stream)
+                self._drop_row(rows.skip_line())
+
+    @staticmethod
+    def _codec(stream: MemberStream) -> str | None:
+        """The encoding of a file in which ASCII is not ASCII, by its beginning, which stays; None for others."""
+        while len(stream.buffer) < _DETECTED_BYTES and stream.fill():
+            pass
+        head = bytes(stream.buffer[:_DETECTED_BYTES])
+        wide = wide_codec(head)
+        if wide is not None:
+            return wide
+        codec = decode(head, is_html=False).codec if head.isascii() and b"\x1b" in head else ""
+        return codec if codec.startswith(("iso2022", "hz")) else None
 
     def _header(self, rows: RowScanner) -> list[str] | None:
         """The column names; None where the file has none to read."""
@@ -242,19 +296,19 @@ class CsvReader(Reader):
         while rows.header_fields(b",") == [b""]:
             next(rows.rows(), None)
         fields = {delimiter: rows.header_fields(delimiter.encode()) or [] for delimiter in DELIMITERS}
-        names = {delimiter: [name.decode("utf-8", "replace") for name in row] for delimiter, row in fields.items()}
-        if not any(names.values()):
+        if not any(fields.values()):
             if stream.damage is None:
                 self.drop_unreadable(0, stream.size, "no header row can be made out")
             return None
+        names = {delimiter: _names(rows, row) for delimiter, row in fields.items()}
         text = self.file.column_names()["text"]
-        delimiter = choose_delimiter(names, text)
+        delimiter = choose_delimiter(names, frozenset({text}))
         rows.delimiter = delimiter.encode()
         header = names[delimiter]
         for name in (text, *dict(self.file.columns).values()):
             if header.count(name) != 1:
                 what = "no column" if name not in header else "more than one column"
-                raise UserError(missing_column(self.file, name, header, what))
+                raise UserError(missing_column(self.file.key, name, header, what))
         next(rows.rows(), None)
         return header
 
@@ -269,24 +323,32 @@ class CsvReader(Reader):
                 row.what = f"{len(row.fields)} fields where the header has {len(header)}"
                 row.fields = None
             if row.fields is None:
-                self._drop_row(row, rows.stream)
+                self._drop_row(row)
                 continue
             try:
-                values = {name: row.fields[place].decode("utf-8") for name, place in places.items()}
-            except UnicodeDecodeError as error:
-                row.what = f"not UTF-8: {error}"
-                self._drop_row(row, rows.stream)
+                texts = rows.texts.decode([row.fields[place] for place in places.values()])
+            except UnicodeError as error:
+                row.what = str(error)
+                self._drop_row(row)
                 continue
-            document = self._document(row, rows.stream)
+            values = dict(zip(places, texts, strict=True))
+            document = self._document(row)
             fill_document(document, {name: value for name, value in values.items() if value or name == "text"})
             if document.text.strip():
                 yield document
             else:
                 self.drop_record(document, "empty_payload", row.line)
 
-    def _document(self, row: Row, stream: MemberStream) -> Document:
-        offset, length = (-1, -1) if stream.compression else (row.start, row.length)
+    def _document(self, row: Row) -> Document:
+        offset, length = (row.start, row.length) if self._has_addresses else (-1, -1)
         return self.document(f"{self.file.key}#{row.line}", offset=offset, length=length)
 
-    def _drop_row(self, row: Row, stream: MemberStream) -> None:
-        self.drop_record(self._document(row, stream), "bad_row", row.line, f"line {row.line}: {row.what}")
+    def _drop_row(self, row: Row) -> None:
+        self.drop_record(self._document(row), "bad_row", row.line, f"line {row.line}: {row.what}")
+
+
+def _names(rows: RowScanner, fields: list[bytes]) -> list[str]:
+    try:
+        return rows.texts.decode(fields)
+    except UnicodeError:
+        return [field.decode("utf-8", "replace") for field in fields]

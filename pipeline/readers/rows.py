@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from datatrove.data import Document
 
 from manifests.errors import UserError
+from manifests.records import encodings
+from manifests.records.arrow_values import column_at, paths_of, python_values
+from manifests.records.json_values import holds_lines, json_values, read_json
+from manifests.records.values import Unreadable, has_column, names_of, sound, text_of, value_at
 from pipeline.readers.base import RawFile, Reader
+from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.members import MemberStream, open_raw
 from pipeline.readers.warc import payload_digest
 
@@ -22,10 +26,13 @@ class JsonlReader(Reader):
     """Reads one document a line: `text`, and `id`, `url`, `title`, `date`, `language` where present.
 
     Without an id it is `<file>#<line>`, counted from 1. `offset` and `length` are the line's bytes in an uncompressed
-    file, -1 in a compressed one. Blank lines are counted apart.
+    file in UTF-8, -1 in others. Blank lines are counted apart. A file whose first value is not on a line of its own
+    (one array of all rows, objects over several lines or several on one) is read value by value: then its values
+    count, not its lines. UTF-16 and UTF-32 are read with and without a byte order mark.
 
     Reasons of drops: bad_json (value: the line, detail: what is wrong), empty_payload, truncated, unreadable.
-    Raises `UserError` at the file's end where no row had a column `text`.
+    Raises `UserError` at the file's end where no row had a column `text`. `missing_columns` are those that the source
+    names and no row had, `columns_there` those of the first row.
     """
 
     name = "JSONL"
@@ -33,25 +40,30 @@ class JsonlReader(Reader):
     def __init__(self, file: RawFile, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         super().__init__(file)
         self.max_line_bytes = max_line_bytes
+        self._columns = file.column_names()
+
+    def _reset(self) -> None:
+        super()._reset()
+        self.missing_columns = {self.file.column_names()["text"], *dict(self.file.columns).values()}
+        self.columns_there: list[str] | None = None
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
             stream = self.stream(raw)
+            codec = _wide_codec(stream)
+            if codec is not None:
+                stream = self.stream(raw, codec, errors="replace")
+            rows = self._lines if holds_lines(stream) else self._values
+            has_addresses = stream.compression is None and codec is None
             number = 0
-            self._found_text = False
-            self._other_names: list[str] | None = None
             while True:
-                for line, start in self._lines(stream):
+                for row, error, start, length in rows(stream):
                     number += 1
-                    offset, length = (-1, -1) if stream.compression else (start, 0 if line is None else len(line))
+                    offset, length = (start, length) if has_addresses else (-1, -1)
                     document = self.document(f"{self.file.key}#{number}", offset=offset, length=length)
-                    if line is None:
-                        self._drop_line(document, number, f"a line of over {self.max_line_bytes} bytes")
-                        continue
-                    if not line.strip():
-                        self.num_other_records["blank_line"] += 1
-                        continue
-                    if self._parse(document, line, number):
+                    if error:
+                        self._drop_row(document, number, error)
+                    elif self._fill(document, row, number):
                         yield document
                 if stream.damage is None:
                     break
@@ -61,14 +73,31 @@ class JsonlReader(Reader):
                 self.drop_unreadable(at, length, what, reason)
                 if not stream.next_run():
                     break
-        self._check_column()
+        text = self._columns["text"]
+        if self.columns_there is not None and text in self.missing_columns:  # that is no row's fault
+            raise UserError(missing_column(self.file.key, text, self.columns_there))
 
-    def _check_column(self) -> None:
-        """Raise `UserError` where there were rows and none had the column of texts: that is no row's fault."""
-        if self._other_names is not None and not self._found_text:
-            raise UserError(missing_column(self.file, self.file.column_names()["text"], self._other_names))
+    def _lines(self, stream: MemberStream) -> Iterator[tuple[Any, str, int, int]]:
+        for line, start in self._split(stream):
+            if line is None:
+                yield None, f"a line of over {self.max_line_bytes} bytes", start, 0
+                continue
+            error = ""
+            row = None
+            if line.strip():
+                try:
+                    row = read_json(line)
+                except (ValueError, RecursionError) as what:
+                    error = str(what)
+            else:
+                row = _BLANK
+            yield row, error, start, len(line)
 
-    def _lines(self, stream: MemberStream) -> Iterator[tuple[bytes | None, int]]:
+    def _values(self, stream: MemberStream) -> Iterator[tuple[Any, str, int, int]]:
+        for value in json_values(stream, self.max_line_bytes):
+            yield value.row, value.error, value.start, value.length
+
+    def _split(self, stream: MemberStream) -> Iterator[tuple[bytes | None, int]]:
         """Every line with its position; None for one that is too long. What damage follows on is left."""
         searched = 0
         while True:
@@ -102,80 +131,72 @@ class JsonlReader(Reader):
                 return
         stream.consume(found + 1)
 
-    def _parse(self, document: Document, line: bytes, number: int) -> bool:
-        try:
-            row = json.loads(line.decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            self._drop_line(document, number, str(error))
+    def _fill(self, document: Document, row: Any, number: int) -> bool:
+        """Take over a row. False where it is no document."""
+        if row is _BLANK:
+            self.num_other_records["blank_line"] += 1
             return False
-        column = self.file.column_names()["text"]
-        if isinstance(row, dict) and column in row:
-            self._found_text = True
-        elif isinstance(row, dict) and self._other_names is None:
-            self._other_names = list(row)
-        if not isinstance(row, dict) or not isinstance(row.get(column), str):
-            self._drop_line(document, number, f"it is no object with a string under `{column}`")
+        if isinstance(row, dict):
+            if self.missing_columns:
+                self._look_for_columns(row)
+            if self.file.columns:
+                row = {name: value_at(row, column) for name, column in self._columns.items()}
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            self._drop_row(document, number, f"it is no object with a string under `{self._columns['text']}`")
             return False
-        fill_document(document, rename_columns(row, self.file))
+        fill_document(document, row)
         if not document.text.strip():
             self.drop_record(document, "empty_payload", number)
             return False
         return True
 
-    def _drop_line(self, document: Document, number: int, what: str) -> None:
+    def _look_for_columns(self, row: dict[str, Any]) -> None:
+        self.missing_columns -= {column for column in self.missing_columns if has_column(row, column)}
+        if self.columns_there is None:
+            self.columns_there = names_of(row)
+
+    def _drop_row(self, document: Document, number: int, what: str) -> None:
         self.drop_record(document, "bad_json", number, f"line {number}: {what}")
 
 
-def missing_column(file: RawFile, name: str, there: Sequence[str], what: str = "no column") -> str:
-    """The message for a file without a column."""
+_BLANK = object()  # a line without a value
+
+
+def _wide_codec(stream: MemberStream) -> str | None:
+    """The UTF-16 or UTF-32 that a file is in, by its beginning, which stays in the buffer."""
+    while len(stream.buffer) < encodings.HEAD_BYTES and stream.fill():
+        pass
+    return encodings.wide_codec(bytes(stream.buffer[: encodings.HEAD_BYTES]))
+
+
+def missing_column(where: str, name: str, there: Sequence[str], what: str = "no column") -> str:
+    """The message for a file or a source without a column."""
     names = ", ".join(there[:50])
-    return f"{file.key}: there is {what} `{name}` (there are: {names}). Name the one to read in the source's `columns`."
-
-
-def rename_columns(row: dict[str, Any], file: RawFile) -> dict[str, Any]:
-    """The columns of a row that a document may have, by the names that they have there."""
-    if not file.columns:
-        return row
-    return {name: row.get(column) for name, column in file.column_names().items()}
+    return f"{where}: there is {what} `{name}` (there are: {names}). Name the one to read in the source's `columns`."
 
 
 def fill_document(document: Document, row: dict[str, Any]) -> None:
-    """Take over the columns that a row has; what it leaves out stays as it was. The digest is of the text."""
-    document.text = _sound(row["text"])
+    """Take over the columns that a row has; what it leaves out, or cannot be said, stays as it was.
+
+    row: by our names of the columns; `text` is a string. The digest is of the text.
+    """
+    document.text = sound(row["text"])
     for name in ("url", "title", "date", "language"):
-        if row.get(name) is not None:
-            document.metadata[name] = _sound(str(row[name]))
-    if row.get("id") not in (None, ""):
-        document.id = _sound(str(row["id"]))
+        value = row.get(name)
+        if value is not None and not isinstance(value, (dict, list, tuple)):
+            document.metadata[name] = text_of(value)
+    document.id = text_of(row.get("id")) or document.id
     document.metadata["digest"] = payload_digest(document.text.encode("utf-8"))
-
-
-def _sound(text: str) -> str:
-    """JSON may smuggle in lone surrogates, which no file can hold."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _rows(batch: Any) -> Iterator[dict[str, Any] | str]:
-    """The rows of an Arrow batch; in place of one that holds a value which Python cannot, what is wrong with it."""
-    import pyarrow as pa
-
-    try:
-        yield from batch.to_pylist()
-        return
-    except (ValueError, OverflowError, pa.ArrowException):  # UnicodeDecodeError is a ValueError
-        pass  # no row was given out: the list is made first; one row at a time says which are bad
-    for index in range(batch.num_rows):
-        try:
-            yield {name: batch.column(name)[index].as_py() for name in batch.schema.names}
-        except (ValueError, OverflowError, pa.ArrowException) as error:
-            yield f"{type(error).__name__}: {error}"[:500]
 
 
 class ParquetReader(Reader):
     """Reads one document a row, a row group's batch at a time: columns as in JSONL; an id left out is `<file>#<row>`.
 
-    Rows count from 0. Reasons of drops: bad_row (no text, or a value that cannot be read), empty_payload, unreadable
-    (the file, or each row of a row group from where it is damaged).
+    Rows count from 0. A text in bytes is decoded as a text file is. A value that cannot be read, such as a time that
+    Python has no number for, is left out.
+
+    Reasons of drops: bad_row (no text, or one that cannot be read), empty_payload, unreadable (the file, or each row of
+    a row group from where it is damaged).
     Raises `UserError` where the file has no column `text`, or none that the source names.
     """
 
@@ -191,17 +212,12 @@ class ParquetReader(Reader):
             except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
                 self.drop_unreadable(0, raw.seek(0, 2), f"not a Parquet file: {error}")
                 return
-            wanted = self.file.column_names()
-            there = parquet.schema_arrow.names
-            for name in (wanted["text"], *dict(self.file.columns).values()):
-                if name not in there:
-                    raise UserError(missing_column(self.file, name, there))
-            names = sorted({column for column in wanted.values() if column in there})
+            columns = self._check_columns(parquet.schema_arrow)
             first = 0
             for group in range(parquet.num_row_groups):
                 row_number = first
                 first += parquet.metadata.row_group(group).num_rows
-                batches = parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=names)
+                batches = parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=sorted(set(columns.values())))
                 while True:
                     try:
                         batch = next(batches, None)
@@ -210,11 +226,23 @@ class ParquetReader(Reader):
                         break
                     if batch is None:
                         break
-                    for row in _rows(batch):
-                        document = self._row(row, row_number)
+                    values = {name: python_values(column_at(batch, column)) for name, column in columns.items()}
+                    for row in zip(*values.values(), strict=True):
+                        document = self._row(dict(zip(values, row, strict=True)), row_number)
                         row_number += 1
                         if document is not None:
                             yield document
+
+    def _check_columns(self, schema: Any) -> dict[str, str]:
+        """The file's columns by our names. Raises `UserError` where one that is asked for is not there once."""
+        wanted = self.file.column_names()
+        paths = paths_of(schema)
+        there = {*schema.names, *paths}
+        for name in (wanted["text"], *dict(self.file.columns).values()):
+            if name not in there or schema.names.count(name) > 1:
+                what = "no column" if name not in there else "more than one column"
+                raise UserError(missing_column(self.file.key, name, paths, what))
+        return {name: column for name, column in wanted.items() if column in there and schema.names.count(column) < 2}
 
     def _drop_rows(self, first: int, end: int, what: str) -> None:
         """Drop each row of a damaged row group that was not read; a footer that is damaged, too, may promise any."""
@@ -226,17 +254,28 @@ class ParquetReader(Reader):
             rest = f"{what} ({max(0, end - last)} further rows)"
             self.drop_record(self.document(f"{self.file.key}#{last}"), "unreadable", last, rest)
 
-    def _row(self, row: dict[str, Any] | str, number: int) -> Document | None:
+    def _row(self, row: dict[str, Any], number: int) -> Document | None:
         document = self.document(f"{self.file.key}#{number}")
-        if isinstance(row, str):
-            self.drop_record(document, "bad_row", number, f"row {number}: {row}")
+        text, what = self._text(row["text"])
+        if text is None:
+            self.drop_record(document, "bad_row", number, f"row {number}: {what}")
             return None
-        row = rename_columns(row, self.file)
-        if not isinstance(row["text"], str):
-            self.drop_record(document, "bad_row", number, f"row {number}: no text")
-            return None
-        fill_document(document, row)
+        fill_document(document, row | {"text": text})
         if not document.text.strip():
             self.drop_record(document, "empty_payload", number)
             return None
         return document
+
+    def _text(self, value: Any) -> tuple[str | None, str]:
+        """The text that a value is; None and the reason where it is none."""
+        column = self.file.column_names()["text"]
+        if isinstance(value, str):
+            return value, ""
+        if isinstance(value, bytes):
+            decoded = decode(value, is_html=False)
+            if decoded.broken_fraction <= MAX_BROKEN_FRACTION:
+                return decoded.text, ""
+            return None, f"`{column}` is bytes that mean nothing in {decoded.codec}"
+        if isinstance(value, Unreadable):
+            return None, f"`{column}`: {value.why}"
+        return None, "no text" if value is None else f"`{column}` is {type(value).__name__}, and no text"

@@ -47,15 +47,16 @@ def xml_codec(head: bytes) -> str | None:
 class TranscodedStream(MemberStream):
     """A `MemberStream` whose buffer holds UTF-8, whatever the file is in: positions are no addresses of plain files.
 
-    codec: of the file. Bytes that mean nothing become U+0000, which is in no XML.
+    codec: of the file. errors: what becomes of bytes that mean nothing: U+0000, which is in no XML, or "replace".
     """
 
     codec: str = "utf-8"
+    errors: str = _NOT_XML
     _decoder: Any = field(init=False, default=None)
 
     def _start_run(self, offset: int) -> None:
         super()._start_run(offset)
-        self._decoder = codecs.getincrementaldecoder(self.codec)(_NOT_XML)
+        self._decoder = codecs.getincrementaldecoder(self.codec)(self.errors)
 
     def fill(self) -> bool:
         """Append to the buffer. False when the run has ended."""
