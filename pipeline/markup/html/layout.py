@@ -15,18 +15,27 @@ from pipeline.markup.html.tables import TAG
 N_TAG, N_PARENT, N_FLAGS, N_SHAPE, N_ROW, N_ITEM, N_LISTS, N_DEPTH, N_NUMBER, N_STYLE = range(10)
 NODE_COLUMNS = 10
 LIST_REVERSED, LIST_FROM_END = 256, 512
-# Columns of `blocks`. Characters are without white space; B_TEXT_WORDS is a set of bits.
+# Columns of `blocks`. Characters are without white space; B_TEXT_WORDS is a set of bits; B_INDENT is the number of
+# spaces that a browser shows before the first character, which stand before B_START.
 B_START, B_END, B_NODE, B_INNER, B_CHARS, B_CJK, B_SPACES, B_LINK_CHARS, B_LINKS, B_COMMAS, B_ENDS = range(11)
 B_DIGITS, B_UPPER, B_SIGNS, B_BOLD, B_FIRST, B_LAST, B_BREAKS, B_HASH, B_TEXT_WORDS, B_IMAGES, B_LETTERS = range(11, 22)
-BLOCK_COLUMNS = 22
+B_INDENT = 22
+BLOCK_COLUMNS = 23
 
 # What the scanner knows between two tokens: output bytes, numbers of rows, depth of the stack, the innermost element
 # and its flags, the link that text is in and the depth it began at, whether a block is open and white space is due,
 # line breaks and images since the last block, the last character, the title's place, whether `<pre>` just began,
-# whether the link is one that nobody reads.
+# whether the link is one that nobody reads, columns of white space that code shows and that are due, braces and line
+# ends that are due where elements end, where the `<sub>` of a fraction starts whose `<sup>` was read, up to where no
+# gutter is, and what the page holds for `rewrite.py` (a sum of MET_...).
 S_OUT, S_BLOCKS, S_NODES, S_PAIRS, S_DEPTH, S_CURRENT, S_FLAGS, S_LINK, S_LINK_DEPTH, S_OPEN, S_PENDING = range(11)
 S_BREAKS, S_IMAGES, S_LAST, S_TITLE_START, S_TITLE_END, S_AFTER_PRE, S_LINK_SKIP = range(11, 18)
-STATE_SIZE = 18
+S_GAP, S_DUE, S_FRACTION, S_NO_GUTTER, S_MET = range(18, 23)
+STATE_SIZE = 23
+# White space that is due, in S_PENDING: a space; one with a line end in it; one that is a character of its own
+# (no-break, ideographic), which no rule takes away; and a zero-width space beside it, where a line end is nothing.
+SPACE, LINE_END, FIXED_SPACE, BESIDE_BREAK = 1, 2, 4, 8
+MET_FORMULA, MET_SHADOW, MET_RAW, MET_FRACTION, MET_NOSCRIPT = (1 << bit for bit in range(5))
 
 # What an element is, or is in: flags of a node are those of its parent and its own.
 HIDDEN, ARIA_HIDDEN, IN_SKIP, IN_PRE, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE = (
@@ -36,6 +45,8 @@ IN_ARTICLE, IN_MAIN, IN_ITEM, IN_CELL, IN_QUOTE, IN_HEADING, IN_P, IN_BOLD, IN_C
     1 << bit for bit in range(10, 20)
 )
 IN_ADDRESS, IN_DIALOG, IN_CAPTION, IN_DL, IN_TIME, IN_DETAILS = (1 << bit for bit in range(20, 26))
+# Spaces and line ends are shown as they are; line ends are.
+SPACES_SHOWN, LINES_SHOWN = (1 << bit for bit in range(26, 28))
 
 _FLAG_OF_TAG = {
     "pre": IN_PRE, "listing": IN_PRE, "nav": IN_NAV, "header": IN_HEADER, "footer": IN_FOOTER, "aside": IN_ASIDE,
@@ -68,13 +79,16 @@ class Tables(NamedTuple):
 
 
 class Scanned(NamedTuple):
-    """Text of all blocks, blocks, elements, (element, class word) pairs, and where the title's raw text stands."""
+    """Text of all blocks, blocks, elements, (element, class word) pairs, where the title's raw text stands, and what
+    the page holds that only `rewrite.py` reads (MET_...).
+    """
 
     text: np.ndarray
     blocks: np.ndarray
     nodes: np.ndarray
     words: np.ndarray
     title: tuple[int, int]
+    met: int
 
 
 def make_tables(class_words: dict[str, int], text_words: dict[str, int]) -> Tables:

@@ -287,21 +287,25 @@ def is_mark(data: np.ndarray, place: int) -> bool:
 
 
 @kernel
-def style_hides(data: np.ndarray, start: int, end: int) -> bool:
-    """Whether a style attribute says `display: none` or `visibility: hidden`."""
-    place = start
-    while place + 11 <= end:
-        byte = data[place] | 32
-        if byte == 100 and data[place + 1] | 32 == 105 and data[place + 6] | 32 == 121:  # di....y
-            value, first, second = place + 7, 110, 111  # no
-        elif byte == 118 and data[place + 1] | 32 == 105 and data[place + 9] | 32 == 121:  # vi.......y
-            value, first, second = place + 10, 104, 105  # hi
-        else:
-            place += 1
-            continue
-        while value < end and (data[value] <= 32 or data[value] == 58):
-            value += 1
-        if value + 1 < end and data[value] | 32 == first and data[value + 1] | 32 == second:
-            return True
-        place += 1
+def names_formula(data: np.ndarray, start: int, end: int, is_type: bool) -> bool:
+    """Whether the class of a picture or the type of a script says that it is a formula: `latex`, `math/tex`."""
+    if is_type:
+        return bool(
+            end - start > 5 and data[start] | 32 == 109 and data[start + 1] | 32 == 97 and data[start + 4] == 47
+        )
+    for place in range(start, end - 2):
+        byte, after = data[place] | 32, data[place + 2] | 32
+        if byte == 116 and data[place + 1] | 32 == 101 and after == 120:  # tex
+            if (place + 3 == end or data[place + 3] <= 32) and (place == start or data[place - 1] <= 32):
+                return True
+            if place >= start + 2 and data[place - 2] | 32 == 108 and data[place - 1] | 32 == 97:
+                return True
+        elif (
+            byte == 109
+            and data[place + 1] | 32 == 97
+            and after == 116
+            and place + 3 < end
+            and data[place + 3] | 32 == 104
+        ):
+            return True  # math
     return False

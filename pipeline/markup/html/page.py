@@ -10,8 +10,10 @@ import numpy as np
 
 from pipeline.markup.html import model
 from pipeline.markup.html.decide import kept_blocks
-from pipeline.markup.html.layout import B_END, B_NODE, B_START, N_TAG, Scanned
+from pipeline.markup.html.elsewhere import longest_article, without_noscript
+from pipeline.markup.html.layout import B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned
 from pipeline.markup.html.render import render
+from pipeline.markup.html.rewrite import rewritten
 from pipeline.markup.html.scan import scan_page
 from pipeline.markup.html.tables import TAG
 
@@ -19,14 +21,22 @@ _H1, _H2 = TAG["h1"], TAG["h2"]
 _MAX_HEADINGS = 64  # of a page that are looked at for its title
 _SEPARATOR = re.compile(r"\s+(?:[|–—·•»«-]|::)\s+|\s*\|\s*")
 _MAX_TITLE_BYTES = 4096
+# A page with less main text than this (characters) may have its text elsewhere, where it is so many times as long. A
+# notice that the page needs scripts is shorter than the last number.
+_LITTLE, _TIMES, _LONG_NOTICE = 3000, 3, 400
 
 
 @dataclass(frozen=True)
 class Page:
-    """Title ("" where the page has none) and main text ("" where it has none)."""
+    """Title ("" where the page has none) and main text ("" where it has none).
+
+    origin: where the text is from if not from what the page shows: "json_ld" (the `articleBody` of its linked data),
+    "noscript" (what it shows where scripts do not run).
+    """
 
     title: str
     text: str
+    origin: str = ""
 
 
 def title_of(data: bytes, scanned: Scanned) -> str:
@@ -42,11 +52,42 @@ def _encoded(html: str) -> bytes:
     return html.encode("utf-8", "replace")
 
 
+def _read(data: bytes, model_: model.Model) -> tuple[Scanned, str, str]:
+    """The page as scanned, its title, and its main text."""
+    scanned = scan_page(data, model_.tables)
+    if scanned.met & ~MET_NOSCRIPT:
+        data = rewritten(data, scanned.met)
+        scanned = scan_page(data, model_.tables)
+    title = title_of(data, scanned)
+    return scanned, title, render(scanned, kept_blocks(scanned, title, model_))
+
+
+def _whole_text(markup: str, model_: model.Model) -> str:
+    """All text of a piece of markup."""
+    scanned = scan_page(_encoded(markup), model_.tables)
+    return render(scanned, np.arange(len(scanned.blocks)))
+
+
+def _page(data: bytes, model_: model.Model) -> Page:
+    scanned, title, text = _read(data, model_)
+    origin = ""
+    if len(text) < _LITTLE:
+        article = longest_article(data)
+        if len(article) > _TIMES * len(text):
+            article = _whole_text(article, model_)
+        if len(article) > _TIMES * len(text):
+            text, origin = article, "json_ld"
+        elif scanned.met & MET_NOSCRIPT:
+            least = max(_TIMES * len(text), _LONG_NOTICE)
+            bare = without_noscript(data, least)
+            if bare is not data and len(unhidden := _read(bare, model_)[2]) > least:
+                text, origin = unhidden, "noscript"
+    return Page(_headline(scanned, title), text, origin)
+
+
 def text_with(html: str, model_: model.Model) -> str:
     """`extract_main_text` with other weights."""
-    data = _encoded(html)
-    scanned = scan_page(data, model_.tables)
-    return render(scanned, kept_blocks(scanned, title_of(data, scanned), model_))
+    return _page(_encoded(html), model_).text
 
 
 def extract_main_text(html: str) -> str:
@@ -63,11 +104,7 @@ def extract_page(html: str | bytes) -> Page:
 
     The title is its headline where that stands in `<title>`, else `<title>`.
     """
-    data = _encoded(html) if isinstance(html, str) else html
-    model_ = model.load()
-    scanned = scan_page(data, model_.tables)
-    title = title_of(data, scanned)
-    return Page(_headline(scanned, title), render(scanned, kept_blocks(scanned, title, model_)))
+    return _page(_encoded(html) if isinstance(html, str) else html, model.load())
 
 
 def _headline(scanned: Scanned, title: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import numpy as np
 
 from pipeline.markup.html.layout import (
     B_END,
+    B_INDENT,
+    B_INNER,
     B_NODE,
     B_START,
+    IN_CODE,
     IN_PRE,
     LIST_FROM_END,
     N_FLAGS,
@@ -20,18 +24,28 @@ from pipeline.markup.html.layout import (
     N_ROW,
     N_STYLE,
     N_TAG,
+    SPACES_SHOWN,
     Scanned,
 )
 from pipeline.markup.html.tables import TAG
 
 _CELLS = (TAG["td"], TAG["th"])
 _HEADINGS = frozenset(range(TAG["h1"], TAG["h6"] + 1))
-_OL = TAG["ol"]
+_OL, _DIV = TAG["ol"], TAG["div"]
+_LINE_OF_CODE = SPACES_SHOWN | IN_CODE
 # A row stands in one line where its cells hold words rather than a page's columns: at most so many blocks a cell, and
 # where there are two or more, short ones (bytes).
 _MAX_LINES, _LONG_LINE = 6, 100
 _MAX_ABOVE = 6  # elements between a block and its cell
 _MAX_INDENT = 8
+# Lines beside each other that are indented by no-break spaces keep that where at least half of them look like code, or
+# where they are so many lines of verse, none longer than this: elsewhere it begins paragraphs.
+_CODE_LINE = re.compile(
+    r"[;{}(\[:,\\]$|^[)}\]]|^(?:#|//|/\*|@\w|>>> |\$ |(?:import|from|def|return|if|elif|else|for|while|end|fi|done|"
+    r"function|class|var|let|const|print|public|private|static|echo|raise|try|except|case|switch|begin)\b)| [-+*/]?= |"
+    r"[=!<>]= |\w\(.*\)|=>|->|::|&&|\|\||</?\w"
+)
+_MIN_VERSE, _LONGEST_VERSE, _LEAST_INDENT = 4, 80, 2
 
 
 def _number(nodes: np.ndarray, item: int) -> str:
@@ -105,6 +119,34 @@ def _row_line(cells: list[int], lines: list[list[str]], columns: dict[int, int])
     return " | ".join(row).lstrip(" ") if row[0] else "| " + " | ".join(row[1:])
 
 
+def _indents(scanned: Scanned, blocks: np.ndarray) -> list[int]:
+    """Columns that each block is indented by: of code, and of verse, where no-break spaces show them."""
+    indents = blocks[:, B_INDENT]
+    if not indents.any():
+        return [0] * len(blocks)
+    nodes = scanned.nodes
+    is_code = nodes[blocks[:, B_INNER], N_FLAGS] & IN_CODE != 0
+    places = blocks[:, B_NODE]
+    parents = nodes[places, N_PARENT]
+    # Lines of one element (parted by `<br>`), or of elements beside each other.
+    beside = (places[1:] == places[:-1]) | ((parents[1:] == parents[:-1]) & (nodes[places[1:], N_TAG] == _DIV))
+    ends = [*(np.flatnonzero(~beside) + 1).tolist(), len(blocks)]
+    shown = np.where(is_code, indents, 0)
+    start = 0
+    for end in ends:
+        run, start = slice(start, end), end
+        if indents[run].max() < _LEAST_INDENT or is_code[run].all() or nodes[places[run], N_ITEM].max() >= 0:
+            continue
+        lines = [scanned.text[a:b].tobytes().decode("utf-8") for a, b in blocks[run, B_START : B_END + 1].tolist()]
+        is_verse = len(lines) >= _MIN_VERSE and indents[run].min() == 0 and max(map(len, lines)) <= _LONGEST_VERSE
+        if is_verse or (
+            len(lines) > 1 and 2 * sum(_CODE_LINE.search(line) is not None for line in lines) >= len(lines)
+        ):
+            shown[run] = indents[run]
+    found: list[int] = shown.tolist()
+    return found
+
+
 def render(scanned: Scanned, kept: np.ndarray) -> str:
     """The text of the blocks whose numbers are `kept`, in order, in Unicode's composed form (NFC)."""
     text, nodes = scanned.text.tobytes(), scanned.nodes
@@ -117,7 +159,12 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
     columns: dict[int, dict[int, int]] = {}
     if (rows >= 0).any():
         cells = _cells_of(nodes, places, rows)
-        plain = ((around[:, N_FLAGS] & IN_PRE) == 0) & ~np.isin(around[:, N_TAG], list(_HEADINGS))
+        flags = around[:, N_FLAGS]
+        plain = (
+            (flags & IN_PRE == 0)
+            & (flags & _LINE_OF_CODE != _LINE_OF_CODE)
+            & ~np.isin(around[:, N_TAG], list(_HEADINGS))
+        )
         joined = _rows_of_words(rows, cells, blocks[:, B_END] - blocks[:, B_START], plain)
         row_of, cell_of = np.where(joined, rows, -1).tolist(), cells.tolist()
         columns = _with_empty_cells(nodes, scanned, sorted(set(row_of) - {-1}))
@@ -125,9 +172,10 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
     last_item = open_row = -1
     row_cells: list[int] = []
     row_lines: list[list[str]] = []
-    for start, end, node, row, cell, (tag, parent, item, lists) in zip(
+    for start, end, indent, node, row, cell, (tag, parent, item, lists) in zip(
         starts,
         ends,
+        _indents(scanned, blocks),
         places.tolist(),
         row_of,
         cell_of,
@@ -146,6 +194,8 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
                 row_cells.append(cell)
                 row_lines.append([line])
         else:
+            if indent:
+                line = " " * indent + line
             if item >= 0 and item != last_item and (node == item or parent == item) and tag not in _HEADINGS:
                 line = "  " * (min(lists, _MAX_INDENT) - 1) + _number(nodes, item) + line
             lines.append(line)

@@ -12,37 +12,38 @@ import numpy as np
 
 from pipeline.compiled.cache import entry, kernel
 from pipeline.compiled.views import view
+from pipeline.markup.html.elements import close_elements, grown, open_element
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
-    B_LINKS,
     BLOCK_COLUMNS,
     HIDDEN,
+    IN_CODE,
     IN_PRE,
     IN_SKIP,
-    LIST_FROM_END,
-    LIST_REVERSED,
-    N_DEPTH,
+    LINES_SHOWN,
+    MET_FORMULA,
+    MET_FRACTION,
+    MET_NOSCRIPT,
+    MET_RAW,
     N_FLAGS,
     N_ITEM,
-    N_LISTS,
-    N_NUMBER,
     N_PARENT,
     N_ROW,
-    N_SHAPE,
-    N_STYLE,
-    N_TAG,
     NODE_COLUMNS,
-    S_AFTER_PRE,
     S_BLOCKS,
     S_BREAKS,
     S_CURRENT,
     S_DEPTH,
+    S_DUE,
     S_FLAGS,
+    S_FRACTION,
+    S_GAP,
     S_IMAGES,
     S_LAST,
     S_LINK,
-    S_LINK_DEPTH,
     S_LINK_SKIP,
+    S_MET,
+    S_NO_GUTTER,
     S_NODES,
     S_OPEN,
     S_OUT,
@@ -50,15 +51,31 @@ from pipeline.markup.html.layout import (
     S_PENDING,
     S_TITLE_END,
     S_TITLE_START,
+    SPACES_SHOWN,
     STATE_SIZE,
     Scanned,
     Tables,
 )
 from pipeline.markup.html.lexing import after_markup_declaration, end_of_raw_text, find_value, is_mark
+from pipeline.markup.html.scripts import LINE_DUE, begin_script, write_due, write_line_end, write_script
+from pipeline.markup.html.shown import (
+    SAYS_BLOCK,
+    SAYS_CODE,
+    SAYS_FRACTION,
+    SAYS_LINES,
+    SAYS_NUMBERS,
+    SAYS_REFERENCE,
+    SAYS_SPACES,
+    SAYS_SUB,
+    SAYS_SUP,
+    end_of_numbers,
+)
 from pipeline.markup.html.tables import BLOCK, FNV_OFFSET, FNV_PRIME, INLINE, RAW, TAG, VOID
 from pipeline.markup.html.tags import (
+    ALL,
+    FOR_FORMULA,
     NO_LINK,
-    NO_NUMBER,
+    ONLY_END,
     PAIRS_OF_TAG,
     TO_PLACE,
     place_to_close,
@@ -70,89 +87,9 @@ MAX_NODES = 1 << 20  # elements beyond these are not told apart; their text is
 MAX_BLOCKS = 1 << 17  # what comes after them is one block of many lines
 _A, _LI, _UL, _OL, _TABLE, _TR = (TAG[name] for name in ("a", "li", "ul", "ol", "table", "tr"))
 _BR, _TITLE, _SVG, _MATH, _IMG = (TAG[name] for name in ("br", "title", "svg", "math", "img"))
-_HTML, _HEAD, _BODY, _PLAINTEXT = (TAG[name] for name in ("html", "head", "body", "plaintext"))
-
-
-@kernel
-def _grown(rows: np.ndarray) -> np.ndarray:
-    """The rows with room for as many more."""
-    larger = np.empty((rows.shape[0] * 2, rows.shape[1]), rows.dtype)
-    for row in range(rows.shape[0]):  # in loops: an assignment of slices takes five seconds to compile
-        for column in range(rows.shape[1]):
-            larger[row, column] = rows[row, column]
-    return larger
-
-
-@kernel
-def _close(place: int, state: np.ndarray, stack: np.ndarray, last: np.ndarray, tag_kinds: np.ndarray) -> bool:
-    """Close elements down to a place of the stack; whether one of them was a block element."""
-    depth = state[S_DEPTH]
-    ends_block = False
-    while depth >= place and depth > 0:
-        closed = stack[depth, 1]
-        if tag_kinds[closed] & BLOCK:
-            ends_block = True
-        last[closed] = stack[depth, 2]
-        depth -= 1
-    state[S_DEPTH] = depth
-    if state[S_LINK_DEPTH] > depth:
-        state[S_LINK] = -1
-        state[S_LINK_SKIP] = 0
-    return ends_block
-
-
-@kernel
-def _open(
-    tag: int,
-    kind: int,
-    flags: int,
-    shape: np.uint64,
-    is_link: bool,
-    number: int,
-    style: int,
-    state: np.ndarray,
-    nodes: np.ndarray,
-    stack: np.ndarray,
-    last: np.ndarray,
-    blocks: np.ndarray,
-) -> None:
-    """Add an element inside the innermost open one. Links are not put on the stack: they end where `</a>` is."""
-    node, current, depth = state[S_NODES], state[S_CURRENT], state[S_DEPTH]
-    state[S_NODES] = node + 1
-    nodes[node, N_TAG] = tag
-    nodes[node, N_PARENT] = current
-    nodes[node, N_FLAGS] = state[S_FLAGS] | flags
-    nodes[node, N_SHAPE] = np.int64(shape >> np.uint64(33))
-    nodes[node, N_ROW] = -1 if tag == _TABLE else node if tag == _TR else nodes[current, N_ROW]
-    nodes[node, N_ITEM] = node if tag == _LI else nodes[current, N_ITEM]
-    nodes[node, N_LISTS] = nodes[current, N_LISTS] + (tag in (_UL, _OL))
-    nodes[node, N_DEPTH] = nodes[current, N_DEPTH] + 1
-    nodes[node, N_NUMBER] = nodes[node, N_STYLE] = 0
-    if tag == _A:
-        state[S_LINK] = node if is_link else -1
-        state[S_LINK_DEPTH] = depth
-        state[S_LINK_SKIP] = flags & IN_SKIP != 0
-        if state[S_OPEN] and is_link:
-            blocks[state[S_BLOCKS], B_LINKS] += 1
-        return
-    if tag == _OL:
-        if number != NO_NUMBER:
-            nodes[node, N_NUMBER] = number + (1 if style & LIST_REVERSED else -1)
-        nodes[node, N_STYLE] = style | (LIST_FROM_END if style & LIST_REVERSED and number == NO_NUMBER else 0)
-    elif tag == _LI and nodes[current, N_TAG] == _OL:
-        if number == NO_NUMBER:
-            number = nodes[current, N_NUMBER] + (-1 if nodes[current, N_STYLE] & LIST_REVERSED else 1)
-        nodes[node, N_NUMBER] = nodes[current, N_NUMBER] = number
-    depth += 1
-    stack[depth, 0] = node
-    stack[depth, 1] = tag
-    stack[depth, 2] = last[tag]
-    stack[depth, 3] = depth if kind & BLOCK else (stack[depth - 1, 3] if depth > 1 else -1)
-    last[tag] = depth
-    state[S_DEPTH] = depth
-    state[S_CURRENT] = node
-    state[S_FLAGS] |= flags
-    state[S_AFTER_PRE] = flags & IN_PRE != 0
+_HTML, _HEAD, _BODY, _PLAINTEXT, _XMP = (TAG[name] for name in ("html", "head", "body", "plaintext", "xmp"))
+_SCRIPT, _NOSCRIPT, _SUP, _SUB, _DIV, _PRE = (TAG[name] for name in ("script", "noscript", "sup", "sub", "div", "pre"))
+_MML, _MATHJAX = TAG["mml:math"], TAG["mjx-container"]
 
 
 @kernel
@@ -174,9 +111,14 @@ def _read_tag(
     class_values: np.ndarray,
     text_keys: np.ndarray,
     text_values: np.ndarray,
+    entity_keys: np.ndarray,
+    entity_values: np.ndarray,
+    entity_characters: np.ndarray,
+    low_characters: np.ndarray,
 ) -> int:
     """Read the tag at `i` (its `<`), and the content of an element of raw text; returns where it stopped."""
     end = data.size
+    tag_start = i
     is_end = data[i + 1] == 47
     i += 2 if is_end else 1
     name_start = i
@@ -192,24 +134,43 @@ def _read_tag(
     name_end = i
     tag = max(0, find_value(tag_keys, tag_values, key))
     kind = np.int64(tag_kinds[tag])
-    is_element = not is_end and kind & (VOID | RAW) == 0
-    i, link, closes_itself, own_flags, shape, num_pairs, number, style = read_attributes(
-        data, i, is_element, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values
+    look = (
+        ONLY_END if is_end else ALL if kind & (VOID | RAW) == 0 else FOR_FORMULA if tag in (_IMG, _SCRIPT) else ONLY_END
+    )
+    i, link, closes_itself, own_flags, shape, num_pairs, number, style, shown, says, met = read_attributes(
+        data, i, look, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values
     )
     if i >= end:
         return end  # the page ends inside a tag, which is then none
     i += 1
+    state[S_MET] |= met
+    line = 0
+    if shown == 0 or tag == _A or _TABLE <= tag <= _PRE or (shown == _UL and tag in (_UL, _OL)):
+        shown = tag  # no role changes what is a table, a heading, code, or a list of numbers
+        if kind & BLOCK == 0 and tag != _A:
+            if says & SAYS_BLOCK and state[S_FLAGS] & IN_PRE:
+                line = LINE_DUE
+            elif says & SAYS_BLOCK:
+                shown = _DIV
+            elif says & (SAYS_SUP | SAYS_SUB):
+                shown = _SUP if says & SAYS_SUP else _SUB
+    is_block = (kind | np.int64(tag_kinds[shown])) & BLOCK != 0
     if tag == _BR:
         state[S_BREAKS] += 1
     elif is_end and tag == _A:
         state[S_LINK] = -1
         state[S_LINK_SKIP] = 0
     close_to, ends_block = place_to_close(tag, kind, is_end, last, stack, state[S_DEPTH])  # type: ignore[arg-type]
-    ends_block = ends_block or kind & BLOCK != 0
+    ends_block = ends_block or is_block
     if close_to >= 0:
-        ends_block = _close(close_to, state, stack, last, tag_kinds) or ends_block
+        ends_block = close_elements(close_to, state, stack, last) or ends_block
         state[S_CURRENT] = stack[state[S_DEPTH], 0]
         state[S_FLAGS] = nodes[state[S_CURRENT], N_FLAGS]
+        if state[S_DUE]:
+            write_due(state, text)
+        if state[S_FRACTION] >= i and tag == _SUP and is_end:
+            write_script(47, state, text)  # /
+            i = state[S_FRACTION]
     if state[S_OPEN] and (ends_block or tag == _BR):
         if state[S_BLOCKS] < MAX_BLOCKS:
             end_block(blocks, state, text, text_keys, text_values)
@@ -217,8 +178,16 @@ def _read_tag(
             text[state[S_OUT]] = 10
             state[S_OUT] += 1
             state[S_PENDING] = 0
+    if ends_block or tag == _BR:
+        state[S_GAP] = 0
     if ends_block:
         state[S_BREAKS] = 0
+    if tag in (_PLAINTEXT, _XMP):
+        state[S_MET] |= MET_RAW
+    elif tag == _NOSCRIPT:
+        state[S_MET] |= MET_NOSCRIPT
+    elif tag in (_MATH, _MML, _MATHJAX):
+        state[S_MET] |= MET_FORMULA
     if is_end or tag in (_BR, _HTML, _HEAD, _BODY, _PLAINTEXT):
         return i
     if kind & VOID:
@@ -235,8 +204,46 @@ def _read_tag(
     state[S_PAIRS] = num_pairs
     if (kind & INLINE and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
         own_flags |= IN_SKIP
-    own_flags |= np.int64(tag_flags[tag])  # type: ignore[assignment]
-    _open(tag, kind, own_flags, shape, link != NO_LINK, number, style, state, nodes, stack, last, blocks)  # type: ignore[arg-type]
+    own_flags |= np.int64(tag_flags[tag]) | np.int64(tag_flags[shown])  # type: ignore[assignment]
+    is_seen = (state[S_FLAGS] | own_flags) & IN_SKIP == 0
+    if says and is_seen:
+        if says & SAYS_CODE:
+            own_flags |= SPACES_SHOWN | IN_CODE
+        if says & SAYS_SPACES:
+            own_flags |= SPACES_SHOWN
+        if says & SAYS_LINES:
+            own_flags |= LINES_SHOWN
+        if says & SAYS_FRACTION:
+            state[S_MET] |= MET_FRACTION
+        if says & SAYS_NUMBERS and i >= state[S_NO_GUTTER]:
+            state[S_NO_GUTTER] = end_of_numbers(data, i, name_start, name_end)
+            if state[S_NO_GUTTER] == 0:
+                own_flags |= IN_SKIP
+                is_seen = False
+    due = line
+    if line and state[S_OPEN]:
+        write_line_end(state, text)
+    if shown in (_SUP, _SUB) and is_seen and not says & SAYS_REFERENCE:
+        due = begin_script(
+            data, i, tag_start, name_start, name_end, shown == _SUP, state, text,
+            entity_keys, entity_values, entity_characters, low_characters,
+        )  # fmt: skip
+    open_element(
+        tag,
+        shown,
+        is_block,
+        due,
+        own_flags,
+        shape,
+        link != NO_LINK,
+        number,
+        style,
+        state,
+        nodes,
+        stack,
+        last,
+        blocks,
+    )  # type: ignore[arg-type]
     return i
 
 
@@ -285,6 +292,7 @@ def _scan_on(
                 i = _read_tag(
                     data, i, state, text, blocks, nodes, pairs, stack, last,
                     tag_keys, tag_values, tag_kinds, tag_flags, class_keys, class_values, text_keys, text_values,
+                    entity_keys, entity_values, entity_characters, low_characters,
                 )  # fmt: skip
                 continue
             if following == 33 or following == 63 or following == 47:
@@ -297,8 +305,8 @@ def _scan_on(
 
 
 @entry
-def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int]:
-    """Scan a page (UTF-8 bytes): text, blocks, nodes, word pairs, start and end of the title in `data`."""
+def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int, int]:
+    """Scan a page (UTF-8 bytes): text, blocks, nodes, word pairs, start and end of the title in `data`, what it met."""
     (
         tag_keys, tag_values, tag_kinds, tag_flags, entity_keys, entity_values, entity_characters, low_characters,
         class_keys, class_values, text_keys, text_values,
@@ -308,8 +316,9 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
     nodes = np.zeros((2048, NODE_COLUMNS), np.int32)
     nodes[0, N_ROW] = nodes[0, N_ITEM] = nodes[0, N_PARENT] = -1
     pairs = np.empty((4096, 2), np.int32)
-    # Rows of open elements: node, tag, place of the next element of its tag below, place of the nearest block element.
-    stack = np.zeros((256, 4), np.int32)
+    # Rows of open elements: node, tag, place of the next element of its tag below, place of the nearest element that is
+    # shown as a block, closing braces that are due at its end.
+    stack = np.zeros((256, 5), np.int32)
     last = np.full(tag_kinds.size, -1, np.int32)  # where in the stack the innermost element of each tag is
     state = np.zeros(STATE_SIZE, np.int64)
     state[S_NODES] = 1
@@ -326,13 +335,13 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
         if i >= data.size:
             break
         if state[S_BLOCKS] + 2 > blocks.shape[0]:
-            blocks = _grown(blocks)
+            blocks = grown(blocks)
         if state[S_NODES] + 2 > nodes.shape[0]:
-            nodes = _grown(nodes)
+            nodes = grown(nodes)
         if state[S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]:
-            pairs = _grown(pairs)
+            pairs = grown(pairs)
         if state[S_DEPTH] + 2 > stack.shape[0]:
-            stack = _grown(stack)
+            stack = grown(stack)
     if state[S_OPEN]:
         end_block(blocks, state, text, text_keys, text_values)
     return (
@@ -342,10 +351,11 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
         pairs[: state[S_PAIRS]],
         state[S_TITLE_START],
         state[S_TITLE_END],
+        state[S_MET],
     )
 
 
 def scan_page(data: bytes, looked_up: Tables) -> Scanned:
     """Scan a page of UTF-8 bytes."""
-    text, blocks, nodes, words, start, end = scan(np.frombuffer(data, np.uint8), looked_up)
-    return Scanned(text, blocks, nodes, words, (start, end))
+    text, blocks, nodes, words, start, end, met = scan(np.frombuffer(data, np.uint8), looked_up)
+    return Scanned(text, blocks, nodes, words, (start, end), met)

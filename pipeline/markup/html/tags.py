@@ -12,50 +12,56 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html import tables
-from pipeline.markup.html.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED
-from pipeline.markup.html.lexing import add_words, class_hides, read_number, shape_of, style_hides
+from pipeline.markup.html.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED, MET_FORMULA, MET_SHADOW
+from pipeline.markup.html.lexing import add_words, class_hides, names_formula, read_number, shape_of
+from pipeline.markup.html.shown import SAYS_HIDDEN, class_says, role_tag, style_says
 from pipeline.markup.html.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
 
 MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at
 PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE
 NO_NUMBER = -(1 << 30)
 NO_LINK, TO_PAGE, TO_PLACE = 0, 1, 2
+# How closely attributes are looked at: only where they end, only for a formula, or all.
+ONLY_END, FOR_FORMULA, ALL = 0, 1, 2
 
 _P, TAG_A, _LI, _UL, _OL, _DL, _DT, _DD = (TAG[name] for name in ("p", "a", "li", "ul", "ol", "dl", "dt", "dd"))
 _TABLE, _TR, _TD, _TH, _CAPTION = (TAG[name] for name in ("table", "tr", "td", "th", "caption"))
-_THEAD, _TFOOT, _H1, _H6, TAG_BR, _TITLE = (TAG[name] for name in ("thead", "tfoot", "h1", "h6", "br", "title"))
+_THEAD, _TFOOT, _H1, _H2, _H6, TAG_BR = (TAG[name] for name in ("thead", "tfoot", "h1", "h2", "h6", "br"))
 _SVG, _MATH, _IMG, _HTML, _HEAD, _BODY = (TAG[name] for name in ("svg", "math", "img", "html", "head", "body"))
 _FORM, _TEMPLATE = TAG["form"], TAG["template"]
 _CLASS, _ID, _STYLE, _HREF, _HIDDEN, _ARIA, _ROLE, _ITEMPROP, _REL = (
     np.uint64(tables.fnv(name))
     for name in (b"class", b"id", b"style", b"href", b"hidden", b"aria-hidden", b"role", b"itemprop", b"rel")
 )
-_START, _VALUE, _TYPE, _REVERSED = (np.uint64(tables.fnv(name)) for name in (b"start", b"value", b"type", b"reversed"))
+_START, _VALUE, _TYPE, _REVERSED, _LEVEL, _SHADOW = (
+    np.uint64(tables.fnv(name)) for name in (b"start", b"value", b"type", b"reversed", b"aria-level", b"shadowrootmode")
+)
 
 
 @kernel
 def read_attributes(
     data: np.ndarray,
     i: int,
-    is_element: bool,
+    look: int,
     shape: np.uint64,
     pairs: np.ndarray,
     num_pairs: int,
     node: int,
     class_keys: np.ndarray,
     class_values: np.ndarray,
-) -> tuple[int, int, bool, int, np.uint64, int, int, int]:
+) -> tuple[int, int, bool, int, np.uint64, int, int, int, int, int, int]:
     """Read what stands between a tag's name and its `>`, where the first place goes.
 
     Then: whether there is an address in `href` (TO_PAGE, TO_PLACE on the page), whether the tag closes itself, flags
-    of the element, the hash of tag and class, the number of `pairs` with the known words of the attributes, and of a
-    list or item its number (NO_NUMBER: none) and style. Without `is_element` nothing is looked at but where the tag
-    ends. `pairs` must have room for PAIRS_OF_TAG more.
+    of the element, the hash of tag and class, the number of `pairs` with the known words of the attributes, of a
+    list or item its number (NO_NUMBER: none) and style, the tag that its role makes of it (0: none), what its classes
+    and style say (`shown.py`), and what of it only `rewrite.py` reads. `look`: ONLY_END, FOR_FORMULA (of a picture or
+    script) or ALL. `pairs` must have room for PAIRS_OF_TAG more.
     """
     end = data.size
     closes_itself = False
     link = NO_LINK
-    own_flags = style = 0
+    own_flags = style = role = level = says = met = 0
     number: Any = np.int64(NO_NUMBER)
     pairs_end = num_pairs + MAX_ATTRIBUTE
     while i < end:
@@ -97,7 +103,10 @@ def read_attributes(
                     i += 1
                 value_end = i
         closes_itself = False
-        if is_element:
+        if look == FOR_FORMULA:
+            if key in (_CLASS, _TYPE) and names_formula(data, value_start, value_end, key == _TYPE):
+                met = MET_FORMULA
+        elif look == ALL:
             if key in (_CLASS, _ID, _ROLE, _ITEMPROP, _REL):
                 value_end = min(value_end, value_start + MAX_ATTRIBUTE)
                 if num_pairs < pairs_end:
@@ -106,16 +115,19 @@ def read_attributes(
                     )
                 if key == _CLASS:
                     shape = shape_of(data, value_start, value_end, shape)
+                    says |= class_says(data, value_start, value_end)
                     if class_hides(data, value_start, value_end):
                         own_flags |= HIDDEN
+                elif key == _ROLE:
+                    role = role_tag(data, value_start, value_end)
             elif key == _HREF:
                 if value_end > value_start:
                     link = TO_PLACE if data[value_start] == 35 else TO_PAGE
             elif key == _STYLE:
-                if style_hides(data, value_start, value_end):
-                    own_flags |= HIDDEN
+                says |= style_says(data, value_start, value_end)
             elif key == _HIDDEN:
-                own_flags |= HIDDEN
+                if value_start >= value_end or data[value_start] | 32 != 117:  # until-found: searching shows it
+                    own_flags |= HIDDEN
             elif key == _ARIA and value_start < value_end and data[value_start] | 32 == 116:
                 own_flags |= ARIA_HIDDEN
             elif key in (_START, _VALUE):
@@ -124,7 +136,15 @@ def read_attributes(
                 style |= np.int64(data[value_start])  # type: ignore[assignment]
             elif key == _REVERSED:
                 style |= LIST_REVERSED
-    return i, link, closes_itself, own_flags, shape, num_pairs, number, style
+            elif key == _LEVEL:
+                level = read_number(data, value_start, value_end, 0)
+            elif key == _SHADOW:
+                met |= MET_SHADOW
+    if says & SAYS_HIDDEN:
+        own_flags |= HIDDEN
+    if role == _H2 and level:
+        role = _H1 - 1 + min(6, max(1, level))
+    return i, link, closes_itself, own_flags, shape, num_pairs, number, style, role, says, met
 
 
 @kernel
@@ -164,7 +184,7 @@ def place_to_close(
             ends_block = tag == _P
             if place > barrier or (tag == _TEMPLATE and place > 0):
                 close_to = place
-        elif place > (stack[depth, 3] if depth else -1):
+        elif place >= 0 and place >= (stack[depth, 3] if depth else -1):
             close_to = place
     elif tag != _HTML and tag != _HEAD and tag != _BODY:
         if kind & CLOSES_P and last[_P] > barrier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
+from pipeline.markup.columns import spaceless_ranges
 from pipeline.markup.html.layout import (
     B_BOLD,
     B_BREAKS,
@@ -17,6 +18,7 @@ from pipeline.markup.html.layout import (
     B_FIRST,
     B_HASH,
     B_IMAGES,
+    B_INDENT,
     B_INNER,
     B_LAST,
     B_LETTERS,
@@ -28,15 +30,21 @@ from pipeline.markup.html.layout import (
     B_START,
     B_TEXT_WORDS,
     B_UPPER,
+    BESIDE_BREAK,
+    FIXED_SPACE,
     IN_BOLD,
+    IN_CODE,
     IN_PRE,
     IN_SKIP,
+    LINE_END,
+    LINES_SHOWN,
     S_AFTER_PRE,
     S_BLOCKS,
     S_BREAKS,
     S_CURRENT,
     S_DEPTH,
     S_FLAGS,
+    S_GAP,
     S_IMAGES,
     S_LAST,
     S_LINK,
@@ -44,9 +52,14 @@ from pipeline.markup.html.layout import (
     S_OPEN,
     S_OUT,
     S_PENDING,
+    SPACE,
+    SPACES_SHOWN,
 )
 from pipeline.markup.html.lexing import find_value, read_reference
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME
+
+_SPACELESS = np.array(spaceless_ranges(), np.int64)
+_SPACELESS_FIRST, _SPACELESS_LAST = _SPACELESS[:, 0].copy(), _SPACELESS[:, 1].copy()
 
 
 @kernel
@@ -114,15 +127,26 @@ def is_unseen(cp: int, is_inside: bool) -> bool:
 
 
 @kernel
-def _copy_indentation(data: np.ndarray, i: int, text: np.ndarray, out: int) -> int:
-    """Copy the spaces and tabs before the character at `i`, the first of a preformatted block."""
-    start = i
-    while start > 0 and (data[start - 1] == 32 or data[start - 1] == 9):
-        start -= 1
-    for place in range(start, i):
-        text[out] = data[place]
-        out += 1
-    return out
+def is_spaceless(cp: int) -> bool:
+    """Whether a line end beside a character may be nothing: see `pipeline.markup.columns`."""
+    if cp < 0x1100:
+        return False
+    low, high = 0, _SPACELESS_FIRST.size
+    while low < high:
+        middle = (low + high) >> 1
+        if _SPACELESS_LAST[middle] < cp:
+            low = middle + 1
+        else:
+            high = middle
+    return bool(low < _SPACELESS_FIRST.size and _SPACELESS_FIRST[low] <= cp)
+
+
+@kernel
+def _is_space(pending: int, last: int, cp: int) -> bool:
+    """Whether white space between two characters is shown: a line end is none between East Asian characters (CSS)."""
+    if pending & FIXED_SPACE or not pending & LINE_END:
+        return pending & (SPACE | FIXED_SPACE | LINE_END) != 0
+    return not (pending & BESIDE_BREAK or (is_spaceless(last) and is_spaceless(cp)))
 
 
 @kernel
@@ -140,7 +164,8 @@ def read_text(
 ) -> int:
     """Read characters up to the next `<`, and at least one; returns where it stopped.
 
-    `blocks` must have room for one block more, `text` for a quarter more than the bytes of the page.
+    `blocks` must have room for one block more, `text` for a quarter more than the bytes of the page. Before a block is
+    open, the columns of S_GAP stand at the end of `text`: they are part of the block only where it is preformatted.
     """
     end = data.size
     flags = state[S_FLAGS]
@@ -149,17 +174,20 @@ def read_text(
         while i < end and data[i] != 60:
             i += 1
         return i
-    is_pre = flags & IN_PRE != 0
+    is_pre = flags & (IN_PRE | SPACES_SHOWN) != 0
+    is_code = flags & IN_CODE != 0
+    is_prose = flags & LINES_SHOWN != 0 and flags & (IN_PRE | IN_CODE) == 0
+    is_margin = False
     out = state[S_OUT]
     is_open = state[S_OPEN] != 0
-    pending = state[S_PENDING] != 0
+    pending = state[S_PENDING]
+    gap = state[S_GAP]
     last = state[S_LAST]
     chars = spaces = letters = commas = ends = digits = upper = signs = cjk = 0
     second = 0
     begun = i
     limit = text.size - 8
     while (i < end or second) and out < limit:
-        at = i
         if second:
             cp = np.int64(second)
             second = 0
@@ -191,9 +219,35 @@ def read_text(
                 i += 4
         if cp <= 32 or cp == 0xA0 or cp == 0x3000 or 0x2000 <= cp <= 0x200A or cp == 0x2028 or cp == 0x2029:
             if not is_pre:
-                pending = True
+                if cp > 32:
+                    pending |= FIXED_SPACE
+                    if cp != 0x3000:  # which begins paragraphs
+                        text[out] = 32
+                        out += not is_open
+                        gap += 1
+                    continue
+                width = 1
+                is_line_end = cp == 10 or cp == 13
                 while i < end and data[i] <= 32 and second == 0:
+                    is_line_end = is_line_end or data[i] == 10 or data[i] == 13
+                    width += 1
                     i += 1
+                if not is_line_end:
+                    pending |= SPACE
+                    if is_code:
+                        gap += width
+                        for _ in range(0 if is_open else width):
+                            text[out] = 32
+                            out += 1
+                    continue
+                gap = 0
+                if flags & LINES_SHOWN and is_open and text[out - 1] != 10:
+                    text[out] = 10
+                    out += 1
+                    spaces += 1
+                    pending = 0
+                else:
+                    pending |= LINE_END
                 continue
             if cp == 13:
                 if i < end and data[i] == 10:
@@ -201,7 +255,15 @@ def read_text(
                 cp = 10  # type: ignore[assignment]
             if cp == 10 and state[S_AFTER_PRE]:
                 state[S_AFTER_PRE] = 0
-            elif is_open and (cp == 10 or cp == 9 or cp >= 32):
+            elif not is_open:
+                text[out] = cp if cp < 33 else 32
+                out += cp != 10
+                gap = 0 if cp == 10 else gap + 1
+            elif cp == 10 or cp == 9 or cp >= 32:
+                if is_prose:  # of an editor: its lines count, not how many spaces it puts between words
+                    if cp != 10 and not is_margin and text[out - 1] == 32:
+                        continue
+                    is_margin = cp == 10 or (is_margin and cp != 10)
                 text[out] = cp if cp < 33 else 32
                 out += 1
                 spaces += 1
@@ -209,21 +271,27 @@ def read_text(
         if 0x7F <= cp <= 0xAD and (cp < 0xA0 or cp == 0xAD):  # controls, soft hyphen
             continue
         if cp == 0xFEFF or (0x200B <= cp <= 0x2069 and is_unseen(cp, is_open)):
+            if cp == 0x200B:
+                pending |= BESIDE_BREAK
             continue
         if not is_open:
             is_open = True
-            _begin_block(blocks, state, stack, out, cp)  # type: ignore[arg-type]
-            if is_pre:
-                out = _copy_indentation(data, at, text, out)
+            is_kept = is_pre and flags & (IN_PRE | IN_CODE)
+            _begin_block(blocks, state, stack, out - gap if is_kept else out, cp)  # type: ignore[arg-type]
+            blocks[state[S_BLOCKS], B_INDENT] = 0 if is_kept else gap
             state[S_AFTER_PRE] = 0
-            pending = False
-        elif pending:
+        elif pending and _is_space(pending, last, cp) and text[out - 1] > 32:
             text[out] = 32
             out += 1
             spaces += 1
-            pending = False
+            if is_code and not pending & LINE_END:
+                for _ in range(1, gap):
+                    text[out] = 32
+                    out += 1
             if last == 46 or last == 33 or last == 63:  # . ! ?
                 ends += 1
+        pending = gap = 0
+        is_margin = False
         last = cp
         chars += 1
         if cp < 128:
@@ -279,6 +347,7 @@ def read_text(
                 letters += 1
     state[S_OUT] = out
     state[S_PENDING] = pending
+    state[S_GAP] = gap
     state[S_LAST] = last
     if is_open:
         count = state[S_BLOCKS]

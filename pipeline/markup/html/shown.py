@@ -1,0 +1,170 @@
+"""Kernels of the scanner for how an element is shown: what its role, style and class names say of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.compiled.cache import kernel
+from pipeline.markup.html.lexing import find_value
+from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
+
+# What styles and class names say, as bits.
+SAYS_HIDDEN, SAYS_SPACES, SAYS_LINES, SAYS_BLOCK, SAYS_SUP, SAYS_SUB, SAYS_NUMBERS, SAYS_CODE, SAYS_FRACTION = (
+    1 << bit for bit in range(9)
+)
+SAYS_REFERENCE = 1 << 9
+# Elements whose text is the numbers of lines, and those whose style sheets show spaces as they are, as highlighters and
+# hosts of code name them.
+_NUMBERS = (
+    *("linenos", "linenodiv", "lineno", "linenumber", "linenumbers", "line-number", "line-numbers", "line_number"),
+    *("line_numbers", "linenum", "line-num", "lineNumber", "lineNumbers", "lnum", "LineNr", "ln", "lnt", "lntd", "gl"),
+    *(
+        "gutter",
+        "rouge-gutter",
+        "blob-num",
+        "js-line-number",
+        "diff-line-num",
+        "hljs-ln-numbers",
+        "hljs-ln-n",
+        "lines-num",
+    ),
+    *("line-numbers-rows", "react-syntax-highlighter-line-number", "code-line-number", "crayon-nums", "crayon-num"),
+    *("CodeMirror-linenumber", "CodeMirror-gutter-wrapper", "ace_gutter-cell", "ace_gutter", "cm-gutterElement"),
+    *("d2h-code-linenumber", "d2h-code-side-linenumber", "react-line-number", "code-gutter", "ln-num", "lines-num"),
+)
+_CODE = (
+    *("blob-code", "blob-code-inner", "react-code-text", "react-file-line", "cm-line", "CodeMirror-line", "ace_line"),
+    *("view-line", "crayon-line", "d2h-code-line-ctn", "hljs-ln-code", "code-line", "codeline"),
+)
+_FRACTIONS = ("frac", "sfrac", "fraction")
+_REFERENCES = (
+    "reference",
+    "footnote",
+    "footnote-ref",
+    "footnoteref",
+    "footnote-reference",
+    "fn",
+    "citation",
+    "noteref",
+)
+_CLASSES = {
+    **dict.fromkeys(_NUMBERS, SAYS_NUMBERS),
+    **dict.fromkeys(_CODE, SAYS_CODE),
+    **dict.fromkeys(_FRACTIONS, SAYS_FRACTION),
+    **dict.fromkeys(_REFERENCES, SAYS_REFERENCE),
+}
+_CLASS_KEYS, _CLASS_VALUES = hashed({name.encode(): value for name, value in _CLASSES.items()})
+# https://www.w3.org/TR/wai-aria-1.2/#role_definitions
+_ROLES = {
+    **dict.fromkeys(("table", "grid", "treegrid"), TAG["table"]),
+    **dict.fromkeys(("cell", "gridcell"), TAG["td"]),
+    **dict.fromkeys(("columnheader", "rowheader"), TAG["th"]),
+    **{"row": TAG["tr"], "rowgroup": TAG["tbody"], "list": TAG["ul"], "listitem": TAG["li"], "heading": TAG["h2"]},
+    **{"superscript": TAG["sup"], "subscript": TAG["sub"], "paragraph": TAG["p"], "blockquote": TAG["blockquote"]},
+}
+_ROLE_KEYS, _ROLE_VALUES = hashed({name.encode(): value for name, value in _ROLES.items()})
+_STYLES = {
+    "display:none": SAYS_HIDDEN,
+    "visibility:hidden": SAYS_HIDDEN,
+    "white-space:pre": SAYS_SPACES,
+    "white-space:pre-wrap": SAYS_SPACES | SAYS_LINES,
+    "white-space:break-spaces": SAYS_SPACES,
+    "white-space:pre-line": SAYS_LINES,
+    **dict.fromkeys((f"display:{kind}" for kind in ("block", "flex", "grid", "table", "list-item")), SAYS_BLOCK),
+    "vertical-align:super": SAYS_SUP,
+    "vertical-align:sub": SAYS_SUB,
+    **dict.fromkeys((f"{vendor}user-select:none" for vendor in ("", "-webkit-", "-moz-", "-ms-")), SAYS_NUMBERS),
+}
+_STYLE_KEYS, _STYLE_VALUES = hashed({name.encode(): value for name, value in _STYLES.items()})
+_COLON = np.uint64(58)
+_MAX_NUMBERS = 1 << 16  # bytes of a gutter
+
+
+@kernel
+def role_tag(data: np.ndarray, start: int, end: int) -> int:
+    """The tag that an element with this role is shown as; 0 where the role says nothing of that."""
+    while start < end and data[start] <= 32:
+        start += 1
+    key = FNV_OFFSET
+    while start < end and data[start] > 32:
+        key = (key ^ np.uint64(data[start] | 32)) * FNV_PRIME
+        start += 1
+    return int(max(0, find_value(_ROLE_KEYS, _ROLE_VALUES, key)))
+
+
+@kernel
+def style_says(data: np.ndarray, start: int, end: int) -> int:
+    """What a style attribute says (bits): property and first word of the value of each declaration are looked up."""
+    says = 0
+    place = start
+    while place < end:
+        key = FNV_OFFSET
+        while place < end and data[place] != 58 and data[place] != 59:
+            if data[place] > 32:
+                key = (key ^ np.uint64(data[place] | 32)) * FNV_PRIME
+            place += 1
+        if place < end and data[place] == 58:
+            key = (key ^ _COLON) * FNV_PRIME
+            place += 1
+            while place < end and data[place] <= 32:
+                place += 1
+            while place < end and data[place] > 32 and data[place] != 59 and data[place] != 33:
+                key = (key ^ np.uint64(data[place] | 32)) * FNV_PRIME
+                place += 1
+            found = find_value(_STYLE_KEYS, _STYLE_VALUES, key)
+            if found > 0:
+                says |= found
+            while place < end and data[place] != 59:
+                place += 1
+        place += 1
+    return says
+
+
+@kernel
+def class_says(data: np.ndarray, start: int, end: int) -> int:
+    """What a class attribute says (bits), by its words."""
+    says = 0
+    place = start
+    while place < end:
+        key = FNV_OFFSET
+        while place < end and data[place] > 32:
+            key = (key ^ np.uint64(data[place])) * FNV_PRIME
+            place += 1
+        found = find_value(_CLASS_KEYS, _CLASS_VALUES, key)
+        if found > 0:
+            says |= found
+        place += 1
+    return says
+
+
+@kernel
+def end_of_numbers(data: np.ndarray, place: int, name_start: int, name_end: int) -> int:
+    """Whether an element's content, from `place` on, is nothing but numbers of lines: 0. Else, where other text is."""
+    end = min(data.size, place + _MAX_NUMBERS)
+    length = name_end - name_start
+    depth = 1
+    while place < end:
+        byte = data[place]
+        if byte == 60:
+            is_end = place + 1 < end and data[place + 1] == 47
+            at = place + 1 + is_end
+            same = at + length < end and not 97 <= data[at + length] | 32 <= 122
+            for offset in range(length):
+                if not same:
+                    break
+                same = data[at + offset] | 32 == data[name_start + offset] | 32
+            if same:
+                depth += -1 if is_end else 1
+                if depth == 0:
+                    return 0
+            while place < end and data[place] != 62:
+                place += 1
+        elif byte == 38 and place + 1 < end and (data[place + 1] == 110 or data[place + 1] == 35):  # &nbsp; &#160;
+            while place < end and data[place] != 59 and data[place] > 32 and data[place] != 60:
+                place += 1
+            if place >= end or data[place] != 59:
+                return place
+        elif not (48 <= byte <= 58 or byte <= 32 or byte in (0xC2, 0xA0, 43, 45, 46, 124)):
+            return place
+        place += 1
+    return place
