@@ -153,7 +153,8 @@ def test_what_is_left() -> None:
         "\n```\nnever closed\n\nHere the words of someone go on, and they stay, since no fence closes.\n"
     )
     assert prose_of(text) == (
-        "This is the manual of version see it below.\nHere the words of someone go on, and they stay, since no fence closes."
+        "This is the manual of version see it below.\n"
+        "Here the words of someone go on, and they stay, since no fence closes."
     )
     assert prose_of("Menu\nPrice list\n12.50\n") == "Menu\nPrice list"
     assert prose_of("使用Python3的方法可以很容易地处理这些文件。") == "使用 的方法可以很容易地处理这些文件。"
