@@ -10,7 +10,7 @@ import typer
 
 import manifests.explore.cli
 from manifests.errors import UsageError, check_text
-from manifests.explore.build import Build
+from manifests.explore.build import open_build
 from manifests.explore.journeys import excerpt, journey_lines, limits_of
 from manifests.explore.sightings import find_journeys
 from manifests.explore.sql import Tables
@@ -63,7 +63,7 @@ def register(app: typer.Typer) -> None:
         if sum(option is not None for option in (token, doc, url)) != 1:
             raise UsageError("trace: give one of --token, --doc and --url.")
         check_text({"--token": token, "--doc": doc, "--url": url})
-        build = Build(out)
+        build = open_build(out)
         if token is not None:
             _print_trace(trace_token(build, token), record)
             return

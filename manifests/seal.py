@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from manifests.storage import Folder
 
 SEAL = "groundup.json"
 TASKS = "tasks"
+_STAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RUN = "train"  # the training run that stands beside the stages
 
 
@@ -45,8 +47,15 @@ def read_seal(folder: Folder) -> dict[str, Any] | None:
         return None
     try:
         seal = json.loads(folder.read_bytes(SEAL))
-        return {"recipe": str(seal["recipe"]), "stages": list(seal.get("stages", [])), "run": dict(seal["run"])}
-    except (ValueError, KeyError, TypeError):
+        recipe, stages, run = seal["recipe"], seal.get("stages", []), seal["run"]
+        names = [recipe, *stages, *run, *(text for digests in run.values() for text in digests.values())]
+        known = all(digests.keys() == {"manifest", "records"} for digests in run.values())
+        if not known or not isinstance(stages, list) or not all(isinstance(name, str) for name in names):
+            raise TypeError("not as it is written")
+        if not all(_STAGE_NAME.fullmatch(name) for name in (*stages, *run)):
+            raise ValueError("a stage's name is no folder's")
+        return {"recipe": recipe, "stages": stages, "run": run}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{folder.url}/{SEAL}: damaged. If this is your build, delete that file and run the recipe again."
         ) from None

@@ -103,7 +103,7 @@ def check_no_credentials(url: str) -> str:
     if "://" in url and ((_URL_USER.search(url) and not _CONTAINER.search(url)) or _URL_QUERY.search(url)):
         # No ValueError: its message would come to quote the URL.
         raise UserError(
-            f"recipe: a {url.partition('://')[0]}:// URL holds a user, a password or a query: "
+            f"a {url.partition('://')[0]}:// URL holds a user, a password or a query: "
             "put credentials in the environment or fsspec's configuration, not in the recipe."
         )
     return url

@@ -131,6 +131,8 @@ def validate(settings: type[SettingsT], data: dict[str, Any], where: str) -> Set
     except ValidationError as error:
         problems = [_describe(problem, settings) for problem in error.errors()]
         raise UserError(f"{where}: " + "; ".join(problems) + ".") from None
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _describe(problem: Any, settings: type[Settings]) -> str:

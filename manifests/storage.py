@@ -130,7 +130,11 @@ class Folder:
         return bytes(self.fs.cat_file(self.full(path)))
 
     def read_text(self, path: str) -> str:
-        return self.read_bytes(path).decode("utf-8")
+        """The text of a file in UTF-8. Raises `UserError` where it is in none."""
+        try:
+            return self.read_bytes(path).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self.url}/{path}: not UTF-8 ({error}). It was changed or damaged; restore it.") from None
 
     def sizes(self, path: str = "") -> dict[str, int]:
         """Path -> bytes of every file below `path`, sorted. One listing; empty where `path` does not exist."""

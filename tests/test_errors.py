@@ -194,7 +194,7 @@ RECIPES = {
     "a negative seed": ('name = "base"', 'name = "base"\nseed = -1', ["seed: ", "greater than or equal to 0, not -1"]),
     "a large seed": ('name = "base"', f'name = "base"\nseed = {2**63}', ["seed: ", "less than 9223372036854775808"]),
     "no output": ('"build"', '""', ["output: ", "at least 1 character"]),
-    "a password": ('"build"', '"s3://me:secret@bucket"', ["recipe: a s3:// URL holds a user, a password or a query"]),
+    "a password": ('"build"', '"s3://me:secret@bucket"', ["a s3:// URL holds a user, a password or a query"]),
     "no name": ('name = "base"', "", ["name is missing", "add it"]),
     "no tokenizer": ("vocab_size = 1024", 'path = "no/tokenizer.json"', ["tokenizer.path", "no/tokenizer.json"]),
 }

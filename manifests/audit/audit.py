@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,18 +54,10 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
     _check_order(build, report)
     for stage, manifest in manifests.items():
         progress(stage)
-        _check_manifest(manifest, report)
-        damaged = _check_outputs(build.folder.folder(stage), manifest, report)
-        _check_inputs(build, manifest, report)
-        if not damaged and manifest.writes_documents:
-            _recount(build, manifest, report)
-        if not damaged and stage == "acquire":
-            _recount_files(manifest, report)
-        if not damaged and stage == "filter":
-            recount_signals(build, report.problems)
-        if not damaged and stage == "shards":
-            recount_shards(build, report.problems)
-    _check_flow(manifests, report)
+        with _as_far_as_possible(report, f"{stage}/{MANIFEST}"):
+            _check_stage(build, stage, manifest, report)
+    with _as_far_as_possible(report, "manifests"):
+        _check_flow(manifests, report)
     _check_report(build, report)
     progress("train")
     _check_training(build, report)
@@ -79,6 +72,31 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
             progress("tokens")
             check_tokens(build, report.problems, report.checked, deep)
     return report
+
+
+@contextmanager
+def _as_far_as_possible(report: AuditReport, where: str) -> Iterator[None]:
+    """Takes an error for another problem of a build that was changed; where nothing was, the fault is ours."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if report.passed:
+            raise
+        report.problems.append(f"{where}: cannot be checked further ({type(error).__name__}: {error})")
+
+
+def _check_stage(build: Build, stage: str, manifest: Manifest, report: AuditReport) -> None:
+    _check_manifest(manifest, report)
+    damaged = _check_outputs(build.folder.folder(stage), manifest, report)
+    _check_inputs(build, manifest, report)
+    if not damaged and manifest.writes_documents:
+        _recount(build, manifest, report)
+    if not damaged and stage == "acquire":
+        _recount_files(manifest, report)
+    if not damaged and stage == "filter":
+        recount_signals(build, report.problems)
+    if not damaged and stage == "shards":
+        recount_shards(build, report.problems)
 
 
 def _check_stages(build: Build, report: AuditReport) -> None:

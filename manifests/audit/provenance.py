@@ -27,6 +27,7 @@ from manifests.storage import split_path
 
 _PIECE = 1 << 22  # tokens
 _SAMPLE = 200  # raw records, and documents of each shard, that a quick audit reads
+_PLACE = re.compile(r"#\d+(?:\+\d+)?$")  # an id that says where a record is, of one whose own is another's too
 _DTYPES = {"uint16": "<u2", "uint32": "<u4"}
 
 
@@ -94,7 +95,7 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
         header, block = split_record(record)
         fields = dict(re.findall(r"(?m)^([\w-]+):[ \t]*(.*?)[ \t\r]*$", header.decode("utf-8", "replace").lower()))
         stated_id = fields.get("warc-record-id", "").strip("<>")
-        if stated_id and stated_id != row["id"].lower():
+        if stated_id and stated_id != row["id"].lower() and _PLACE.search(row["id"]) is None:
             return "has another WARC-Record-ID"
         if row["digest"] is None or fields.get("warc-payload-digest") == row["digest"].lower():
             return None

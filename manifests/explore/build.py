@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from manifests.errors import UserError
-from manifests.manifest import Manifest, read_manifest
+from manifests.manifest import MANIFEST, Manifest, read_manifest
 from manifests.paths import is_url
 from manifests.seal import SEAL, read_seal
 from manifests.storage import Folder
@@ -67,20 +68,25 @@ class Build:
         ]
 
     def tables(self, path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """A Parquet file, one row group in memory at a time."""
-        import pyarrow.parquet as pq
-
-        with self.folder.open(path) as file:
-            parquet = pq.ParquetFile(file)
+        """A Parquet file, one row group in memory at a time. Raises `UserError` where it cannot be read."""
+        with self._parquet(path) as parquet:
             for group in range(parquet.num_row_groups):
                 yield parquet.read_row_group(group, columns=columns)
 
-    def row(self, path: str, number: int) -> dict[str, Any]:
-        """Row `number` of a Parquet file, reading only the row group that holds it."""
+    @contextmanager
+    def _parquet(self, path: str) -> Iterator[Any]:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with self.folder.open(path) as file:
-            parquet = pq.ParquetFile(file)
+        try:
+            with self.folder.open(path) as file:
+                yield pq.ParquetFile(file)
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            raise UserError(f"{self.url}/{path}: cannot be read ({error}). Run groundup audit.") from None
+
+    def row(self, path: str, number: int) -> dict[str, Any]:
+        """Row `number` of a Parquet file, reading only the row group that holds it. Raises `UserError`."""
+        with self._parquet(path) as parquet:
             for group in range(parquet.num_row_groups):
                 num_rows = parquet.metadata.row_group(group).num_rows
                 if number < num_rows:
@@ -107,6 +113,20 @@ class Build:
                 columns=file.get("columns") or {},
             )
         return entries
+
+
+def open_build(url: str) -> Build:
+    """The folder of a build whose manifests are those that the last run published.
+
+    Raises `UserError` where there is none, or where one was changed: what is read of it could be anything.
+    """
+    build = Build(url)
+    seal = read_seal(build.folder)
+    for stage, digests in (seal["run"] if seal else {}).items():
+        folder = build.folder.folder(stage)
+        if folder.exists(MANIFEST) and folder.digest(MANIFEST).sha256 != digests["manifest"]:
+            raise UserError(f"{folder.url}/{MANIFEST}: changed since it was published. Run groundup audit {build.url}.")
+    return build
 
 
 @dataclass(frozen=True)

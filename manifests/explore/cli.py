@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from manifests.errors import UsageError, UserError, check_text
-from manifests.explore.build import Build
+from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import counted_table, funnel, funnel_lines
 from manifests.explore.journeys import (
     excerpt,
@@ -60,7 +60,7 @@ def register(app: typer.Typer) -> None:
         check_text({"--url": url, "--doc": doc, "--reason": reason, "--source": source})
         for assignment in what_if_ or []:
             check_text({"--what-if": assignment})
-        build = Build(out)
+        build = open_build(out)
         if url is not None:
             answer = _answer_where(build, "url", url, as_json)
         elif doc is not None:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import pyarrow.parquet as pq
-
 from manifests.errors import UsageError, UserError
 from manifests.explore.build import Build
 from manifests.explore.journeys import nowhere_line
@@ -83,17 +81,14 @@ def shard_stems(build: Build) -> list[str]:
 def index_row_at(build: Build, path: str, position: int) -> dict[str, Any]:
     """The index row of the document that owns a token. Raises `UserError` past the end of the shard."""
     end = 0
-    with build.folder.open(path) as file:
-        parquet = pq.ParquetFile(file)
-        for group in range(parquet.num_row_groups):
-            table = parquet.read_row_group(group)
-            if not table.num_rows:
-                continue
-            starts = table["start"].to_numpy()
-            end = int(starts[-1]) + int(table["length"][-1].as_py())
-            if position < end:
-                row: dict[str, Any] = table.slice(int(starts.searchsorted(position, "right")) - 1, 1).to_pylist()[0]
-                return row
+    for table in build.tables(path):
+        if not table.num_rows:
+            continue
+        starts = table["start"].to_numpy()
+        end = int(starts[-1]) + int(table["length"][-1].as_py())
+        if position < end:
+            row: dict[str, Any] = table.slice(int(starts.searchsorted(position, "right")) - 1, 1).to_pylist()[0]
+            return row
     if end == 0:
         raise UserError(f"{build.url}/{path}: this shard is empty: it has few documents for its share of the hash.")
     raise UserError(f"{build.url}/{path}: there is no token {position:,}; positions go from 0 to {end - 1:,}.")

@@ -19,6 +19,7 @@ _ARC_HEADER = re.compile(
     rb"[a-zA-Z][a-zA-Z0-9+.\-]*:[^\n]* (?:[0-9a-fA-F.:]+|-) (?:(?:19|20)\d{10,16}|null) [^\n]*? ?(\d+)[ \t\r]*\n"
 )
 _HEADER_END = re.compile(rb"\n\r?\n")
+_STATED_ID = re.compile(rb"\nwarc-record-id:\s*<?([^\r\n]*?)>?\s*\r?\n", re.IGNORECASE)
 _STATED_LENGTH = re.compile(rb"\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 _PAGE_START = b"<page>"
@@ -108,11 +109,19 @@ def _measure(record: bytes | bytearray) -> tuple[int, int] | None:
     return (line.end(), int(line.group(1))) if line is not None else None
 
 
+def _has_header(data: bytearray) -> bool:
+    """Whether the whole header of a record is there."""
+    if _WARC_START.match(data) is not None:
+        return _HEADER_END.search(data) is not None
+    return _ARC_HEADER.match(data) is not None
+
+
 def _take_record(blocks: Iterator[bytes], path: str, offset: int, skipped: int) -> bytes:
     """The one record that starts `skipped` bytes into `blocks`."""
     left = skipped
     data = bytearray()
-    while len(data) < _MOST_HEADER_BYTES and (block := next(blocks, b"")):
+    # No further than is needed: what follows may be damaged.
+    while not _has_header(data) and len(data) < _MOST_HEADER_BYTES and (block := next(blocks, b"")):
         passed = min(left, len(block))
         left -= passed
         data += block[passed:]
@@ -178,7 +187,8 @@ def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str
         header = bytes(buffer[start.start(1) : header_end.end()])
         stated = _STATED_LENGTH.search(header)
         end = header_end.end() + (int(stated.group(1)) if stated else 0)
-        if f"<{record_id}>" in header.decode("utf-8", "replace") or record_id in _header_of(header).split():
+        stated_id = _STATED_ID.search(header)
+        if stated_id is not None and stated_id[1].decode("utf-8", "replace") == record_id:
             while len(buffer) < end and (block := next(blocks, b"")):
                 buffer += block
             return bytes(buffer[start.start(1) : end])

@@ -11,13 +11,15 @@ from typing import Any
 import jinja2
 
 from manifests.code import groundup_version
-from manifests.explore.build import Build
+from manifests.errors import UserError
+from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import reason_table
 from manifests.explore.journeys import number_text
 from manifests.explore.samples import find_drops
 from manifests.storage import writing
 
 _TEMPLATE = Path(__file__).with_name("report.html")
+_METRICS = "train/metrics.jsonl"
 REPORT = "report.html"  # below the build
 _SAMPLES = 5  # kept documents of each source
 _DROP_SAMPLES = 3  # documents of each reason
@@ -27,7 +29,7 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 800, 300, 44, 24
 
 def write_report(out: str, output: Path | None = None) -> str:
     """Write the report of a build to `output`, or to OUT/report.html; returns where it is."""
-    build = Build(out)
+    build = open_build(out)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     page = template.render(number=lambda value: f"{value:,}", **report_data(build)).encode("utf-8", "replace")
@@ -129,13 +131,27 @@ def _excerpt(text: str) -> str:
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + " ..."
 
 
+def _curves(build: Build) -> list[list[tuple[int, float]]]:
+    """(step, loss) of training and of validation. A last line that an interruption cut off is left out."""
+    lines = build.folder.read_text(_METRICS).splitlines()
+    rows = []
+    try:
+        for number, line in enumerate(lines, start=1):
+            if number < len(lines) or line.endswith("}"):
+                rows.append(json.loads(line))
+        names = ("loss", "validation_loss")
+        return [[(int(row["step"]), float(row[name])) for row in rows if name in row] for name in names]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise UserError(
+            f"{build.url}/{_METRICS}: not the metrics of a run ({type(error).__name__}). Restore it, or train anew."
+        ) from None
+
+
 def _loss(build: Build) -> dict[str, Any] | None:
     """The loss curve of the run in OUT/train, None where nothing was trained."""
-    if not build.folder.exists("train/metrics.jsonl"):
+    if not build.folder.exists(_METRICS):
         return None
-    rows = [json.loads(line) for line in build.folder.read_text("train/metrics.jsonl").splitlines()]
-    training = [(row["step"], row["loss"]) for row in rows if "loss" in row]
-    validation = [(row["step"], row["validation_loss"]) for row in rows if "validation_loss" in row]
+    training, validation = _curves(build)
     points = [*training, *validation]
     if not points:
         return None

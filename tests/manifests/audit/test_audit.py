@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from manifests.audit.audit import audit_build
 from manifests.audit.provenance import _check_record, _mismatch, _sha1
+from manifests.errors import UserError
 from manifests.explore.build import RawEntry
 from manifests.report.report import digest_line
 from manifests.seal import unseal
@@ -146,3 +149,74 @@ def test_a_build_of_which_nothing_is_there_fails(builds: dict[str, Path], tmp_pa
     unseal(Folder(str(tmp_path / "out")), "acquire")
     shutil.rmtree(tmp_path / "out" / "acquire")
     assert audit_build(str(tmp_path / "out")).problems == ["no stage was built yet. Run the recipe"]
+
+
+# Builds that were changed
+
+
+def _change(build: Path, name: str, change: Callable[[Any], Any]) -> None:
+    data = json.loads((build / name).read_text())
+    (build / name).write_text(json.dumps(change(data)))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("shards/manifest.json", lambda data: {**data, "facts": {}}),
+        ("acquire/manifest.json", lambda data: {**data, "facts": {"files": [{}]}}),
+        ("extract/manifest.json", lambda data: {**data, "facts": {"damaged": 5}}),
+        ("filter/manifest.json", lambda data: {**data, "facts": []}),
+        ("dedup/manifest.json", lambda data: {**data, "documents_from": "none"}),
+        ("groundup.json", lambda data: {**data, "run": {"extract": "sealed"}}),
+        ("groundup.json", lambda data: {**data, "run": []}),
+        ("groundup.json", lambda data: {**data, "stages": "extract"}),
+        ("groundup.json", lambda data: {**data, "stages": ["../elsewhere"]}),
+        ("groundup.json", lambda data: []),
+    ],
+)
+def test_whatever_was_changed_is_told_in_one_line(
+    builds: dict[str, Path], tmp_path: Path, name: str, change: Callable[[Any], Any]
+) -> None:
+    """No command that reads a build fails of what somebody else wrote into its manifests."""
+    build = tmp_path / "build"
+    shutil.copytree(builds["shards"], build)
+    _change(build, name, change)
+    for command in (["audit", build], ["drops", build], ["trace", build, "--doc", "3"], ["report", build]):
+        shown = run_command(*map(str, command))
+        assert shown.exit_code == 1
+        assert isinstance(shown.exception, UserError | SystemExit), shown.exception
+        assert name in f"{shown.exception} {shown.output}"
+
+
+@pytest.mark.parametrize("content", [b"PAR1", b"", b"PAR1" + bytes(40) + b"PAR1"])
+@pytest.mark.parametrize("name", ["shards/train/shard-00000.index.parquet", "dedup/part-notes-00000.parquet"])
+def test_a_damaged_file_is_named(builds: dict[str, Path], tmp_path: Path, name: str, content: bytes) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(builds["shards"], build)
+    (build / name).write_bytes(content)
+    assert not audit_build(str(build)).passed
+    for command in (["trace", build, "--token", "shard-00000:5"], ["report", build]):
+        shown = run_command(*map(str, command))
+        assert shown.exit_code == 0 or name in str(shown.exception)
+        assert shown.exception is None or isinstance(shown.exception, UserError | SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"step": 1, "loss": 2.5}\n{"step": 2, "lo', None),
+        (b'{"step": 1}\n', None),
+        (b'{"step": 1, "loss": "low"}\n', "not the metrics of a run"),
+        (b'{"loss": 1.0}\n', "not the metrics of a run"),
+        (b"x\n{}\n", "not the metrics of a run"),
+        (b"\xff\xfe\n", "not UTF-8"),
+    ],
+)
+def test_metrics_in_a_report(builds: dict[str, Path], tmp_path: Path, content: bytes, said: str | None) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(builds["shards"], build)
+    (build / "train").mkdir()
+    (build / "train" / "metrics.jsonl").write_bytes(content)
+    shown = run_command("report", str(build))
+    assert shown.exit_code == (1 if said else 0)
+    assert said is None or f"metrics.jsonl: {said}" in str(shown.exception)
