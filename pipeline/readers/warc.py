@@ -66,6 +66,8 @@ class WarcReader(Reader):
     def _reset(self) -> None:
         super()._reset()
         self.num_records = 0
+        self._shared = -1  # offset of a member with several records, and their ids
+        self._ids: set[str] = set()
 
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
@@ -83,7 +85,7 @@ class WarcReader(Reader):
 
     def _document(self, record: WarcRecord) -> Document | None:
         document = self.document(
-            record.id or record_place(self.file.key, record),
+            self._id(record),
             url=record.headers.get("warc-target-uri", "").strip().strip("<>") or None,
             date=record.headers.get("warc-date") or None,
             offset=record.offset,
@@ -106,6 +108,20 @@ class WarcReader(Reader):
             self.drop_record(document, "segmented_record", detail=record.headers["warc-segment-number"])
             return None
         return self._read_payload(record, document)
+
+    def _id(self, record: WarcRecord) -> str:
+        """The record's own id; its place where it has none, or shares a member with another of that id.
+
+        Of those only the first could be found by it.
+        """
+        if record.length < 0 and record.id:
+            if record.offset != self._shared:
+                self._shared = record.offset
+                self._ids.clear()
+            if record.id in self._ids:
+                return record_place(self.file.key, record)
+            self._ids.add(record.id)
+        return record.id or record_place(self.file.key, record)
 
     def _read_payload(self, record: WarcRecord, document: Document) -> Document | None:
         content_type = record.headers.get("content-type", "")

@@ -13,6 +13,7 @@ from fastwarc.warc import ArchiveIterator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from manifests.audit import provenance
 from manifests.errors import UserError
 from manifests.records.read import read_record, read_warc_record, split_record
 from pipeline.formats import RawFile, reader_for
@@ -470,3 +471,37 @@ def test_remote_file_system_and_missing_file() -> None:
     assert len(list(reader())) == 3
     with pytest.raises(UserError, match="no such file"):
         list(reader_for(RawFile("x", "/nowhere/x.warc.gz", "s", "warc"))())
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+def test_a_record_is_not_one_that_names_it(tmp_path: Path, pack) -> None:
+    """A request names the response that it belongs to; both lie in one member."""
+    request = make_record(1, b"GET / HTTP/1.1\r\n\r\n", "request", WARC_Concurrent_To=f"<urn:uuid:{2:032x}>")
+    path = tmp_path / "x.warc.gz"
+    (document,), _ = read(path, pack(request + make_record(2, page(2))))
+    record = read_warc_record(str(path), document.metadata["offset"], document.metadata["length"], document.id)
+    assert page(2) in record
+
+
+def test_records_of_one_id_in_one_member_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "x.warc.gz"
+    records = [make_record(1, page(number)) for number in range(3)] + [make_record(2, page(9))]
+    documents, _ = read(path, gzip.compress(b"".join(records)) + gzip.compress(records[0] + records[3]))
+    assert len({document.id for document in documents[:4]}) == 4
+    for number, document in zip((0, 1, 2, 9, 0, 9), documents, strict=True):
+        place = document.metadata["offset"], document.metadata["length"]
+        assert page(number) in read_warc_record(str(path), *place, document.id)
+        row = {"id": document.id, "digest": document.metadata["digest"]}
+        record = read_warc_record(str(path), *place, document.id)
+        assert provenance._mismatch(row, "warc", record, {}) is None
+
+
+def test_a_record_before_damage_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "x.arc.gz"
+    body = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + page(1)
+    line = b"http://a.example/ 10.0.0.1 20240101000000 text/html %d\n" % len(body)
+    damaged = b"\x1f\x8b\x08" + b"\xff" * 40
+    (first, second), _ = read(path, gzip.compress((line + body + b"\n") * 2) + damaged)
+    for document in (first, second):
+        place = document.metadata["offset"], document.metadata["length"]
+        assert read_warc_record(str(path), *place, document.id) == line + body
