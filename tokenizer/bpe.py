@@ -94,7 +94,7 @@ def load_gpt2(folder: Folder | str, vocab: str = "encoder.json", merges: str = "
         entries = json.loads(folder.read_bytes(vocab))
         lines = [line for line in folder.read_text(merges).split("\n") if line and not line.startswith("#version")]
         pairs = [(left, right) for left, right in (line.split(" ") for line in lines)]
-        if not isinstance(entries, dict) or not all(isinstance(entries[token], int) for token in entries):
+        if not isinstance(entries, dict) or not all(_is_id(entries[token]) for token in entries):
             raise ValueError(f"{vocab} is no table of ids")
         return load_merges(entries, pairs)
     except FileNotFoundError as error:
@@ -103,6 +103,10 @@ def load_gpt2(folder: Folder | str, vocab: str = "encoder.json", merges: str = "
         raise UserError(
             f"{folder.url}: {vocab} and {merges} are not GPT-2's vocabulary ({str(error).rstrip('.')})."
         ) from None
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 32
 
 
 def tokenizer_bytes(tokenizer: Tokenizer) -> bytes:

@@ -38,6 +38,8 @@ from tokenizer.exact import (
     without_harmless_parts,
 )
 
+_MOST_IDS = 1 << 24
+
 IdArray = npt.NDArray[np.uint32]
 OffsetArray = npt.NDArray[np.int64]
 
@@ -98,6 +100,8 @@ class BulkEncoder:
             )
         self.end_of_text_id = int(end_of_text_id)
         self.vocab_size = max(self.reference.get_vocab(with_added_tokens=True).values()) + 1
+        if self.vocab_size > _MOST_IDS:  # both libraries make tables as long as this
+            raise UserError(f"the tokenizer has the id {self.vocab_size - 1:,}; ids up to {_MOST_IDS - 1:,} are read.")
         self._fast = _load_gigatoken(data)
         added = tokens_in_text(data, end_of_text)
         self._added = re.compile("|".join(map(re.escape, added))) if added else None

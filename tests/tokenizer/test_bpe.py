@@ -163,7 +163,15 @@ def test_wrong_gpt2_files_are_named(tmp_path: Path) -> None:
         load_gpt2(str(tmp_path))
     with pytest.raises(UserError, match="no such"):
         read_tokenizer(str(tmp_path / "none.json"))
-    for vocab in ("[1]", '"a"', '{"a": null, "b": 1, "ab": 2}', '{"a": {}, "b": 1, "ab": 2}', "[" * 100_000):
+    for vocab in (
+        "[1]",
+        '"a"',
+        '{"a": null, "b": 1, "ab": 2}',
+        '{"a": {}, "b": 1, "ab": 2}',
+        '{"a": -1}',
+        '{"a": 4294967296}',
+        "[" * 100_000,
+    ):
         (tmp_path / "encoder.json").write_text(vocab)
         with pytest.raises(UserError, match="not GPT-2's vocabulary"):
             load_gpt2(str(tmp_path))

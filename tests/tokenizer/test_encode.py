@@ -194,3 +194,13 @@ def test_empty_batches_and_texts(encoder: BulkEncoder) -> None:
     assert (ids.tolist(), offsets.tolist()) == ([], [0, 0, 0, 0])
     with pytest.raises(TypeError, match="between processes"):
         pickle.dumps(encoder)
+
+
+@pytest.mark.parametrize("largest", [1 << 24, (1 << 32) - 1])
+def test_an_id_too_large_to_make_tables_of_is_refused(largest: int) -> None:
+    """A library would end the process where it gets no memory for them."""
+    data = json.loads(tokenizer_bytes(train_bpe(["a text of some words"], 260)))
+    last = max(data["model"]["vocab"], key=data["model"]["vocab"].get)
+    data["model"]["vocab"][last] = largest
+    with pytest.raises(UserError, match=f"the tokenizer has the id {largest:,}"):
+        BulkEncoder(json.dumps(data))
