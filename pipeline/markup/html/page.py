@@ -45,7 +45,7 @@ def title_of(data: bytes, scanned: Scanned) -> str:
     if start < 0:
         return ""
     raw = data[start : min(end, start + _MAX_TITLE_BYTES)].decode("utf-8", "ignore")
-    return " ".join(html_module.unescape(raw).split())
+    return " ".join(html_module.unescape(raw.replace("\x00", "")).split())
 
 
 def _encoded(html: str) -> bytes:

@@ -106,6 +106,7 @@ def test_pages_that_end_early_or_hold_nonsense(html: str) -> None:
     for page in (extract_page(html), extract_page(f"<title>x</title><p>{_FIRST}</p><p>{_LAST}</p>" + html)):
         page.text.encode("utf-8")
         page.title.encode("utf-8")
+    assert extract_page("<title>a\x00b</title>").title == "ab"
 
 
 @settings(max_examples=200, deadline=None)
@@ -113,7 +114,7 @@ def test_pages_that_end_early_or_hold_nonsense(html: str) -> None:
 def test_any_markup(html: str) -> None:
     page = extract_page(html)
     page.text.encode("utf-8")
-    assert "\x00" not in page.text
+    assert "\x00" not in page.text + page.title
 
 
 @settings(max_examples=100, deadline=None)
