@@ -26,7 +26,8 @@ class TokenizerSettings(Settings):
     """How the vocabulary is learned (byte-level BPE), or where a ready one is."""
 
     path: str | None = None
-    """A `tokenizer.json` that exists, relative to the recipe. With it, the other keys of this table do nothing."""
+    """A `tokenizer.json` that exists, relative to the recipe; docs/training.md says which ones can be taken. With it,
+    the other keys of this table do nothing."""
     vocab_size: int = Field(default=32_768, ge=257)
     """Tokens of the vocabulary, the 256 bytes and the end-of-text token included."""
     sample_bytes: int = Field(default=1_000_000_000, gt=0)

@@ -99,7 +99,10 @@ class BulkEncoder:
                 "added_tokens, or rename its own."
             )
         self.end_of_text_id = int(end_of_text_id)
-        self.vocab_size = max(self.reference.get_vocab(with_added_tokens=True).values()) + 1
+        ids = self.reference.get_vocab(with_added_tokens=True).values()
+        if len(set(ids)) < len(ids):  # `tokenizers` numbers added tokens anew, from the number of the others on
+            raise UserError("two of its tokens have one id: write the vocabulary without gaps below its added tokens.")
+        self.vocab_size = max(ids) + 1
         if self.vocab_size > _MOST_IDS:  # both libraries make tables as long as this
             raise UserError(f"the tokenizer has the id {self.vocab_size - 1:,}; ids up to {_MOST_IDS - 1:,} are read.")
         self._fast = _load_gigatoken(data)

@@ -155,6 +155,10 @@ _REFUSED: dict[str, tuple[_Change, str]] = {
     "another model": (_set(model={"type": "Unigram", "vocab": []}), "its model Unigram"),
     "a byte that is not there": (lambda data: data["model"]["vocab"].pop("Ã"), "lacks 1 of the 256 bytes, such as 'Ã'"),
     "two tokens of one id": (_model(vocab={"a": 1, "b": 1}), "two tokens of its vocabulary have one id"),
+    "an added token with the id of another": (
+        lambda data: (data["model"]["vocab"].update(zzz=len(data["model"]["vocab"]) + 1), _added()(data)),
+        "two of its tokens have one id",
+    ),
     "an id without end": (lambda data: data["model"]["vocab"].update(zzz=2**32 - 1), "has the id 4294967295"),
     "ids that are none": (lambda data: data["model"]["vocab"].update(zzz="1"), "no `vocab` of tokens and ids"),
     "no model": (_set(model=None), "it has no `model`"),
