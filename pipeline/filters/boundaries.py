@@ -3,7 +3,7 @@
 
 The published thresholds were set on words as spaCy's blank tokenizers find them. The rules are in `text.pieces`; here
 is what they look up, and how languages differ as far as it moves a decision: in German, say, a hyphen joins and `3.` is
-one word. A language that is not named here is split as English is, but without its contractions.
+one word. What is not named here is split as English is, but without its contractions, and its words hold together.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ from __future__ import annotations
 import functools
 
 from pipeline.filters.language.tags import language_of, script_of
+from pipeline.filters.text.measure import FULL_STOP, MARKS_ASIDE, WORD_UNITS
 from pipeline.filters.text.measurer import Boundaries, Table
-from pipeline.filters.text.pieces import ELISIONS_SPLIT, HYPHENS_SPLIT, STOPS_AFTER_DIGITS_SPLIT
+from pipeline.filters.text.pieces import ELISIONS_SPLIT, HYPHENS_SPLIT, LETTERS_JOIN, STOPS_AFTER_DIGITS_SPLIT
+from pipeline.filters.text.scripts import SEPARATED, UNITS_PER_WORD, UNKNOWN_SCRIPT
 
-UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my", "bo", "dz", "yue", "wuu"})
-"""Languages written without a space between words. Each of their characters counts as a word, the simplest split that
-two programs will always agree on; rules about the length of a word or about stop words do not judge them."""
+UNSPACED_LANGUAGES = {
+    **dict.fromkeys(("zh", "yue", "wuu"), "Hani"),
+    **{"ja": "Jpan", "th": "Thai", "lo": "Laoo", "km": "Khmr", "my": "Mymr", "bo": "Tibt", "dz": "Tibt"},
+}
+"""Languages written without a space between words, and their scripts. Each letter with the marks upon it counts as a
+word, in Tibetan each syllable, the simplest split that two programs will always agree on."""
 
 _USUAL = HYPHENS_SPLIT | STOPS_AFTER_DIGITS_SPLIT
 STYLES = {
@@ -27,6 +32,11 @@ STYLES = {
     "ca": _USUAL | ELISIONS_SPLIT,
 }
 """How a language splits a word inside, where that is not how English does."""
+PUBLISHED = frozenset({"en", "de", "es", "fr"})
+"""Languages that are judged just as the published rules judge English. In others punctuation is no word that lacks a
+letter, and where no style is named, a hyphen, an apostrophe or a colon inside a word is part of it."""
+_OTHERS = STOPS_AFTER_DIGITS_SPLIT | LETTERS_JOIN | MARKS_ASIDE
+_FULL_STOPS = {"Grek": ";", "Armn": ":"}  # what ends a sentence in one script only: Greek's question mark in NFC
 
 UNITS = (
     "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h kmh mph hPa Pa "
@@ -118,14 +128,24 @@ def exceptions(language: str) -> dict[str, tuple[str, ...]]:
 
 
 @functools.cache
-def boundaries_of(language: str) -> Boundaries:
-    """How the words of a language (ISO 639-1, or a tag such as `zh-Hant`) are found."""
+def boundaries_of(language: str, script: str | None = None) -> Boundaries:
+    """How the words of a language (ISO 639-1, or a tag such as `zh-Hant`) in a script (ISO 15924) are found.
+
+    The language's own where no script is given. A language that is not known is split as those that are named nowhere.
+    """
     spoken = language_of(language)
+    if script is None:
+        named = script_of(language) or UNKNOWN_SCRIPT
+        script = named if named == "Latn" else UNSPACED_LANGUAGES.get(spoken, named)
+    style = _OTHERS
+    if spoken in {"en", *STYLES} and script in ("Latn", UNKNOWN_SCRIPT):
+        style = STYLES.get(spoken, _USUAL) | (0 if spoken in PUBLISHED else MARKS_ASIDE)
+    quarters = round(4 * UNITS_PER_WORD.get(script, 1.0))
     return Boundaries(
         exceptions=Table.of_phrases(exceptions(spoken)),
         units=_units(),
-        style=STYLES.get(spoken, _USUAL),
-        is_spaced=spoken not in UNSPACED_LANGUAGES or script_of(language) == "Latn",
+        style=style | ord(_FULL_STOPS.get(script, "\0")) << FULL_STOP | quarters << WORD_UNITS,
+        is_spaced=script not in UNITS_PER_WORD and script not in SEPARATED,
     )
 
 

@@ -128,7 +128,7 @@ class Chain:
         signals |= self._language.signals(language)
         read = None
         if self._reader is not None:
-            read = self._reader.read(text, language.code)
+            read = self._reader.read(text, language.code, language.score)
             signals |= read.signals
         if self._classifier is not None:
             signals |= self._classifier.signals(text, document.id, language.code)

@@ -118,11 +118,11 @@ class Judge:
         self._reader = Reader(settings) if settings.rules else None
         self._comparisons = comparisons(settings)
 
-    def __call__(self, text: str, language: str | None) -> Judgement:
+    def __call__(self, text: str, language: str | None, score: float | None = None) -> Judgement:
         """The decision on a text in a language (`judge`)."""
         if self._reader is None:
             return Judgement(text)
-        read = self._reader.read(text, language)
+        read = self._reader.read(text, language, score)
         broken = first_broken(self._comparisons, read.signals, language)
         if broken is not None:
             return Judgement(text, Verdict.of(broken, read.signals), signals=read.signals)

@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from pipeline.filters.bad_words import BadWords, load_bad_words
 from pipeline.filters.boundaries import boundaries_of
-from pipeline.filters.language import NO_LANGUAGE
-from pipeline.filters.language.tags import find, in_script
+from pipeline.filters.fit import Fit, fit_of, is_sure
+from pipeline.filters.language import NO_LANGUAGE, UNKNOWN
+from pipeline.filters.language.tags import find
 from pipeline.filters.settings import RULE_NAMES, FilterSettings
-from pipeline.filters.stop_words import default_stop_words
+from pipeline.filters.stop_words import default_stop_words, forms
 from pipeline.filters.text import lines, measure
 from pipeline.filters.text.measurer import Boundaries, Measurer, Table, Wanted, code_points, text_of
+from pipeline.filters.text.scripts import script_of_text
 
 TEXT = "text"
 """The family of what every text is judged by, whatever the rules."""
@@ -93,12 +95,12 @@ class Read(NamedTuple):
 
 
 class _Language(NamedTuple):
-    """What depends on a text's language."""
+    """What depends on a text's language and script."""
 
     boundaries: Boundaries
     stop_words: Table
-    has_stop_words: bool
     bad_words: BadWords | None
+    fit: Fit
 
 
 def signal_names(settings: FilterSettings) -> list[str]:
@@ -119,7 +121,7 @@ class Reader:
     def __init__(self, settings: FilterSettings) -> None:
         self._settings = settings
         self._measurer = _measurer()
-        self._languages: dict[str, _Language] = {}
+        self._languages: dict[tuple[str, bool, str], _Language] = {}
         rules = list(settings.rules)
         at = rules.index("c4") if "c4" in rules else len(rules)
         before = sum({_FAMILIES[rule] for rule in rules[:at]})
@@ -138,6 +140,8 @@ class Reader:
             else:
                 self._third = rest
         self._first = first
+        self._judges_quality = "gopher_quality" in rules
+        self._quality = 2 if measure.QUALITY & self._third else 1 if measure.QUALITY & self._second else 0
         c4 = settings.c4
         rule_values = [
             c4.max_word_length, c4.require_terminal_punctuation, c4.min_words_per_line, c4.remove_citations,
@@ -152,11 +156,15 @@ class Reader:
             which = 2 if bit & self._third else 1 if bit & self._second else 0
             self._wanted.append((name, which, _PLACES[family][signal]))
 
-    def read(self, text: str, language: str | None) -> Read:
-        """The signals of a text in a language (English where none is known), and what C4 leaves of it."""
-        spoken = NO_LANGUAGE if language in (None, "und") else language
-        known = self._languages.get(spoken) or self._add_language(spoken)
+    def read(self, text: str, language: str | None, score: float | None = None) -> Read:
+        """The signals of a text, and what C4 leaves of it.
+
+        `language` is that of the text, English where None is given; `score` the probability of that, None where it is
+        given for certain.
+        """
         codes = code_points(text)
+        key = language or NO_LANGUAGE, language != UNKNOWN and is_sure(score), script_of_text(codes)
+        known = self._languages.get(key) or self._add_language(*key)
         passes: list[list[float]] = [[], [], []]
         passes[0], left = self._measure(codes, known, self._first)
         edited = passes[0]
@@ -174,11 +182,7 @@ class Reader:
             signals[f"c4.{_C4_WORDS}"] = (
                 None if bad_words is None else float(bad_words.count(text if left is None else text_of(left)))
             )
-        if "gopher_quality" in self._settings.rules:
-            if not known.has_stop_words:
-                signals["gopher_quality.num_stop_words"] = None
-            if not known.boundaries.is_spaced:
-                signals["gopher_quality.mean_word_length"] = None
+        known.fit.silence(signals, passes[self._quality][measure.COMMONEST_WORDS] if self._judges_quality else 0.0)
         return Read(signals, left, edits)
 
     def _measure(
@@ -187,19 +191,17 @@ class Reader:
         wanted = Wanted(families, known.stop_words, self._settings.fineweb.short_line_length, self._line_rules)
         return self._measurer.measure(codes, known.boundaries, wanted)
 
-    def _add_language(self, language: str) -> _Language:
-        stop_words = find({**default_stop_words(), **self._settings.gopher_quality.stop_words}, language) or []
-        if not in_script(stop_words, language):
-            stop_words = []  # Serbian in Latin letters has none of Serbian's Cyrillic words
-        boundaries = boundaries_of(language)
+    def _add_language(self, language: str, is_sure: bool, script: str) -> _Language:
+        words = find({**default_stop_words(), **self._settings.gopher_quality.stop_words}, language) or []
         path = find(self._settings.c4.bad_words, language)
-        self._languages[language] = _Language(
-            boundaries,
-            Table.of_phrases({word: (word,) for word in stop_words}),
-            bool(stop_words),
-            load_bad_words(path, boundaries.is_spaced) if path else None,
+        fit = fit_of(language, is_sure, script, words)
+        known = self._languages[language, is_sure, script] = _Language(
+            boundaries_of(language if is_sure else UNKNOWN, script),
+            Table.of_groups(map(forms, words)),
+            load_bad_words(path, boundaries_of(language).is_spaced) if path else None,
+            fit,
         )
-        return self._languages[language]
+        return known
 
 
 def _edits(values: list[float]) -> Counter[str]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
-
-import regex
 
 ValueT = TypeVar("ValueT")
 
 _PARTS = re.compile(r"[-_]")
 _SCRIPT = re.compile(r"[A-Za-z]{4}")
 _TAGALOG = "tl"
-# Scripts of ISO 15924 that Unicode counts as one, or as several.
-_UNICODE = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana"), "Kore": ("Hang", "Hani")}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -46,18 +42,6 @@ def script_of(tag: str) -> str | None:
 def find(table: Mapping[str, ValueT], tag: str) -> ValueT | None:
     """What a table by language says for a tag; None where it says nothing."""
     return next((table[key] for key in lookup_order(tag) if key in table), None)
-
-
-def in_script(words: Iterable[str], tag: str) -> bool:
-    """Whether any of some words is written in the script that a tag says; True where it says none that is known."""
-    script = script_of(tag)
-    if script is None:
-        return True
-    try:
-        letters = [regex.compile(rf"\p{{Script={name}}}") for name in _UNICODE.get(script, (script,))]
-    except regex.error:
-        return True
-    return any(letter.search(word) for word in words for letter in letters)
 
 
 def _language(part: str) -> str:

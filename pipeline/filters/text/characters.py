@@ -21,7 +21,7 @@ MARK = 8  # not a word by itself: `PUNCTUATION`
 PUNCTUATION_CATEGORY = 16  # Unicode's P*
 SENTENCE_END = 32
 TERMINAL = 64  # may end a line in FineWeb's terms
-UNSPACED_SCRIPT = 128  # a word by itself in a language without spaces
+UNSPACED_SCRIPT = 128  # a word by itself, with the marks upon it, where words have no spaces between them
 WORD = 256  # \w of Python's expressions
 LOWER_CASE = 512  # str.islower
 # Classes of the word boundaries (`boundaries`).
@@ -45,6 +45,9 @@ CURLY_BRACKET = 1 << 25
 PHRASE_HINT = 1 << 26  # stands in one of the phrases, in either case
 LETTER = LOWER | UPPER
 DECIMAL = 1 << 27  # \d of Python's expressions
+IN_WORD = 1 << 28  # a letter, or what stands upon or joins letters: vowel signs, tone marks, the joiners of no width
+ON_LETTER = 1 << 30  # the latter alone
+SEPARATOR = 1 << 29  # stands between two words or syllables as a space does, in a script that has it
 
 # Marks that datatrove does not take for words by themselves: ASCII and common CJK and typographic punctuation, control
 # characters, and the sentence terminals of the world's scripts (Unicode's Sentence_Terminal, as far as listed there).
@@ -62,12 +65,13 @@ SENTENCE_ENDS = frozenset(
     "\U000111df\U00011238\U00011239\U0001123b\U0001123c\U000112a9\U0001144b\U0001144c\U000115c2\U000115c3\U00011641"
     "\U00011642\U0001173c\U0001173d\U0001173e\U00011a42\U00011a43\U00011a9b\U00011a9c\U00011c41\U00011c42\U00016a6e"
     "\U00016a6f\U00016af5\U00016b37\U00016b38\U00016b44\U0001bc9f\U0001da88"
-    + _range(0x110BE, 0x110C1)
-    + _range(0x115C9, 0x115D7)
+    # Hebrew, Sinhala, Tibetan; Ethiopic's word space, which two of make a full stop.
+    "\u05c3\u0df4\u0f0d\u0f0e\u0f0f\u0f10\u0f11\u0f12\u0f14\u1361" + _range(0x110BE, 0x110C1) + _range(0x115C9, 0x115D7)
 )
 """Marks that end a sentence, in all scripts."""
 TERMINAL_PUNCTUATION = SENTENCE_ENDS | frozenset(
-    "\u061d\u061e\u0837\u0839\u083d\u083e\u1b7d\u1b7e\u2e53\u2e54\u17d4\u17d5\u17d6\u17d9\u17da"
+    "\u061d\u061e\u0837\u0839\u083d\u083e\u0e5a\u0e5b\u1b7d\u1b7e\u2e53\u2e54"
+    "\u17d4\u17d5\u17d6\u17d9\u17da"
     "\U00011944\U00011946\U00011ef7\U00011ef8\U00011f43\U00011f44\U00016e98"
     + _range(0x10F55, 0x10F59)
     + _range(0x10F86, 0x10F89)
@@ -75,11 +79,21 @@ TERMINAL_PUNCTUATION = SENTENCE_ENDS | frozenset(
 """Characters that may end a line in FineWeb's terms."""
 PUNCTUATION = frozenset(_MARKS) | frozenset(_CONTROLS) | TERMINAL_PUNCTUATION
 
-# Ideographs, kana, Thai, Lao, Tibetan, Myanmar, Khmer with their marks: one letter or mark is one word.
+# Thai and Lao, Myanmar, Khmer, New Tai Lue, Buginese, Tai Tham, Balinese, Batak, ideographs, kana, Yi, Vai, Rejang,
+# Javanese, Cham, Tai Viet, cuneiform, hieroglyphs, Tangut.
 _UNSPACED_RANGES = (
-    (0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF),
-    (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9D), (0x20000, 0x3FFFF),
+    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1980, 0x1AAF), (0x1B00, 0x1B7F), (0x1BC0, 0x1BFF),
+    (0x3005, 0x3007), (0x3040, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF), (0x3400, 0x9FFF), (0xA000, 0xA4CF),
+    (0xA500, 0xA63F), (0xA930, 0xA95F), (0xA980, 0xAADF), (0xF900, 0xFAFF), (0xFF66, 0xFF9D), (0x12000, 0x146FF),
+    (0x17000, 0x18DFF), (0x1B000, 0x1B2FF), (0x20000, 0x3FFFF),
 )  # fmt: skip
+# Between words: Ethiopic, Runic, Aegean, Ugaritic, Old Persian, Phoenician, and the space of no width, which shows
+# where lines may break. Between syllables: Tibetan.
+_SEPARATORS = "\u0f0b\u0f0c\u1361\u16eb\u16ec\u16ed\u200b\U00010100\U00010101\U0001039f\U000103d0\U0001091f"
+_JOINERS = "\u200c\u200d"
+_VARIATION_SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF))  # which say how a letter or an emoji looks
+# Marks of the scripts beyond Latin, Greek and Cyrillic; those of the general blocks are listed by name.
+_FIRST_OTHER_SCRIPT, _GENERAL = 0x0530, (0x2000, 0x303F)
 # Where Unicode has assigned characters; elsewhere only what is set by range.
 _ASSIGNED = ((0, 0x34000), (0xE0000, 0xE0200))
 _FIRST_ALIKE = 0x3400  # from here on every letter without case is alphabetic, a word character and nothing else
@@ -109,12 +123,16 @@ def classes() -> npt.NDArray[np.uint32]:
     mark(MARK, PUNCTUATION)
     mark(SENTENCE_END, SENTENCE_ENDS)
     mark(TERMINAL, TERMINAL_PUNCTUATION)
+    mark(SEPARATOR, _SEPARATORS)
+    mark(IN_WORD, _JOINERS)
     mark(WORD, "_")
     mark(DIGIT, "0123456789")
     mark(CURRENCY, _CURRENCY)
     mark(QUOTE, _QUOTES)
     outer = "—–…" + _BOUNDARY_MARKS + _QUOTES
     mark(OUTER | PREFIX | LONE, outer)
+    marks = _marks_of_other_scripts(table)
+    table[marks] |= np.uint32(OUTER | PREFIX | LONE | MARK)
     mark(PREFIX | LONE, "%=")
     mark(PREFIX, "§" + _CURRENCY)
     mark(BEFORE_FULL_STOP, "0123456789%²+-" + _BOUNDARY_MARKS + _QUOTES)
@@ -126,10 +144,19 @@ def classes() -> npt.NDArray[np.uint32]:
     symbols = (table & SYMBOL) != 0
     table[symbols] |= np.uint32(OUTER | PREFIX | LONE | INFIX_HINT)
     table[(table & LOWER) != 0] |= np.uint32(BEFORE_FULL_STOP)
+    table[(table & (IN_WORD | ALPHABETIC)) == IN_WORD] |= np.uint32(ON_LETTER | BEFORE_FULL_STOP)
     table[0xA1:0x10000] |= np.uint32(HOST)
     mark(HOST, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     table.setflags(write=False)
     return table
+
+
+def _marks_of_other_scripts(table: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Punctuation of the scripts beyond Latin, Greek and Cyrillic, but for what joins words or parts them."""
+    codes = np.flatnonzero((table & (PUNCTUATION_CATEGORY | SEPARATOR)) == PUNCTUATION_CATEGORY)
+    first, last = _GENERAL
+    codes = codes[(codes >= _FIRST_OTHER_SCRIPT) & ((codes < first) | (codes > last))]
+    return np.array([code for code in codes.tolist() if unicodedata.category(chr(code)) not in ("Pc", "Pd")])
 
 
 def _add_predicates(table: npt.NDArray[np.uint32]) -> None:
@@ -151,6 +178,10 @@ def _add_predicates(table: npt.NDArray[np.uint32]) -> None:
 
     by_method(SPACE, str.isspace)
     by_method(ALPHABETIC, str.isalpha)
+    by_method(IN_WORD, str.isalpha)
+    add(IN_WORD, codes[alike | np.isin(categories, ("Mn", "Mc"))])
+    for first, last in _VARIATION_SELECTORS:
+        table[first : last + 1] &= ~np.uint32(IN_WORD)
     by_method(WORD, str.isalnum)
     by_method(LOWER_CASE, str.islower)
     by_method(ANY_DIGIT, str.isdigit)

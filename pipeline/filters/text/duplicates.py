@@ -8,13 +8,13 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.compiled.memory import put32, put64, u32, u64
-from pipeline.filters.text.characters import SPACE, TERMINAL
+from pipeline.filters.text.characters import QUOTE, SEPARATOR, SPACE, TERMINAL
 from pipeline.filters.text.kernels import FEW_SLOTS, FREE, SEED, clear_slots, grow_slots, same_span, slot_of, step
 
 PART_NUMBERS = 4
 _PART_START, _PART_LENGTH = 2, 3
 """The `uint32` of the record of a line or paragraph, after the two of its hash: where it starts, its length."""
-_NEW_LINE = ord("\n")
+_NEW_LINE, _ROUND, _SQUARE = map(ord, "\n)]")
 _HALF = np.uint64(32)
 
 
@@ -99,10 +99,30 @@ def strip(codes: int, classes: int, first: int, last: int) -> tuple[int, int]:
 
 
 @kernel
-def split_filled(codes: int, classes: int, first: int, last: int, short: int, parts: int) -> tuple[int, int, int, int]:
+def _is_bracket(codes: int, index: int) -> bool:
+    code = u32(codes, index)
+    return code in (_ROUND, _SQUARE)
+
+
+@kernel
+def _ends_in_terminal(codes: int, classes: int, start: int, end: int, full_stop: int) -> bool:
+    """Whether a line ends in a mark that may end one, also inside quotation marks and brackets, or in the former."""
+    index = end - 1
+    kind = u32(classes, u32(codes, index))
+    while index > start and (kind & SPACE or (kind & (SEPARATOR | TERMINAL)) == SEPARATOR or _is_bracket(codes, index)):
+        index -= 1
+        kind = u32(classes, u32(codes, index))
+    return kind & (TERMINAL | QUOTE) != 0 or u32(codes, index) == full_stop
+
+
+@kernel
+def split_filled(
+    codes: int, classes: int, first: int, last: int, short: int, parts: int, looks_inside: bool, full_stop: int
+) -> tuple[int, int, int, int]:
     """Fill in the records of the lines between new lines that are not blank.
 
-    How many they are, how many of them end in a terminal mark, how many are short; the number of new lines.
+    How many they are, how many of them end in a terminal mark, how many are short; the number of new lines. Whether a
+    terminal mark is looked for inside quotation marks at a line's end, and which further one the language has.
     """
     number = num_terminal = num_short = num_new_lines = 0
     begin = first
@@ -116,7 +136,10 @@ def split_filled(codes: int, classes: int, first: int, last: int, short: int, pa
             num_new_lines += 1
         if not is_blank:
             number = _add_part(parts, number, begin, index)
-            num_terminal += u32(classes, u32(codes, index - 1)) & TERMINAL != 0
+            if looks_inside:
+                num_terminal += _ends_in_terminal(codes, classes, begin, index, full_stop)
+            else:
+                num_terminal += u32(classes, u32(codes, index - 1)) & TERMINAL != 0
             num_short += index - begin <= short
         begin = index + 1
         is_blank = True

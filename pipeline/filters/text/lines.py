@@ -54,6 +54,7 @@ MAX_WORD_LENGTH, REQUIRE_TERMINAL, MIN_WORDS, REMOVE_CITATIONS, REMOVE_JAVASCRIP
 
 _NEW_LINE, _OPENING, _CLOSING, _STOP, _A, _Z, _KELVIN, _K = map(ord, "\n[].AZ\u212ak")
 _QUESTION, _EXCLAMATION, _QUOTE, _APOSTROPHE = map(ord, "?!\"'")
+_CURLY, _CLOSING_CURLY, _ROUND, _BLANK, _COLON, _SEMICOLON, _DASH = map(ord, "{}) :;-")
 _CASE = 32
 _NUM_PHRASES, _NUM_CITATIONS = len(_PHRASES), len(_CITATIONS)
 _LONGEST = 24
@@ -165,6 +166,30 @@ def _ends_well(codes: int, start: int, end: int) -> bool:
 
 
 @kernel
+def _has_code(codes: int, start: int, end: int) -> bool:
+    """Whether a line has a curly bracket as in code: behind `)`, before a blank or a quotation mark, around `:` or `;`,
+    or without an end. Others are of TeX (`x_{i}`), of MediaWiki's language variants (`-{m}-`), or around a word."""
+    for index in range(start, end):
+        if u32(codes, index) != _CURLY:
+            continue
+        before = u32(codes, index - 1) if index > start else _BLANK
+        if before == _ROUND:
+            return True
+        if before == _DASH:
+            continue
+        place = index + 1
+        if place == end or u32(codes, place) in (_BLANK, _QUOTE, _APOSTROPHE):
+            return True
+        while place < end and u32(codes, place) != _CLOSING_CURLY:
+            if u32(codes, place) == _COLON or u32(codes, place) == _SEMICOLON:
+                return True
+            place += 1
+        if place == end:
+            return True
+    return False
+
+
+@kernel
 def _next_sentence(sentences: int, flags: int) -> int:
     """Twice the number of sentences, odd after sentence-ending marks: a plain word there begins one (spaCy's rule)."""
     if flags & IS_SENTENCE_END:
@@ -176,11 +201,13 @@ def _next_sentence(sentences: int, flags: int) -> int:
 def remove_lines(
     codes: int, classes: int, lines: int, num_lines: int, ids: int, entries: int, exceptions: int, units: int,
     style: int, is_spaced: bool, rules: int, sought: int, left: int, counts: int, words: int, stack: int,
+    full_stop: int, counts_any_bracket: bool,
 ) -> tuple[int, int]:  # fmt: skip
     """Write the lines that stay to `left`; where their text begins and ends there. `counts` are filled in.
 
     A line goes for the first reason that holds, and does not count against the page then. The number of words is that
-    before citations went, as in datatrove. In a language without spaces words are counted, not pieces.
+    before citations went, as in datatrove. In a language without spaces words are counted, not pieces. A curly bracket
+    counts wherever it stands, or where it looks like code only.
     """
     for count in range(NUM_COUNTS):
         put32(counts, count, 0)
@@ -214,7 +241,8 @@ def remove_lines(
         if u32(rules, REMOVE_JAVASCRIPT) and phrases & _JAVASCRIPT:
             _count(counts, _JAVASCRIPT_LINES, 1)
             continue
-        _count(counts, NUM_CURLY_BRACKET, kinds & CURLY_BRACKET != 0)
+        if kinds & CURLY_BRACKET:
+            _count(counts, NUM_CURLY_BRACKET, counts_any_bracket or _has_code(codes, start, end))
         if u32(rules, REMOVE_POLICIES) and phrases & _POLICY:
             _count(counts, _POLICY_LINES, 1)
             continue
@@ -223,7 +251,7 @@ def remove_lines(
             num_words = split_span(left, classes, at, stop, exceptions, units, style, is_spaced, words, 0, stack)
             for word in range(num_words):
                 first, length = u32(words, WORD_NUMBERS * word), u32(words, WORD_NUMBERS * word + 1)
-                sentences = _next_sentence(sentences, flags_of(left, classes, first, length))
+                sentences = _next_sentence(sentences, flags_of(left, classes, first, length, full_stop))
         else:
             num_words = last_word - first_word
             for word in range(first_word, last_word):

@@ -6,7 +6,7 @@ The first splits the text into lines and words. Then it is known how much memory
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from pipeline.filters.text.kernels import num_slots
 from pipeline.filters.text.lines import NUM_COUNTS, sought_phrases
 from pipeline.filters.text.measure import NUM_VALUES, measure
 from pipeline.filters.text.ngrams import PLACE_NUMBERS
-from pipeline.filters.text.phrases import lay_out
+from pipeline.filters.text.phrases import lay_out, lay_out_groups
 from pipeline.filters.text.pieces import LONGEST_PIECE, WORD_NUMBERS
 from pipeline.filters.text.words import ENTRY_NUMBERS, LINE_NUMBERS, split_lines
 
@@ -47,14 +47,19 @@ class Table:
         """Phrases and their parts (`phrases.lay_out`)."""
         return cls(lay_out(phrases))
 
+    @classmethod
+    def of_groups(cls, groups: Iterable[Iterable[str]]) -> Table:
+        """Phrases of which any of a group stands for the group (`phrases.lay_out_groups`)."""
+        return cls(lay_out_groups(groups))
+
 
 class Boundaries(NamedTuple):
     """How a language's words are found."""
 
     exceptions: Table  # pieces whose words are known
     units: Table
-    style: int  # bits of `pieces`
-    is_spaced: bool  # False where each character of a script without spaces is a word
+    style: int  # bits of `pieces` and `measure`
+    is_spaced: bool  # False where each letter of a script without spaces is a word, or marks part words as spaces do
 
 
 class Wanted(NamedTuple):

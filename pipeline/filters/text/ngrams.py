@@ -18,6 +18,7 @@ from pipeline.filters.text.words import ENTRY_COUNT, ENTRY_LENGTH, ENTRY_NUMBERS
 
 FIRST_DUPLICATE, LONGEST = 5, 10
 """Up to 4-grams the share of the commonest one is measured, from here on that of all that stood before."""
+NOTHING, COMMONEST, DUPLICATES = range(3)
 
 _GRAM_NUMBERS = 4
 _GRAM_COUNT = 2
@@ -44,15 +45,16 @@ def repeated_words(ids: int, num_words: int, entries: int, places: int) -> int:
 
 @kernel
 def ngram_characters(
-    n: int, ids: int, num_words: int, num_different: int, entries: int, places: int, num_places: int,
-    num_classes: int, grams: int, slots: int, bits: int,
+    n: int, wanted: int, spaces: int, ids: int, num_words: int, num_different: int, entries: int, places: int,
+    num_places: int, num_classes: int, grams: int, slots: int, bits: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Characters of n-grams, and for the next n how many places of repeated n-grams are left, and classes of these.
 
-    To n = 4: characters of the commonest n-gram, with its spaces, times its occurrences; the first where several tie.
-    From n = 5: characters of words inside an n-gram that stood before, each counted once. Reading from the left, an
-    n-gram that was read before counts whole and is stepped over; any other is noted, and reading goes on at its second
-    word (Gopher, appendix A1.1: no double counting of overlapping n-grams).
+    `wanted` is `COMMONEST`: characters of the commonest n-gram, with its `spaces`, times its occurrences; the first
+    where several tie. `DUPLICATES`: characters of words inside an n-gram that stood before, each counted once.
+    Reading from the left, an n-gram that was read before counts whole and is stepped over; any other is noted, and
+    reading goes on at its second word (Gopher, appendix A1.1: no double counting of overlapping n-grams). `NOTHING`:
+    a length that only leads to the next.
     """
     if num_words < n:
         return 0, 0, 0
@@ -69,8 +71,10 @@ def ngram_characters(
         num_places, first, most = _keep_repeated(places, num_places, counts, column, width)
     else:
         num_places = 0
-    if n < FIRST_DUPLICATE:
-        return (_length(ids, n, entries, first) + n - 1) * most, num_places, num_classes
+    if wanted == NOTHING:
+        return 0, num_places, num_classes
+    if wanted == COMMONEST:
+        return (_length(ids, n, entries, first) + spaces) * most, num_places, num_classes
     return _duplicates(ids, n, entries, places, num_places, counts, column, width), num_places, num_classes
 
 

@@ -8,7 +8,7 @@ phrase (its hash in two, where its code points begin, its length, the lengths of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -27,17 +27,29 @@ MOST_PARTS = 4
 
 def lay_out(phrases: Mapping[str, tuple[str, ...]]) -> npt.NDArray[np.uint32]:
     """A table of phrases with their parts, which joined are the phrase, in the order given."""
+    return _lay_out({phrase: [len(part) for part in parts] for phrase, parts in phrases.items()})
+
+
+def lay_out_groups(groups: Iterable[Iterable[str]]) -> npt.NDArray[np.uint32]:
+    """A table of phrases, group by group: in place of its parts each has the number of the first group that has it."""
+    numbers: dict[str, list[int]] = {}
+    for number, group in enumerate(groups):
+        for phrase in group:
+            numbers.setdefault(phrase, [number])
+    return _lay_out(numbers)
+
+
+def _lay_out(phrases: Mapping[str, list[int]]) -> npt.NDArray[np.uint32]:
     num_slots = 64
     while num_slots < 4 * len(phrases):
         num_slots *= 2
     slots = np.full(num_slots, FREE, np.uint32)
     entries = np.zeros((len(phrases), _ENTRY), np.uint32)
     codes: list[int] = []
-    for number, (phrase, parts) in enumerate(phrases.items()):
+    for number, (phrase, own) in enumerate(phrases.items()):
         hashed = _hash(phrase)
-        lengths = [len(part) for part in parts]
         entries[number, :_PARTS] = hashed & FREE, hashed >> 32, len(codes), len(phrase)
-        entries[number, _PARTS : _PARTS + len(parts)] = lengths
+        entries[number, _PARTS : _PARTS + len(own)] = own
         codes += map(ord, phrase)
         slot = _slot(hashed, num_slots - 1)
         while slots[slot] != FREE:
@@ -105,6 +117,11 @@ def phrase_start(phrases: int, entry: int) -> int:
 @kernel
 def phrase_length(phrases: int, entry: int) -> int:
     return u32(phrases, entry + _LENGTH)
+
+
+@kernel
+def phrase_group(phrases: int, entry: int) -> int:
+    return u32(phrases, entry + _PARTS)
 
 
 @kernel

@@ -19,6 +19,7 @@ from pipeline.filters.text.characters import (
     DIGIT,
     HOST,
     HYPHEN,
+    IN_WORD,
     INFIX_HINT,
     LETTER,
     LONE,
@@ -35,12 +36,14 @@ from pipeline.filters.text.phrases import LONGEST, find_phrase, part_length
 
 LONGEST_PIECE = 256
 """Characters. A longer piece is no word of a natural language; it is split by one linear scan."""
-HYPHENS_SPLIT, ELISIONS_SPLIT, STOPS_AFTER_DIGITS_SPLIT = 1, 2, 4
-"""Bits of a language's style: `a-b` is three words, `l'eau` two, `3.` two."""
+HYPHENS_SPLIT, ELISIONS_SPLIT, STOPS_AFTER_DIGITS_SPLIT, LETTERS_JOIN = 1, 2, 4, 8
+"""Bits of a language's style: `a-b` is three words, `l'eau` two, `3.` two; an apostrophe beside a letter, or a colon
+between two, is a letter, as in many languages that are written with few (`k'a`, `wa'`, `na:a`)."""
 
 _APOSTROPHE, _STOP, _PLUS, _MINUS, _COLON, _SLASH, _AT = map(ord, "'.+-:/@")
 _TYPOGRAPHIC, _ELLIPSIS, _EM_DASH, _DOLLAR, _COMMA, _UNDERSCORE = map(ord, "’…—$,_")
 _S, _CAPITAL_S, _CAPITAL_U, _CAPITAL_C, _CAPITAL_A = map(ord, "sSUCA")
+_TURNED, _GRAVE, _ACUTE = map(ord, "‘`´")
 _STAR, _CARET, _LESS, _MORE, _EQUALS, _QUESTION, _NUMBER = map(ord, "*^<>=?#")
 
 
@@ -98,7 +101,7 @@ def split_piece(
     while start < end:
         if _exception(codes, start, end, exceptions):
             break
-        prefix = _prefix_length(codes, classes, start, end)
+        prefix = _prefix_length(codes, classes, start, end, style)
         if prefix and _exception(codes, start + prefix, end, exceptions):
             num_words = _add(words, num_words, codes, start, start + prefix)
             start += prefix
@@ -154,8 +157,21 @@ def _is_dots(codes: int, index: int, end: int) -> bool:
 
 
 @kernel
-def _prefix_length(codes: int, classes: int, start: int, end: int) -> int:
+def _is_apostrophe(codes: int, classes: int, index: int, beside: int, style: int) -> bool:
+    """Whether a mark is a letter because of the character beside it."""
+    if not style & LETTERS_JOIN:
+        return False
+    code = u32(codes, index)
+    if code != _APOSTROPHE and code != _TYPOGRAPHIC and code != _TURNED and code != _GRAVE and code != _ACUTE:
+        return False
+    return u32(classes, u32(codes, beside)) & IN_WORD != 0
+
+
+@kernel
+def _prefix_length(codes: int, classes: int, start: int, end: int, style: int) -> int:
     code = u32(codes, start)
+    if start + 1 < end and _is_apostrophe(codes, classes, start, start + 1, style):
+        return 0
     if code == _STOP:
         if not _is_dots(codes, start, end):
             return 0
@@ -177,6 +193,8 @@ def _suffix_length(codes: int, classes: int, start: int, end: int, units: int, s
     last = u32(codes, end - 1)
     before = u32(codes, end - 2) if end - start > 1 else 0
     has_before = end - start > 1
+    if has_before and _is_apostrophe(codes, classes, end - 1, end - 2, style):
+        return 0
     if last == _STOP:
         if has_before and before == _STOP:
             index = end
@@ -192,6 +210,8 @@ def _suffix_length(codes: int, classes: int, start: int, end: int, units: int, s
         is_shouted = end - start > 2 and u32(classes, before) & UPPER and u32(classes, u32(codes, end - 3)) & UPPER
         return 1 if is_shouted else 0
     if last == _S or last == _CAPITAL_S:
+        if style & LETTERS_JOIN:
+            return 0
         return 2 if has_before and (before == _APOSTROPHE or before == _TYPOGRAPHIC) else 0
     if u32(classes, last) & OUTER:
         return 2 if last == _ELLIPSIS and has_before and before == _ELLIPSIS else 1
@@ -266,6 +286,8 @@ def _infix_length(codes: int, classes: int, start: int, index: int, end: int, st
     if code == _COMMA:
         return 1 if before & LETTER and after & LETTER else 0
     if not before & (LETTER | DIGIT):
+        return 0
+    if code == _COLON and style & LETTERS_JOIN:
         return 0
     if code == _COLON or code == _LESS or code == _MORE or code == _EQUALS or code == _SLASH:
         return 1 if after & LETTER else 0

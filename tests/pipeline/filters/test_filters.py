@@ -223,7 +223,7 @@ def test_languages_without_spaces() -> None:
     )
     for rule in ("gopher_quality", "c4"):
         assert reason_of(chinese, rule, "zh", c4={"min_sentences": 4}) is None
-        assert reason_of(chinese, rule, "en") is not None
+        assert reason_of(chinese, rule, "en", c4={"min_sentences": 4}) is None  # its script says how it is judged
     signals = judge(chinese, "zh", FilterSettings()).signals
     assert signals["text.num_words"] == sum(not character.isspace() for character in chinese)
     assert signals["gopher_quality.mean_word_length"] is None
@@ -234,7 +234,7 @@ def test_stop_words_by_language() -> None:
     lists = default_stop_words()
     assert lists["en"] == ["the", "be", "to", "of", "and", "that", "have", "with"]
     assert len(lists) > 60
-    assert all(4 <= len(words) == len(set(words)) <= 20 for words in lists.values())
+    assert all(4 <= len(words) == len(set(words)) <= 50 for words in lists.values())
     german = "Gestern haben wir lange darüber gesprochen, wie es mit der alten Brücke weitergehen soll. " * 5
     assert reason_of(german, "gopher_quality", "de") is None
     assert reason_of(german, "gopher_quality", "pl") == "gopher_few_stop_words"
@@ -256,9 +256,9 @@ def test_a_tag_finds_the_lists_of_its_language(tmp_path: Path) -> None:
             "die Ost-West-Frage am 3. Mai", boundaries_of("de")
         )
     assert reason_of(german, "gopher_quality", "pol_Latn") == "gopher_few_stop_words"
-    # Serbian's list is Cyrillic: no list for Serbian in Latin letters, unless one is given.
+    # Serbian's list is Cyrillic: no list for what is in Latin letters, unless one is given.
     settings = FilterSettings().merged({"gopher_quality": {"stop_words": {"mk": ["wir", "и"]}}})
-    for tag, number in (("sr-Latn", None), ("sr-Cyrl", 0), ("sr", 0), ("mk-Latn", 1), ("mk-Cyrl", 1)):
+    for tag, number in (("sr-Latn", None), ("sr-Cyrl", None), ("sr", None), ("mk-Latn", 1), ("mk-Cyrl", 1)):
         assert judge(german, tag, settings).signals["gopher_quality.num_stop_words"] == number
     for tag in ("zh-Hant", "cmn_Hani", "zh-TW"):
         assert not boundaries_of(tag).is_spaced
