@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.audit.provenance import check_documents, check_tokens
+from manifests.audit.provenance import check_documents
 from manifests.audit.recount import recount_shards
 from manifests.audit.recount_signals import recount_signals
+from manifests.audit.tokens import check_tokens
 from manifests.errors import UserError
 from manifests.explore.build import DROPPED, Build
 from manifests.manifest import MANIFEST, Manifest, digest_of_files, read_manifest

@@ -6,18 +6,10 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from tokenizers import Tokenizer
 
 from manifests.errors import UserError
 from manifests.explore.build import Build, RawEntry
-from manifests.explore.trace import shard_stems
 from manifests.records.encodings import decoded
 from manifests.records.json_values import read_json
 from manifests.records.read import read_record, split_record
@@ -134,79 +126,3 @@ def _csv_mismatch(row: dict[str, Any], fields: dict[str, bytes] | None) -> str |
 
 def _sha1(data: bytes) -> str:
     return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii")
-
-
-def check_tokens(build: Build, problems: list[str], checked: Counter[str], deep: bool) -> None:
-    """Each shard is its index: documents follow each other, end with end-of-text, and decode to their text.
-
-    The text is that of the part and row of the index. Without `deep`, about 200 documents of each
-    shard are decoded; places and ends of all are checked.
-    """
-    facts = build.manifest("shards").facts
-    tokenizer = Tokenizer.from_str(build.folder.read_text("tokenizer/tokenizer.json"))
-    texts = _Texts(build)
-    for stem in shard_stems(build):
-        name = f"shards/{stem}.bin"
-        tokens = np.frombuffer(build.folder.read_bytes(name), dtype=_DTYPES[facts["dtype"]])
-        with build.folder.open(f"shards/{stem}.index.parquet") as file:
-            index = pq.read_table(file, columns=["id", "part", "row", "start", "length"])
-        starts, lengths = index["start"].to_numpy(), index["length"].to_numpy()
-        checked["tokens"] += len(tokens)
-        if not np.array_equal(starts, np.cumsum(lengths) - lengths) or lengths.sum() != len(tokens):
-            problems.append(f"shards/{stem}.index.parquet: its documents do not follow each other to the shard's end")
-            continue
-        if not np.array_equal(_places(tokens, facts["end_of_text_id"]), starts + lengths - 1):
-            problems.append(f"{name}: its end-of-text tokens are not where the index ends its documents")
-            continue
-        step = 1 if deep else max(1, len(index) // _SAMPLE)
-        for number in _in_part_order(index, step):
-            row = index.slice(number, 1).to_pylist()[0]
-            document = texts.read(row["part"], row["row"])
-            ids = tokens[row["start"] : row["start"] + row["length"] - 1]
-            checked["documents decoded"] += 1
-            if document["id"] != row["id"]:
-                problems.append(f"shards/{stem}.index.parquet: {row['id']} is not at row {row['row']} of {row['part']}")
-                break
-            if tokenizer.decode(ids.tolist(), skip_special_tokens=False) != document["text"]:
-                problems.append(f"{name}: tokens of {row['id']} do not decode to its text in {row['part']}")
-                break
-
-
-def _places(tokens: np.ndarray[Any, Any], token: int) -> np.ndarray[Any, Any]:
-    """The positions of a token, in order, a few million at a time."""
-    pieces = [np.flatnonzero(tokens[at : at + _PIECE] == token) + at for at in range(0, len(tokens), _PIECE)]
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
-
-
-def _in_part_order(index: pa.Table, step: int) -> Iterator[int]:
-    """Numbers of every `step`th row of an index, in the order in which the parts have the documents."""
-    rows = np.arange(0, len(index), step)
-    parts = index["part"].combine_chunks().dictionary_encode()
-    names = pc.rank(parts.dictionary, tiebreaker="dense").to_numpy() if len(parts.dictionary) else np.zeros(0)
-    order = np.lexsort((index["row"].to_numpy()[rows], names[parts.indices.to_numpy()[rows]]))
-    yield from rows[order].tolist()
-
-
-class _Texts:
-    """Rows of document parts by number; the row group read last stays in memory, for readers that go in order."""
-
-    def __init__(self, build: Build) -> None:
-        self._build = build
-        self._part = ""
-        self._first = 0
-        self._table: Any = None
-
-    def read(self, part: str, row: int) -> dict[str, Any]:
-        if part != self._part or not self._first <= row < self._first + len(self._table):
-            self._load(part, row)
-        found: dict[str, Any] = self._table.slice(row - self._first, 1).to_pylist()[0]
-        return found
-
-    def _load(self, part: str, row: int) -> None:
-        first = 0
-        for table in self._build.tables(part, ["id", "text"]):
-            if row < first + len(table):
-                self._part, self._first, self._table = part, first, table
-                return
-            first += len(table)
-        raise UserError(f"{self._build.url}/{part}: has no row {row}, which the shards' index names.")

@@ -84,18 +84,27 @@ class Build:
         except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
             raise UserError(f"{self.url}/{path}: cannot be read ({error}). Run groundup audit.") from None
 
-    def row(self, path: str, number: int) -> dict[str, Any]:
-        """Row `number` of a Parquet file, reading only the row group that holds it. Raises `UserError`."""
+    def rows_around(self, path: str, number: int, columns: list[str] | None = None) -> tuple[int, pa.Table]:
+        """The row group of a Parquet file that holds row `number`, and the number of its first row.
+
+        Raises `UserError` where the file has no such row.
+        """
+        first = 0
         with self._parquet(path) as parquet:
             for group in range(parquet.num_row_groups):
                 num_rows = parquet.metadata.row_group(group).num_rows
-                if number < num_rows:
-                    row: dict[str, Any] = parquet.read_row_group(group).slice(number, 1).to_pylist()[0]
-                    return row
-                number -= num_rows
+                if number < first + num_rows:
+                    return first, parquet.read_row_group(group, columns=columns)
+                first += num_rows
         raise UserError(
             f"{self.url}/{path}: has no row {number}; it does not belong to these shards. Run groundup audit."
         )
+
+    def row(self, path: str, number: int) -> dict[str, Any]:
+        """Row `number` of a Parquet file, reading only the row group that holds it. Raises `UserError`."""
+        first, table = self.rows_around(path, number)
+        row: dict[str, Any] = table.slice(number - first, 1).to_pylist()[0]
+        return row
 
     @cached_property
     def raw_files(self) -> dict[tuple[str, str], RawEntry]:
