@@ -13,10 +13,10 @@ _MARKS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 _ASCII = {
-    "utf-32-le": rb"[\t\n\r -~]\x00\x00\x00",
-    "utf-32-be": rb"\x00\x00\x00[\t\n\r -~]",
-    "utf-16-le": rb"[\t\n\r -~]\x00",
-    "utf-16-be": rb"\x00[\t\n\r -~]",
+    "utf-32-le": rb"[\t\n\r\x1e -~]\x00\x00\x00",
+    "utf-32-be": rb"\x00\x00\x00[\t\n\r\x1e -~]",
+    "utf-16-le": rb"[\t\n\r\x1e -~]\x00",
+    "utf-16-be": rb"\x00[\t\n\r\x1e -~]",
 }
 _BEGINS = {codec: re.compile(b"(?:" + ascii + b"){2}") for codec, ascii in _ASCII.items()}
 _UTF_16 = {codec: re.compile(_ASCII[codec]) for codec in ("utf-16-be", "utf-16-le")}

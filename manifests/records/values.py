@@ -62,7 +62,8 @@ def sound(text: str) -> str:
 
 
 def text_of(value: Any) -> str | None:
-    """The text of a value: dates in ISO 8601, bytes as UTF-8, else as hexadecimal digits, nested values as JSON.
+    """The text of a value: dates in ISO 8601, bytes as UTF-8 where that can be printed, else as
+    hexadecimal digits, nested values as JSON.
 
     None for what is missing (null, not a number) or has no text.
     """
@@ -77,9 +78,10 @@ def text_of(value: Any) -> str | None:
             return None if math.isnan(value) else repr(value)
         case bytes():
             try:
-                return value.decode("utf-8")
+                text = value.decode("utf-8")
             except UnicodeDecodeError:
                 return value.hex()
+            return text if text.isprintable() else value.hex()
         case datetime.date() | datetime.time():  # a datetime is a date
             return value.isoformat().replace("+00:00", "Z")
         case Decimal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -88,7 +89,10 @@ class JsonlReader(Reader):
                 try:
                     row = read_json(line)
                 except (ValueError, RecursionError) as what:
-                    error = str(what)
+                    if line.strip() == codecs.BOM_UTF8:
+                        row = _BLANK
+                    else:
+                        error = str(what)
             else:
                 row = _BLANK
             yield row, error, start, len(line)

@@ -20,6 +20,7 @@ from pipeline.extractors.html import weights_digest
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.formats import TextExtractor, extractor_for, reader_for
 from pipeline.readers.base import RawFile
+from pipeline.readers.rows import JsonlReader, missing_column
 from pipeline.recipe import Recipe
 from pipeline.sources.settings import INDEX_FORMAT
 from pipeline.stages.base import Stage, StageResult, say_compiling
@@ -63,6 +64,9 @@ class Extract(Phase):
                 for kind, number in reader.num_other_records.items():
                     output.counts.other_records(file.source, kind, number)
                 output.damaged.extend(reader.damaged)
+                if isinstance(reader, JsonlReader) and reader.columns_there is not None:
+                    columns = {"missing": sorted(reader.missing_columns), "there": reader.columns_there}
+                    output.facts["columns"] = {"source": file.source, **columns}
 
 
 class ExtractStage(Stage):
@@ -118,10 +122,13 @@ class ExtractStage(Stage):
         records = runner.run(Extract(self.recipe.extract, locations, self._weights()), extract_tasks(files))
         close_guards()
         damaged = [line for record in records for line in record.damaged]
-        return StageResult(records=records, facts={"damaged": damaged})
+        facts = {"damaged": damaged, "missing_columns": missing_columns([record.facts for record in records])}
+        return StageResult(records=records, facts=facts)
 
     def check(self, manifest: Manifest) -> None:
-        """Stop after the stage where an input is damaged, unless the recipe accepts the loss."""
+        """Stop after the stage where a named column is nowhere; or an input is damaged, unless the loss is accepted."""
+        if manifest.facts["missing_columns"]:
+            raise UserError(f"extract: {manifest.facts['missing_columns'][0]}")
         damaged = manifest.facts["damaged"]
         if damaged and self.recipe.extract.damaged == "fail":
             more = f" (and {len(damaged) - 1} more places)" if len(damaged) > 1 else ""
@@ -129,6 +136,20 @@ class ExtractStage(Stage):
                 f"extract: {damaged[0]}{more}. What could be read is kept and the rest is counted as dropped; "
                 "replace the file, or go on without that part with --set extract.damaged=drop."
             )
+
+
+def missing_columns(facts: list[dict[str, Any]]) -> list[str]:
+    """A line for each source that names columns which no row of its JSONL files has. `facts`: of the tasks' records."""
+    files: dict[str, list[dict[str, Any]]] = {}
+    for fact in facts:
+        if "columns" in fact:
+            files.setdefault(fact["columns"]["source"], []).append(fact["columns"])
+    lines = []
+    for source, columns in sorted(files.items()):
+        missing = set.intersection(*(set(file["missing"]) for file in columns))
+        if missing:
+            lines.append(missing_column(f"source {source!r}", "`, `".join(sorted(missing)), columns[0]["there"]))
+    return lines
 
 
 def extract_tasks(files: list[dict[str, Any]]) -> list[Task]:
