@@ -27,7 +27,7 @@ _MODULES = (
 def folder(tmp_path: Path) -> Path:
     """Twenty files: Markdown, reStructuredText, text and Python, made of the standard library's documentation."""
     (tmp_path / "notes" / "deep").mkdir(parents=True)
-    (tmp_path / "mine.toml").write_text(_smallest_recipe())
+    (tmp_path / "mine.toml").write_text(smallest_recipe())
     names = iter(_MODULES.split())
     for number in range(20):
         name = next(name for name in names if len(_documentation(name)) > 400)
@@ -45,7 +45,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _smallest_recipe() -> str:
+def smallest_recipe() -> str:
+    """The recipe of the README's section on one's own files."""
     section = (REPOSITORY / "README.md").read_text().partition("## Your own files\n")[2]
     found = re.search(r"```toml\n(.*?)```", section, re.DOTALL)
     assert found is not None
@@ -101,7 +102,7 @@ def test_from_twenty_files_to_a_text(folder: Path) -> None:
 def test_a_tiny_file_is_too_little_and_the_line_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "hello.md").write_text("Hello world.\n")
-    (tmp_path / "mine.toml").write_text(_smallest_recipe())
+    (tmp_path / "mine.toml").write_text(smallest_recipe())
     code, _, errors = _run(tmp_path, "run", "mine.toml")
     assert code == 0, errors
     code, _, errors = _run(tmp_path, "train", "mine.toml")
