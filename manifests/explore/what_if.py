@@ -264,7 +264,10 @@ def _changed(
         if change.source not in (None, source):
             continue
         if change.language is None and all(row.setting != change.key for row in comparisons):
-            notes.append(f"{change.key} does not judge it")
+            note = f"{change.key} does not judge it"
+            if change.source is None and decisions.setting("rules", source) == []:  # a table that is written judges all
+                note += "; written in [filter] it would, unless the recipe writes rules for it"
+            notes.append(note)
             continue
         key = _MODULE if _has_own_module(decisions, change.key, source) else change.key
         shared, own = decisions.setting(key), decisions.setting(key, source)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import groundup
 from manifests.errors import UserError
 from manifests.explore.build import Build
+from manifests.explore.what_if import what_if
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
 from pipeline.build import run_build
@@ -152,3 +153,11 @@ def test_plan_and_filter_say_it_and_the_build_keeps_the_files(mixed: Path) -> No
     assert manifest.facts["comparisons"]["notes"] == []
     assert len(manifest.facts["comparisons"]["web"]) > 20
     assert Build(out.url).manifest("filter").fingerprint_of.settings["sources"]["notes"]["rules"] == []
+    effects = what_if(Build(out.url), ["gopher_quality.min_words=30"]).effects
+    assert {effect.source: effect.notes for effect in effects} == {
+        "notes": [
+            "gopher_quality.min_words does not judge it; written in [filter] it would, unless the recipe writes rules "
+            "for it"
+        ],
+        "web": [],
+    }
