@@ -234,60 +234,17 @@ _FUNCTIONS: dict[str, Callable[[str], str]] = {
     "ucfirst": lambda text: text[:1].upper() + text[1:],
 }
 # `formatnum` in the languages of MediaWiki's interface.
-_FORMAT_NUMBER = frozenset(
-    [
-        "formatnum",
-        "#formatnum",
-        "zahlenformat",
-        "formatnombre",
-        "formatonúmero",
-        "formatonumero",
-        "formatnr",
-        "formatteernum",
-        "numformatteren",
-        "formaternum",
-        "formateranum",
-        "formatertall",
-        "formatterantal",
-        "formateratal",
-        "formattal",
-        "formázottszám",
-        "számform",
-        "számformázás",
-        "форматировать число",
-        "форматувати число",
-        "фарматаваць лік",
-        "форматброј",
-        "numerickiformat",
-        "numeričkiformat",
-        "muotoileluku",
-        "arvuvormindus",
-        "biçimnum",
-        "formátujčíslo",
-        "μορφοποιησηαριθμου",
-        "phânchiasố",
-        "phân chia số",
-        "formatangka",
-        "forang",
-        "oblikbroja",
-        "format nombro",
-        "数整形",
-        "格式化数字",
-        "수형식",
-        "صيغة رقم",
-        "آرایش عدد",
-        "संख्या रूप",
-        "प्रारूपसङ्ख्या",
-        "क्रमपद्धती",
-        "রচনাসংখ্যা",
-        "নম্বরবিন্যাস",
-        "নম্বর বিন্যাস",
-        "עיצוב מספר",
-        "ձևել թիվը",
-        "സംഖ്യാഘടന",
-        "ദശാംശഘടന",
-    ]
+_FORMAT_NUMBER_NAMES = (
+    "#formatnum|arvuvormindus|babetnayiş|bi̇çi̇mnum|fformatiorhif|forang|format nombro|formatangka|formateranum"
+    "|formateratal|formatnombre|formatnr|formatnum|formatonumero|formatonúmero|formattal|formatteernum"
+    "|formátujčíslo|formázottszám|muotoileluku|numerickiformat|numeričkiformat|numformatteren|oblikbroja"
+    "|phân chia số|phânchiasố|sanpi̇şi̇mi̇|számform|számformázás|yupayrikchakuy|zahlenformat|zueleformat"
+    "|μορφοποιησηαριθμου|санпішімі|терахьан барамхlоттор|фарматаваць лік|форматброј|формати рақам"
+    "|форматировать число|форматувати число|чыыһыланы формааттаа|ձեվել թիվը|עיצוב מספר|آرایش عدد|آرایش\u200cعدد"
+    "|سانپىشىمى|صيغة رقم|صیغہ عدد|क्रमपद्धती|प्रारूपसङ्ख्या|रचनासंख्या|संख्या रूप|নম্বর বিন্যাস|নম্বরবিন্যাস"
+    "|ദശാംശഘടന|സംഖ്യാഘടന|数整形|格式化数字|수형식"
 )
+_FORMAT_NUMBER = frozenset(_FORMAT_NUMBER_NAMES.split("|"))
 
 
 def character(name: str) -> str | None:

@@ -104,7 +104,7 @@ def _unit(code: str) -> str | None:
     """A unit's code of conversions as it is printed; None where it is no name of one."""
     engineered = _ENGINEERED.fullmatch(code)
     if engineered is not None:
-        name = _unit(engineered[2])
+        name = _unit(engineered[2]) if _ENGINEERED.fullmatch(engineered[2]) is None else None
         if name is None:
             return None
         factor = _ENGINEERING.get(engineered[1])

@@ -12,9 +12,10 @@ _CODES = (
 )
 _CHOICE = re.compile(rf"(?:([^;]*?)=>)?\s*({_CODES})\s*:(.*)", re.DOTALL | re.IGNORECASE)
 # A semicolon parts only before a code and its colon, or at the end: entities and attributes hold others.
-_PARTING = re.compile(rf";\s*(?=(?:[^;]*?=>\s*)?(?:{_CODES})\s*:|\Z)", re.IGNORECASE)
+_PARTING = re.compile(rf";\s*+(?=(?:[^;]*?=>\s*)?(?:{_CODES})\s*:|\Z)", re.IGNORECASE)
 _FLAGS = frozenset("ATRDHN-")
 _CODE = re.compile(_CODES, re.IGNORECASE)
+_BEFORE_WORDING = re.compile(rf"(?:{_CODES})\s*+:", re.IGNORECASE)
 _BRACKETS = re.compile(r"-\{|\}-")
 _MOST_NESTED = 10
 _MOST_CHARACTERS = 2000
@@ -50,7 +51,7 @@ def pick_variants(text: str, language: str | None) -> str:
             continue
         content = "".join(stack.pop())
         parts = stack[-1] if stack else root
-        is_plain = len(content) > _MOST_CHARACTERS or (keeps_plain and _CHOICE.search(content) is None)
+        is_plain = len(content) > _MOST_CHARACTERS or (keeps_plain and _BEFORE_WORDING.search(content) is None)
         parts.append(f"-{{{content}}}-" if is_plain else _shown(content))
     parts.append(text[position:])
     for opened in stack:

@@ -322,6 +322,20 @@ _HOSTILE = (
     *("{{", "}}", "{{a|", "{{nowrap|", "{{{", "[[", "]]", "[[a|", "[[File:", "[http://a ", "{|\n", "{|\n|a\n", "|}\n"),
     *("|a||b\n", "\n|", "!!", "<", "<ref>", "<ref name=", "</ref>", "<!--", "<math>", "<nowiki>", "<b>", "<td>"),
     *("<span style=display:none ", "'", "''", "'''a ''", "=", "\n=", "\n== {{a}} ==\n", "*", "\n:", "\n ", "&", "__A"),
+    *(
+        "<code>",
+        "<code>{{",
+        "<code>[[a|",
+        "<sup>",
+        "</sup>",
+        "<sup>1</sup>/",
+        "<sub><sup>",
+        "__",
+        "__TOC",
+        "}-",
+        "-{zh:",
+    ),
+    *("-{a;b;", ";zh-cn", "=>", "-{}-", " x  y\n", "{{!}}", "{{=}}", "{{ubl|", "{{val|1|", "{{frac|", "{{convert|5|e3"),
     *("-{", "(", "({{a}}", "( ; ", " ", "\n", "{{a}}, ", "{{quote|x}}{{", "[[File:a|[[b]]]]", "<ref>{{", "[[<ref>"),
 )
 
@@ -339,7 +353,17 @@ def test_hostile_pages_are_bounded(piece: str) -> None:
 
 @pytest.mark.parametrize(
     "pair",
-    [("{{", "}}"), ("[[a|", "]]"), ("{{nowrap|x|", "}}"), ("{|\n|", "\n|}\n"), ("<ref>", "</ref>"), ("(", "{{a}})")],
+    [
+        *(
+            ("{{", "}}"),
+            ("[[a|", "]]"),
+            ("{{nowrap|x|", "}}"),
+            ("{|\n|", "\n|}\n"),
+            ("<ref>", "</ref>"),
+            ("(", "{{a}})"),
+        ),
+        *(("-{zh:", "}-"), ("<sup>", "</sup>"), ("{{code|", "}}"), ("{{ubl|a|", "}}"), ("{{nowrap|{{=}}", "}}")),
+    ],
 )
 def test_deep_nesting_is_bounded(pair: tuple[str, str]) -> None:
     text = wikitext_to_text(f"before\n\n{pair[0] * 100_000}x{pair[1] * 100_000}\n\nafter", "en")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pipeline.markup.wikitext.carried import _CODE_RENDERERS, _FORMAT_NUMBER, _TEXT_RENDERERS, _VALUE_RENDERERS
 from pipeline.markup.wikitext.text import wikitext_to_text
 from pipeline.markup.wikitext.values import format_number
 
@@ -240,3 +243,36 @@ def test_arguments_that_say_how_text_looks() -> None:
         "{{abbr|dd|day}}": "dd",
     }
     check(cases, "en")
+
+
+_NAMES = sorted({*_TEXT_RENDERERS, *_VALUE_RENDERERS, *_CODE_RENDERERS})
+_PIECES = (
+    *("5", "-3", "1+1/2", "km", "m", "2", "e3e3km", "to", "±", "e=5", "u=m", "1=x", "99=y", "=", "{{x}}", "{{!}}", ""),
+    *("\n* a\n* b", "col1=z", "x" * 50, "à=9", "1990", "13", " ", "<sup>2</sup>", "৫", "format=hide", "text=t", "\x05"),
+    "[[a|b]]",
+)
+_ARGUMENT = st.sampled_from(_PIECES) | st.text(alphabet="0123456789.,-+eE km/|=[]'\n", max_size=12)
+
+
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(st.sampled_from(_NAMES), st.lists(_ARGUMENT, max_size=6), st.sampled_from(["en", "fr", "it", "ja", "ru", None]))
+def test_any_arguments_give_text(name: str, arguments: list[str], language: str | None) -> None:
+    source = "{{" + "|".join([name, *arguments]) + "}}"
+    text = wikitext_to_text(f"a {source} z", language)
+    assert text.startswith("a")
+    assert text.endswith("z")
+    assert not any(mark in text for mark in "\x00\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13")
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.sampled_from(sorted(_VALUE_RENDERERS)), st.lists(_ARGUMENT, max_size=5))
+def test_a_value_with_an_unknown_part_is_a_gap(name: str, arguments: list[str]) -> None:
+    """Wherever what is not known stands: in place of an argument, or as one more."""
+    source = "{{" + "|".join([name, "5", *arguments, "{{unknown}}"]) + "}}"
+    assert wikitext_to_text(f"a {source} z", "en") == "a z"
+    assert wikitext_to_text(f"a {{{{{name}|5{{{{unknown}}}}}}}} z", "en") == "a z"
+
+
+@pytest.mark.parametrize("name", sorted(_FORMAT_NUMBER))
+def test_functions_of_numbers_in_all_languages(name: str) -> None:
+    assert wikitext_to_text(f"{{{{{name.upper()}:1234.5}}}}", "de") == "1.234,5"
