@@ -63,8 +63,8 @@ class Site:
 def read_site(head: str, key: str, language: str | None = None) -> Site:
     """Facts of a wiki from the part of its dump before the first page, and from the name of the file.
 
-    Cut-down dumps of Wikimedia's wikis carry the siteinfo of another one of them: there a file named after a wiki
-    (`dewiki-...`) is that wiki's, at an address that is not known. language: the recipe's, which holds.
+    Cut-down dumps of Wikimedia's wikis carry no siteinfo, or that of another one of them: there a file named after a
+    wiki (`dewiki-...`) is that wiki's, at an address that is not known. language: the recipe's, which holds.
     """
     facts = {name: html.unescape(value).strip() for name, value in _FACT.findall(head)}
     stated_language = facts.get("lang") or _first(_XML_LANG, head)
@@ -76,15 +76,15 @@ def read_site(head: str, key: str, language: str | None = None) -> Site:
     # Wikimedia alone runs branches of the software that are called so.
     is_wikimedia = is_wikimedia_host(host) if base else "-wmf." in facts.get("generator", "")
     pages = page_address(base)
+    is_only_named = False
     if not facts and named and language_of_code(stated_language) in (None, language_of_wiki(named)):
-        is_wikimedia, database = True, named
+        is_wikimedia, database, is_only_named = True, named, True
     elif is_wikimedia and named and named != (database or wiki_of_host(host)):
-        database, pages = named, None
-        base = base or ""  # whatever it is, it is another wiki's
+        database, pages, is_only_named = named, None, True
     wiki = database or (wiki_of_host(host) if is_wikimedia else host) or name.partition(".")[0]
     if is_wikimedia and split_database_name(wiki):
         found = language_of_wiki(wiki)
-        if base is None and (wiki_host := host_of_wiki(wiki)):
+        if base is None and not is_only_named and (wiki_host := host_of_wiki(wiki)):
             pages = f"https://{wiki_host}/wiki/{{}}"
     else:
         found = language_of_code(stated_language)

@@ -38,7 +38,7 @@ _RANGES = {
     "to": " to ", "-": "–", "–": "–", "and": " and ", "or": " or ", "x": " × ", "×": " × ", "*": " × ", "by": " by ",
     "xx": " × ", "/": "/", "+/-": " ± ", "±": " ± ", "to(-)": " to ", "(-)": "–", "and(-)": " and ", "to about":
     " to about ", "à": " à ", "bis": " bis ", "+": " + ", ",": ", ", "и": " и ", "y": " y ", "e": " e ", "a": " a ",
-    "–to–": "–", "~": "–", "〜": "–", "－": "–",
+    "−": "–", "–to–": "–", "~": "–", "〜": "–", "－": "–",
 }  # fmt: skip
 _COMPOSITES = _set("ft,in yd,ft lb,oz st,lb mi,yd mi,ch mi,ft foot,in min,s h,min lbs,oz yd,in acre,rood")
 _UNITS = {

@@ -95,7 +95,7 @@ def test_address_of_pages(base: str | None, address: str | None) -> None:
         # One of Wikimedia's under the head of another: the page is not there.
         ("<dbname>enwiki</dbname><base>https://en.wikipedia.org/wiki/A</base>@en", "dewiki.xml", "dewiki", "de", None),
         # Nothing but a name.
-        ("", "enwiki-20240101.xml", "enwiki", "en", "https://en.wikipedia.org/wiki/A_%26_B"),
+        ("", "enwiki-20240101.xml", "enwiki", "en", None),
         ("@en", "mywiki.xml", "mywiki", "en", None),
         ("", "pages.xml", "pages", None, None),
     ],
