@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ MAX_PAGE_CHARACTERS = 16 << 20
 # times as long as what they stand for.
 MAX_TEXT_BYTES = 512 << 20
 
-_Batch = list[tuple[Document, Literal["page", "plain", "too_large"]]]
+_Batch = list[tuple[Document, Literal["page", "plain", "too_large", "no_page"]]]
 
 
 class TextExtractor(Block):
@@ -68,7 +68,8 @@ class GuardedExtractor(TextExtractor):
     """Base of the extractors whose parsers read what anybody may have written: they run behind a guard.
 
     Besides the reasons of `TextExtractor`: page_too_large (value: characters), page_timeout (value: seconds),
-    page_memory, extractor_crashed (detail: how the process ended).
+    page_memory, extractor_crashed (detail: how the process ended). `num_from` counts the texts that are not from what
+    a page shows, by where they are from.
     """
 
     extractor: str  # `module:function`, see `Guard`
@@ -77,6 +78,7 @@ class GuardedExtractor(TextExtractor):
         super().__init__()
         self.max_characters = max_characters
         self.budget = budget or Budget()
+        self.num_from: Counter[str] = Counter()
 
     def guard(self) -> Guard:
         """This process's guard for this extractor."""
@@ -84,6 +86,10 @@ class GuardedExtractor(TextExtractor):
 
     def note(self, document: Document) -> str:
         """A note for the function beside a document's text."""
+        return ""
+
+    def other_type(self, text: str) -> str:
+        """The media type of what is no page of this extractor's, which is dropped as `not_html`; "" of a page."""
         return ""
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
@@ -106,6 +112,8 @@ class GuardedExtractor(TextExtractor):
         for document in documents:
             if document.metadata.pop(PLAIN_TEXT_KEY, False):
                 batch.append((document, "plain"))
+            elif self.other_type(document.text):
+                batch.append((document, "no_page"))
             else:
                 batch.append((document, "page" if len(document.text) <= self.max_characters else "too_large"))
             size += len(document.text)
@@ -124,6 +132,9 @@ class GuardedExtractor(TextExtractor):
             if kind == "plain":
                 yield from self.finish(document, document.text)
                 continue
+            if kind == "no_page":
+                self.refuse(document, "not_html", detail=self.other_type(document.text))
+                continue
             if kind == "too_large":
                 self.refuse(document, "page_too_large", len(document.text))
                 continue
@@ -132,6 +143,8 @@ class GuardedExtractor(TextExtractor):
                 value = self.budget.seconds if answer.reason == TIMED_OUT else None
                 self.refuse(document, answer.reason, value, answer.detail or None)
                 continue
+            if answer.detail:
+                self.num_from[answer.detail] += 1
             if answer.title:
                 document.metadata["title"] = answer.title
             yield from self.finish(document, answer.text)

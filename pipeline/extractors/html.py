@@ -10,6 +10,7 @@ from manifests.errors import UserError
 from pipeline.extractors.base import MAX_PAGE_CHARACTERS, GuardedExtractor
 from pipeline.extractors.guard.guard import Budget
 from pipeline.markup import html_backends
+from pipeline.markup.content_types import other_type
 
 
 def extract_main_text(html: str) -> str:
@@ -30,7 +31,8 @@ def weights_digest() -> str:
 class HtmlExtractor(GuardedExtractor):
     """Replaces a document's HTML by the text of its main content, with the backend that the recipe names.
 
-    Raises `UserError` for a backend that is not there. groundup's own also finds the title.
+    Raises `UserError` for a backend that is not there. groundup's own also finds the title. One more reason of drops:
+    not_html (detail: the media type), of data, feeds, scripts and styles that are sent as HTML.
     """
 
     name = "HTML main content"
@@ -46,3 +48,6 @@ class HtmlExtractor(GuardedExtractor):
                 'extract.html = "trafilatura" needs trafilatura: pip install trafilatura, or use "groundup".'
             )
         self.extractor = f"{html_backends.__name__}:{backend}"
+
+    def other_type(self, text: str) -> str:
+        return other_type(text)

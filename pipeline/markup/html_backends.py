@@ -20,12 +20,12 @@ WARM_UP = b"""<!doctype html><html><head><title>Rivers of the north | Atlas</tit
 <footer><p>All rights reserved.</p></footer></body></html>"""
 
 
-def groundup(html: bytes, note: str = "") -> tuple[str, str]:
-    """Our own extractor: see `pipeline.markup.html`."""
+def groundup(html: bytes, note: str = "") -> tuple[str, str, str]:
+    """Our own extractor: see `pipeline.markup.html`. The last is where the text is from, if not from what is shown."""
     from pipeline.markup.html import extract_page
 
     page = extract_page(html)
-    return page.title, page.text
+    return page.title, page.text, page.origin
 
 
 def resiliparse(html: bytes, note: str = "") -> tuple[str, str]:

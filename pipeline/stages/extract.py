@@ -63,6 +63,10 @@ class Extract(Phase):
                 output.counts.read(file.source, reader.num_candidates)
                 for kind, number in reader.num_other_records.items():
                     output.counts.other_records(file.source, kind, number)
+                if isinstance(extractor, GuardedExtractor):
+                    for origin, number in extractor.num_from.items():
+                        output.counts.edited(file.source, f"text_from_{origin}", number)
+                    extractor.num_from.clear()
                 output.damaged.extend(reader.damaged)
                 if isinstance(reader, JsonlReader) and reader.columns_there is not None:
                     columns = {"missing": sorted(reader.missing_columns), "there": reader.columns_there}

@@ -34,7 +34,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Answer:
-    """Title and text of a page, or the reason why there is none."""
+    """Title and text of a page, or the reason why there is none. `detail` is of the reason; of a text, its origin."""
 
     title: str = ""
     text: str = ""

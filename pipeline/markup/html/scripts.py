@@ -229,7 +229,7 @@ def write_script(byte: int, state: np.ndarray, text: np.ndarray) -> None:
 @kernel
 def write_line_end(state: np.ndarray, text: np.ndarray) -> None:
     """End the line of code that is open, if it holds anything."""
-    if state[S_OPEN] and text[state[S_OUT] - 1] != 10:
+    if state[S_OPEN] and state[S_OUT] + 8 < text.size and text[state[S_OUT] - 1] != 10:
         text[state[S_OUT]] = 10
         state[S_OUT] += 1
         state[S_PENDING] = 0

@@ -16,6 +16,7 @@ from manifests.settings import validate
 from pipeline.extractors.html import HtmlExtractor, extract_main_text
 from pipeline.extractors.plain import PlainTextExtractor
 from pipeline.formats import ExtractSettings, RawFile, extractor_for, reader_for
+from pipeline.markup.content_types import other_type
 from pipeline.markup.wikitext.text import is_redirect, wikitext_to_text
 from pipeline.readers.charset import codec_of, decode
 
@@ -248,3 +249,52 @@ def test_open_markup_drops_no_page(piece: str) -> None:
 
 def test_brackets_and_white_space_are_linear() -> None:
     assert wikitext_to_text("a (" + "\n" * 200_000 + "b ( ; ) ()") == "a (\n\nb"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('\ufeff {"html": "<html><p>x"}', "application/json"),
+        ('[{"id": 1}, ', "application/json"),
+        (')]}\'\n{"a": 1}', "application/json"),
+        ('jQuery17({"a": 1});', "application/javascript"),
+        ('/* menu */ (function () { document.write("<div>"); })();', "application/javascript"),
+        ("var menu = 1;", "application/javascript"),
+        ('<?xml version="1.0"?>\n<!-- feed -->\n<rss version="2.0"><channel>', "application/rss+xml"),
+        ('<feed xmlns="http://www.w3.org/2005/Atom">', "application/atom+xml"),
+        ('<?xml version="1.0"?><?xml-stylesheet href="x"?><sitemapindex>', "sitemap"),
+        ('<rdf:RDF xmlns:rdf="x">', "application/rdf+xml"),
+        ("body { color: red }", "text/css"),
+        ("%PDF-1.4", "application/pdf"),
+        ('<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html>', ""),
+        ("<!doctype html><p>{", ""),
+        ("[Home] Welcome to my page", ""),
+        ("[1] Smith, J. (1998)", ""),
+        ("Function of the heart (in brief)", ""),
+        ("var is a word; $(date) is no script", ""),
+        ("<feed>x", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_no_page(text: str, kind: str) -> None:
+    assert other_type(text) == kind
+
+
+def test_no_page_is_a_reason_of_its_own() -> None:
+    drops = []
+    extractor = HtmlExtractor()
+    extractor.drop = lambda document, reason, value=None, detail=None: drops.append((reason, detail))  # type: ignore[method-assign]
+    texts = ['{"a": 1}', "<p>A page of one line, with a comma in it, and a full stop.</p>", "<rss><channel>"]
+    kept = list(extractor.run([Document(text=text, id=str(number)) for number, text in enumerate(texts)]))
+    assert drops[0] == ("not_html", "application/json")
+    assert drops[-1] == ("not_html", "application/rss+xml")
+    assert len(kept) + len(drops) == 3
+
+
+def test_texts_from_elsewhere_are_counted() -> None:
+    body = "The bridge over the river was repaired in spring, and the town paid for the stones. " * 8
+    page = f'<title>x</title><script type="application/ld+json">{{"articleBody": "{body}"}}</script>'
+    extractor = HtmlExtractor()
+    (document,) = extractor.run([Document(text=page, id="1")])
+    assert document.text == body.strip()
+    assert extractor.num_from == {"json_ld": 1}
