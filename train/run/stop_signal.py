@@ -28,12 +28,13 @@ class StopSignal:
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        """While this holds, signals are noted. One that the process was started to ignore (`nohup`) stays ignored."""
+        """While this holds, signals are noted. SIGHUP stays ignored where the process was started so (`nohup`)."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = {number: signal.getsignal(number) for number in SIGNALS}
-        caught = {number: handler for number, handler in previous.items() if handler is not signal.SIG_IGN}
+        caught = {number: signal.getsignal(number) for number in SIGNALS}
+        if caught[signal.SIGHUP] is signal.SIG_IGN:
+            del caught[signal.SIGHUP]
         for number in caught:
             signal.signal(number, self._note)
         try:

@@ -154,7 +154,7 @@ def test_a_signal_ends_a_validation(
     assert same_as(tmp_path, undisturbed)
 
 
-def test_an_ignored_signal_stays_ignored(build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hangup_that_is_ignored_stays_so(build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As under nohup."""
     original = loop.Loop._row
 
