@@ -299,9 +299,12 @@ def refused_write(error: BaseException) -> UserError | None:
 
 
 def _unnamed(error: OSError) -> str:
-    """What a write without a name went to: the standard output, where a library for terminals made it."""
+    """What a write without a name went to, by who made it: a library for terminals, or one that holds a path."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     library = str(frame.f_globals.get("__name__")).partition(".")[0]
     if library in ("click", "rich", "typer", "groundup", "__main__"):
         return "standard output"
+    for name in ("path", "filepath", "filename"):
+        if isinstance(held := frame.f_locals.get(name), str | os.PathLike):
+            return str(held)
     return f"a temporary file, perhaps in {tempfile.gettempdir()}"

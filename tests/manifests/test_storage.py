@@ -89,6 +89,13 @@ def test_a_write_that_nobody_named(number: int) -> None:
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
         raise OSError(number, os.strerror(number))
     assert "a temporary file, perhaps in " in str(refused_write(caught.value))
+
+    def library(path: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        library(Path("cache/index.nbi"))
+    assert str(refused_write(caught.value)).startswith("cache/index.nbi: the ")
     assert refused_write(OSError(errno.EIO, "Input/output error", "x")) is None
     assert refused_write(ValueError("no write")) is None
 

@@ -41,6 +41,18 @@ def test_short_runs_stay_inside_the_bounds(name: str, num_steps: int, warmup_ste
         assert 0.1 <= schedule.multiplier(name, step, num_steps, warmup_steps, 0.1, 0.5) <= 1.0
 
 
+@pytest.mark.parametrize("name", ["cosine", "constant_decay"])
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 10, 1000])
+@pytest.mark.parametrize("decay_fraction", [0.0, 0.2, 1.0])
+def test_without_a_warmup_the_first_step_is_the_peak(name: str, num_steps: int, decay_fraction: float) -> None:
+    rates = [schedule.multiplier(name, step, num_steps, 0, 0.1, decay_fraction) for step in range(num_steps)]
+    assert rates[0] == 1.0
+    assert rates == [schedule.multiplier(name, step, num_steps, 1, 0.1, decay_fraction) for step in range(num_steps)]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates))
+    if num_steps > 1 and (name == "cosine" or round(decay_fraction * num_steps) > 0):
+        assert rates[-1] == pytest.approx(0.1)
+
+
 def test_matrices_decay_and_vectors_do_not() -> None:
     model = nn.Sequential(nn.Embedding(7, 4), nn.LayerNorm(4), nn.Linear(4, 7))
     model[2].weight = model[0].weight
