@@ -135,17 +135,18 @@ class Loop:
                 "another folder, undo the change, or train anew with --restart (or delete the folder)."
             )
         checkpoint.remove_incomplete(self.folder.checkpoints, self.progress.say)
-        if old is not None:
-            self._go_on_from(old)
+        lines = [] if old is None else self._go_on_from(old)
         if self._is_finished():
             return
+        for line in lines:
+            self.progress.say(line)
         self.folder.remove_manifest()
         self.folder.folder.remove_unpublished()
         self.folder.write_config(self.config)
         self.folder.copy_tokenizer(Folder(self.recipe.output))
 
-    def _go_on_from(self, old: dict[str, Any]) -> None:
-        """Settle what differs from the configuration that the run had until now, and record it."""
+    def _go_on_from(self, old: dict[str, Any]) -> list[str]:
+        """Settle what differs from the configuration that the run had until now, and record it; returns it in lines."""
         found = checkpoint.list_checkpoints(self.folder.checkpoints)
         step = checkpoint.read_state(found[-1]).step if found else 0
         if step:
@@ -157,10 +158,8 @@ class Loop:
         self.config = self._make_config()
         if changes := recorded(old, self.config, step):
             self.config["changes"] = changes
-        for change in changes:
-            if change["step"] == step:
-                line = show(change["setting"], change.get("before"), change.get("after"))
-                self.progress.say(f"from step {step} on: {line}")
+        here = (change for change in changes if change["step"] == step)
+        return [f"from step {step} on: {show(one['setting'], one.get('before'), one.get('after'))}" for one in here]
 
     def _is_finished(self) -> bool:
         """True where the manifest is there, and the checkpoint that it stands for."""

@@ -49,9 +49,11 @@ def test_a_changed_setting_goes_on_and_is_recorded(
     assert [row[1] for row in losses(tmp_path) if row[0] == "train"] == list(range(1, 13))
 
 
-def test_a_run_without_changes_records_none(build: Path, tmp_path: Path) -> None:
+def test_a_run_without_changes_records_none(build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pretrain(recipe(build), tmp_path, until_step=2)
     pretrain(recipe(build), tmp_path)
+    pretrain(recipe(build, validation_tokens=10), tmp_path)  # it is finished: nothing is done, nothing said
+    assert "from step" not in capsys.readouterr().err.replace("going on from step", "")
     assert "changes" not in json.loads((tmp_path / "manifest.json").read_text())["facts"]
 
 
