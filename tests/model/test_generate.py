@@ -10,7 +10,7 @@ import torch
 
 from model import GPT, generate
 from model.generate import generate_stream
-from model.sampling import filter_top_k, filter_top_p, window_start
+from model.sampling import NotFinite, filter_top_k, filter_top_p, window_start
 from tests.model.configs import KINDS, small
 from tests.model.test_gpt import build, random_ids
 
@@ -174,3 +174,29 @@ def test_mistakes_are_refused_at_the_call(arguments: dict[str, Any], message: st
     model = GPT(small("gpt2"))
     with pytest.raises(ValueError, match=message):
         generate_stream(model, **{"prompt_BT": torch.tensor([[1]]), "max_new_tokens": 3, **arguments})
+
+
+@pytest.mark.parametrize("temperature", [1e-7, 1e-40, 5e-324])
+def test_a_tiny_temperature_takes_the_likeliest(temperature: float) -> None:
+    """float32 has no quotients by such numbers."""
+    model = talkative("gpt2")
+    prompt = random_ids(model.config, 2, 4)
+    assert torch.equal(generate(model, prompt, 12, temperature), generate(model, prompt, 12, 0))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_seeds_beyond_64_bits_are_refused(seed: int) -> None:
+    model = talkative("gpt2")
+    with pytest.raises(ValueError, match=f"seed is {seed}; set it from 0 to 18446744073709551615"):
+        generate(model, random_ids(model.config, 1, 2), 1, seed=seed)
+    generate(model, random_ids(model.config, 1, 2), 1, seed=2**64 - 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_not_finite_choose_nothing(value: float, temperature: float) -> None:
+    model = talkative("gpt2")
+    with torch.no_grad():
+        model.head.weight[3] = value
+    with pytest.raises(NotFinite, match="logits are not finite"):
+        generate(model, random_ids(model.config, 2, 4), 3, temperature)
