@@ -369,8 +369,8 @@ class Loop:
     def _diverged(self, step: int, what: str, suspect: int | None = None) -> UserError:
         """The error of a run whose numbers are not finite. suspect: the step whose weights gave them."""
         checkpoints = self.folder.checkpoints
-        if suspect is not None and self.ranks.is_first:
-            checkpoint.set_aside(checkpoints, suspect)
+        if suspect is not None and self.ranks.is_first and (aside := checkpoint.set_aside(checkpoints, suspect)):
+            what += f" (what was saved of step {suspect} is set aside as {aside.name})"
         found = checkpoint.list_checkpoints(checkpoints)
         good = [path for path in found if suspect is None or path != checkpoint.checkpoint_path(checkpoints, suspect)]
         last = f"the last good checkpoint is {good[-1]}" if good else "there is no good checkpoint"

@@ -112,12 +112,14 @@ def prune(checkpoints: Path, keep: int) -> None:
         shutil.rmtree(old)
 
 
-def set_aside(checkpoints: Path, step: int) -> None:
-    """Rename the checkpoint of a step, if there is one, so that nothing goes on from it or loads it."""
+def set_aside(checkpoints: Path, step: int) -> Path | None:
+    """Rename the checkpoint of a step, so that nothing goes on from it; returns where it is, None without one."""
     path = checkpoint_path(checkpoints, step)
-    if path.is_dir():
-        shutil.rmtree(path.with_name(path.name + _SET_ASIDE), ignore_errors=True)
-        path.rename(path.with_name(path.name + _SET_ASIDE))
+    aside = path.with_name(path.name + _SET_ASIDE)
+    if not path.is_dir():
+        return None
+    shutil.rmtree(aside, ignore_errors=True)
+    return path.rename(aside)
 
 
 def first_not_finite(model: nn.Module, optimizer: torch.optim.Optimizer) -> str | None:

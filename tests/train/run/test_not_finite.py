@@ -96,7 +96,7 @@ def refuse(constant: str) -> None:
         (spoil_gradient, "step 7: .*gradient's norm inf; .*the last good checkpoint is .*00004", 4, []),
         (spoil_validation(math.nan, 0), "step 0: the validation loss is nan; .*no good checkpoint", None, []),
         (spoil_validation(math.inf, 10), "step 10: the validation loss is inf; .*checkpoint is .*00008", 8, []),
-        (spoil_validation(math.nan, 12), "step 12: the validation loss is nan; .*checkpoint is .*00008", 8, [12]),
+        (spoil_validation(math.nan, 12), "step 12: the validation loss is nan .*checkpoint is .*00008", 8, [12]),
         (spoil_weights("weight", 12), "step 12: blocks.1.mlp.up.weight is not finite; .*is .*00008", 8, []),
         (spoil_weights("weight", 8), "step 8: blocks.1.mlp.up.weight is not finite; .*is .*00004", 4, []),
         (spoil_weights("weight", 6), "step 7: the loss is nan .*the last good checkpoint is .*00004", 4, []),
@@ -114,8 +114,9 @@ def test_a_run_that_is_not_finite_is_not_done(
     set_aside: list[int],
 ) -> None:
     spoil(monkeypatch)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         pretrain(recipe(build), tmp_path)
+    assert all(f"is set aside as step-{step:08d}.not-finite" in str(caught.value) for step in set_aside)
     assert not (tmp_path / "manifest.json").exists()
     found = checkpoint.list_checkpoints(tmp_path / "checkpoints")
     assert [path.name for path in found[-1:]] == ([] if good is None else [f"step-{good:08d}"])
