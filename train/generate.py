@@ -123,5 +123,7 @@ def parse_tokenizer(contents: bytes, where: str) -> Tokenizer:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
-    except Exception as error:  # tokenizers raises bare Exception
+    except BaseException as error:  # plain Exception for what it cannot parse, and panics of Rust
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise UserError(f"{where}: not a tokenizer ({error}). Copy the tokenizer of the build there.") from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from xml.etree import ElementTree
 
 from manifests.errors import UserError
 from manifests.records.rows import read_csv_row, read_json_row, read_parquet_row
@@ -142,10 +143,6 @@ def read_page(path: str, offset: int, length: int, page_id: str) -> bytes:
     """
     page, _, revision = page_id.rpartition("/")
     number = page.rpartition("/")[2]
-    wanted = re.compile(
-        rb"<id>%s</id>.*?<revision>\s*<id>%s</id>" % (re.escape(number.encode()), re.escape(revision.encode())),
-        re.DOTALL,
-    )
     buffer = bytearray()
     with open_file(path) as file:
         for block in decompressed(file, path, max(offset, 0), length if offset >= 0 else -1):
@@ -154,10 +151,22 @@ def read_page(path: str, offset: int, length: int, page_id: str) -> bytes:
                 start = buffer.find(_PAGE_START)
                 element = bytes(buffer[start : end + len(_PAGE_END)])
                 del buffer[: end + len(_PAGE_END)]
-                if start >= 0 and ("#" in page_id or wanted.search(element)):
+                if start >= 0 and ("#" in page_id or _is_page(element, number, revision)):
                     return element
     where = f"in the {length} bytes at {offset}" if offset >= 0 else "in the file"
     raise UserError(f"{path}: page {page_id} is not {where}. The raw file has changed: run acquire again.")
+
+
+def _is_page(element: bytes, number: str, revision: str) -> bool:
+    """Whether a `<page>` element is of this number and has a revision of that one."""
+    if number.encode() not in element or revision.encode() not in element:  # most are not, and need no parser
+        return False
+    try:
+        page = ElementTree.fromstring(element)
+    except (ElementTree.ParseError, ValueError):
+        return False
+    revisions = [found.findtext("id", "").strip() for found in page.findall("revision")]
+    return page.findtext("id", "").strip() == number and revision in revisions
 
 
 def _is_uri(record_id: str) -> bool:

@@ -269,7 +269,7 @@ class MediaWikiReader(Reader):
             return None
         revision = max(enumerate(page.findall("revision")), key=_age, default=(0, ET.Element("revision")))[1]
         numbers = page.findtext("id", "").strip(), revision.findtext("id", "").strip()
-        if all(numbers):
+        if all(number.isascii() and number.isdigit() for number in numbers):
             document.id = "/".join((site.wiki, *numbers))
         content = revision.find("text")
         text = (content.text if content is not None else None) or ""

@@ -53,7 +53,11 @@ class Turn:
     def run(self) -> tuple[int, dict[str, Path]]:
         """The number of inputs, and the findings by what they are, each with the file of an input."""
         self.results.unlink(missing_ok=True)
-        harness.seeds_of_target(self.target)
+        try:
+            harness.seeds_of_target(self.target)
+        except Exception as error:
+            traceback.print_exc()
+            return 0, {f"no input can be made: {signature(error)}": harness.FINDINGS}
         child = os.fork()
         if child == 0:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +17,10 @@ from manifests.errors import UserError
 from model import GPTConfig
 from pipeline.recipe import Recipe
 from tests.train.builds import byte_tokenizer, recipe, write_recipe
+from tokenizer.bpe import tokenizer_bytes, train_bpe
 from tokenizer.shards.read import ShardSet
 from train import cli
-from train.generate import load_trained
+from train.generate import load_trained, parse_tokenizer
 from train.objectives.pretrain import pretrain
 from train.parallel.hardware import peak_flops_of
 from train.run import checkpoint
@@ -273,3 +275,12 @@ def test_train_command(app: typer.Typer, build: Path, tmp_path: Path) -> None:
 )
 def test_peak_flops_by_whole_words(name: str, flops: float) -> None:
     assert peak_flops_of(name) == flops
+
+
+@pytest.mark.parametrize("change", [{"continuing_subword_prefix": "long"}, {"type": "Other"}, {"merges": [["x", "y"]]}])
+def test_a_tokenizer_that_cannot_be_read_is_named(change: dict[str, Any]) -> None:
+    """Where its library panics, too."""
+    data = json.loads(tokenizer_bytes(train_bpe(["a text of words, of words"] * 2, 270)))
+    data["model"] |= change
+    with pytest.raises(UserError, match=r"RUN/tokenizer\.json: not a tokenizer"):
+        parse_tokenizer(json.dumps(data).encode(), "RUN/tokenizer.json")

@@ -289,3 +289,28 @@ def test_pages_of_a_damaged_stream_are_none(tmp_path: Path, ending: str) -> None
     documents, _, reader = read(tmp_path, bytes(packed), f"dump.xml.{ending}")
     assert documents == []
     assert reader.damaged
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        "<id>1</id><revision> <id>2</id>",
+        "<id> 1 </id><revision><id>\n2</id>",
+        "<id>1</id><revision>\x85 <id>2</id>",
+        "<id>1</id><revision><parentid>7</parentid><id>2</id>",
+        "<id>1</id><revision><contributor><id>5</id></contributor><id>2</id>",
+        "<id>one</id><revision><id>2</id>",
+        "<id>1/3</id><revision><id>2</id>",
+    ],
+)
+def test_pages_are_read_back_however_their_numbers_stand(tmp_path: Path, ids: str) -> None:
+    other = "<page><title>B</title><ns>0</ns><id>5</id><revision><id>12</id><text>Others.</text></revision></page>"
+    page = f"<page><title>A</title><ns>0</ns>{ids}<text>Words.</text></revision></page>"
+    data = f"<mediawiki>{page}{other}</mediawiki>".encode()
+    documents, _, _ = read(tmp_path, data, "dump.xml")
+    assert [document["text"] for document in documents] == ["Words.", "Others."]
+    for document, element in zip(documents, (page, other), strict=True):
+        found = read_record(
+            str(tmp_path / "dump.xml"), "mediawiki", document["offset"], document["length"], document["id"]
+        )
+        assert found == element.encode()
