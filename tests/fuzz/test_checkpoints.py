@@ -44,7 +44,7 @@ def _files() -> dict[str, bytes]:
     state = checkpoint.CheckpointState(100, 25_600, 1, config.to_dict(), "a" * 64, "b" * 64)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
-        checkpoint.save_checkpoint(run / "checkpoints", model, optimizer, state, keep=1)
+        checkpoint.save_checkpoint(run / "checkpoints", model, optimizer, state)
         byte_tokenizer().save(str(run / "tokenizer.json"))
         return {
             path.relative_to(run).as_posix(): path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()
