@@ -6,7 +6,6 @@ documents are extracted.
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import re
@@ -17,7 +16,10 @@ from typing import Any
 import xxhash
 
 from manifests.errors import UserError
+from manifests.records.arrow_values import column_at, paths_of, python_values
+from manifests.records.values import sound, text_of
 from manifests.settings import Settings
+from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.sources.hub import (
     HubShard,
     HuggingFaceSource,
@@ -29,6 +31,7 @@ from pipeline.sources.hub import (
 
 COLUMNS = ("text", "id", "url", "title", "date", "language")
 _ROWS_AT_ONCE = 256
+_MOST_NAMES = 50  # of columns, in an error
 _ROW_GROUP_ROWS = 1024
 _ROW_GROUP_BYTES = 16 << 20
 _CHUNK_BYTES = 2 << 20  # `datasets` takes 10 MB at a time, and a multiple of it in memory
@@ -179,6 +182,7 @@ def _read(source: HuggingFaceSource, shard: HubShard, url: str, num_bytes: int, 
     builder.info.features = datasets.Features({name: datasets.Value("string") for name in COLUMNS})
     rows = builder.as_streaming_dataset(split=source.split)
     yield from rows.with_format("arrow").iter(batch_size=_ROWS_AT_ONCE)
+    columns.check()
 
 
 def _read_parquet(url: str, columns: _Columns) -> Iterator[Any]:
@@ -189,7 +193,7 @@ def _read_parquet(url: str, columns: _Columns) -> Iterator[Any]:
 
     with xopen(url, "rb") as file:
         parquet = pq.ParquetFile(file, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False)
-        names = columns.of(parquet.schema_arrow.names)
+        names = columns.of(parquet.schema_arrow)
         for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
             yield columns.take(pa.Table.from_batches([batch]))
 
@@ -216,41 +220,50 @@ class _Columns:
         self._source = source
         settings = source.columns
         self.names = {name: getattr(settings, name) or name for name in COLUMNS}
-        self._required = {name for name in COLUMNS if getattr(settings, name) is not None}
-        self._checked = False
+        self._named = {name for name in COLUMNS if getattr(settings, name) is not None}
+        self._missing = set(self._named)
+        self._there: dict[str, None] = {}
 
-    def of(self, there: list[str]) -> list[str]:
-        """Those of the columns of a file that are read."""
-        self._check(there)
-        return [name for name in dict.fromkeys(self.names.values()) if name in there]
+    def of(self, schema: Any) -> list[str]:
+        """Those of the columns of a file that are read. Raises `UserError` where one that is named is not there."""
+        self._look(schema)
+        self.check()
+        return [name for name in dict.fromkeys(self.names.values()) if name in self._there or name in schema.names]
 
-    def _check(self, there: list[str]) -> None:
-        """Refuse a name that no column has."""
+    def _look(self, schema: Any) -> None:
+        paths = paths_of(schema)
+        self._there |= dict.fromkeys(paths)
+        self._missing -= {name for name in self._missing if self.names[name] in {*paths, *schema.names}}
+
+    def check(self) -> None:
+        """Raise `UserError` for a name that no column had."""
         for name in COLUMNS:
-            if name in self._required and self.names[name] not in there:
-                found = ", ".join(there) or "none"
+            if name in self._missing:
+                found = ", ".join(list(self._there)[:_MOST_NAMES]) or "none"
                 raise UserError(
                     f"source {self._source.name!r}: {self._source.path} has no column {self.names[name]!r} (there are: "
                     f"{found}). Say under columns which one is the {name}."
                 )
-        self._checked = True
 
     def take(self, table: Any, json_field_paths: Any = ()) -> Any:
         """The columns as strings, null where a value is missing. `json_field_paths`: what was encoded as JSON."""
         import pyarrow as pa
 
-        if not self._checked:
-            self._check(table.column_names)
+        if self._missing:
+            self._look(table.schema)
+            if "text" in self._missing:  # the others may be in later rows
+                self.check()
         encoded = {path[0] for path in json_field_paths if path}
         arrays = []
         for name in COLUMNS:
             column = self.names[name]
-            if column not in table.column_names:
+            values = column_at(table, column)
+            if values is None:
                 arrays.append(pa.nulls(table.num_rows, pa.string()))
             elif column in encoded:
-                arrays.append(self._decoded(name, column, table.column(column)))
+                arrays.append(self._decoded(name, column, values))
             else:
-                arrays.append(self._strings(name, column, table.column(column)))
+                arrays.append(self._strings(name, column, values))
         return pa.table(arrays, names=list(COLUMNS))
 
     def _strings(self, name: str, column: str, values: Any) -> Any:
@@ -260,12 +273,16 @@ class _Columns:
         kind = values.type.value_type if kinds.is_dictionary(values.type) else values.type
         if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind) or kinds.is_null(kind):
             return values.cast(pa.string())
-        if kinds.is_integer(kind) and name in ("id", "date"):
-            return values.cast(pa.string())
-        if (kinds.is_timestamp(kind) or kinds.is_date(kind)) and name in ("id", "date"):
-            # A text that looks like a time was one to the reader of JSON, and comes back as ISO 8601.
-            return pa.array([_iso(value) for value in values.to_pylist()], pa.string())
-        raise self._wrong(name, column, " ".join(str(values.type).split())[:80])
+        is_bytes = kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind)
+        if name == "text":
+            if not is_bytes:
+                raise self._wrong(name, column, " ".join(str(values.type).split())[:80])
+            return pa.array(map(_text_of_bytes, python_values(values)), pa.string())
+        if kinds.is_nested(kind) and name != "id":
+            if name in self._named:
+                raise self._wrong(name, column, " ".join(str(values.type).split())[:80])
+            return pa.nulls(len(values), pa.string())
+        return pa.array(map(text_of, python_values(values)), pa.string())
 
     def _decoded(self, name: str, column: str, values: Any) -> Any:
         """A column of strings and other things, which the reader encoded as JSON where it was none already."""
@@ -276,16 +293,20 @@ class _Columns:
         texts = values.to_pylist()
         parsed = [json.loads(text) if isinstance(text, str) else None for text in texts]
         return pa.array(
-            [one if isinstance(one, str) else text for one, text in zip(parsed, texts, strict=True)], pa.string()
+            [sound(one) if isinstance(one, str) else text for one, text in zip(parsed, texts, strict=True)], pa.string()
         )
 
     def _wrong(self, name: str, column: str, found: str) -> UserError:
-        kind_of = "a string or an integer" if name == "id" else "a string or a time" if name == "date" else "a string"
+        kind_of = "a string or bytes" if name == "text" else "one value"
         return UserError(
             f"source {self._source.name!r}: {self._source.path}: column {column!r} is {found}, and the {name} must be "
             f"{kind_of}. Name another one under columns, or convert the dataset."
         )
 
 
-def _iso(value: datetime.date | None) -> str | None:
-    return None if value is None else value.isoformat().replace("+00:00", "Z")
+def _text_of_bytes(value: Any) -> str | None:
+    """The text that bytes are, decoded as a text file is; None where they mean nothing."""
+    if not isinstance(value, bytes):
+        return None
+    decoded = decode(value, is_html=False)
+    return decoded.text if decoded.broken_fraction <= MAX_BROKEN_FRACTION else None

@@ -217,7 +217,8 @@ def test_a_column_that_only_later_rows_have_and_others_that_change_their_type(tm
         ([{"text": [{"role": "user", "content": "x"}]}], {}, "column 'text' is list.*must be a string"),
         ([{"text": 5}], {}, "column 'text' is int64.*must be a string"),
         ([{"text": "x"}, {"text": ["x"]}], {}, "column 'text' is of several types"),
-        ([{"text": "x", "url": {"a": 1}}], {}, "column 'url' is struct"),
+        ([{"text": "x", "url": {"a": 1}}], {"columns": {"url": "url"}}, "column 'url' is struct"),
+        ([{"text": "x", "m": {"a": 1}}], {"columns": {"url": "m.b"}}, r"no column 'm.b' \(there are: text, m.a\)"),
     ],
 )
 def test_columns_that_are_no_text(tmp_path: Path, rows: list[Any], settings: dict[str, Any], expected: str) -> None:
@@ -225,10 +226,39 @@ def test_columns_that_are_no_text(tmp_path: Path, rows: list[Any], settings: dic
     assert re.search(expected, _refusal(_source(**settings), tmp_path))
 
 
-def test_bytes_are_no_text(tmp_path: Path) -> None:
+def test_values_that_are_no_strings(tmp_path: Path) -> None:
+    """Bytes are decoded; times are ISO 8601; what cannot be read costs the value; columns in structs have a path."""
     (tmp_path / "data").mkdir()
-    pq.write_table(pa.table({"text": [b"x"], "id": ["1"]}), tmp_path / "data/x.parquet")
-    assert "column 'text' is binary" in _refusal(_source(), tmp_path)
+    columns = {
+        "body": pa.array([b"plain", "Gr\u00f6\u00dfe im Flu\u00df".encode("cp1252"), b"\x00\x01\xff\x80", None]),
+        "id": pa.array([b"abc", b"\x01\xff", None, b"d"]),
+        "date": pa.array([1_700_000_000_000_000_001, 0, None, 1], pa.timestamp("ns")),
+        "url": pa.array([{"a": 1}] * 4),
+        "meta": pa.array([{"title": "one"}, {"title": None}, None, {"title": "four"}]),
+        "language": pa.array([True, None, False, True]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "data/x.parquet")
+    source = _source(columns={"text": "body", "title": "meta.title"})
+    found, counts = _fetch(source, tmp_path)
+    assert [row["text"] for row in found] == ["plain", "Gr\u00f6\u00dfe im Flu\u00df", None, None]
+    assert counts[0].rows_without_text == 2
+    assert [row["id"] for row in found] == ["abc", "01ff", "data/x.parquet#2", "d"]
+    assert [row["date"] for row in found[:2]] == ["2023-11-14T22:13:20", "1970-01-01T00:00:00"]
+    assert [row["title"] for row in found] == ["one", None, None, "four"]
+    assert [row["url"] for row in found] == [None] * 4
+    pq.write_table(
+        pa.table({"text": ["a", "b"], "date": pa.array([1 << 60, 0], pa.timestamp("us"))}), tmp_path / "data/x.parquet"
+    )
+    found, _ = _fetch(_source(), tmp_path)
+    assert [(row["text"], row["date"]) for row in found] == [("a", None), ("b", "1970-01-01T00:00:00")]
+
+
+def test_a_named_column_that_only_later_rows_have(tmp_path: Path) -> None:
+    filler = "word " * 2000
+    rows = [{"text": filler}] * 300 + [{"text": filler, "link": "u"}] * 3
+    _write_lines(tmp_path / "data/x.jsonl", rows)
+    found, _ = _fetch(_source(columns={"url": "link"}), tmp_path)
+    assert [row["url"] for row in found] == [None] * 300 + ["u"] * 3
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "parquet", "csv", "big.jsonl"])
