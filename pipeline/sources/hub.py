@@ -12,13 +12,14 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from manifests.errors import UserError
+from manifests.errors import UserError, check_is_text
+from manifests.patterns import matching_files
 from manifests.secrets import check_no_credentials
 from manifests.settings import Settings
 from pipeline.sources.settings import RawFormat, SourceSettings
@@ -29,6 +30,8 @@ _PATHS_AT_ONCE = 500
 _MOST_RETRIES = (
     8  # of `datasets`, each after some attempts of the hub's client: minutes in all, not a quarter of an hour
 )
+_DATA_NAME = re.compile(r"\.(arrow|csv|json|jsonl|ndjson|parquet|tsv|txt)(\.\w+)?$")
+_MISREAD = re.compile(r"::|[*?\[\n\r]")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -158,6 +161,9 @@ def list_hub(source: HuggingFaceSource, recipe_folder: Path, digest: Callable[[s
     """
     revision = None if source.is_local else _resolve_revision(source, recipe_folder)
     place = dataset_place(source, recipe_folder, revision)
+    if source.is_local:
+        local = (name for pattern in source.data_files or ["**/*"] for name in matching_files(pattern, place))
+        _check_names(source, (place, *(name for name in local if _DATA_NAME.search(name))))
     with hub_errors(source), scratch_folder() as cache:
         builder = import_datasets().load_dataset_builder(
             str(local_folder(source, recipe_folder)) if source.is_local else source.path,
@@ -172,12 +178,25 @@ def list_hub(source: HuggingFaceSource, recipe_folder: Path, digest: Callable[[s
         there = ", ".join(sorted(by_split)) or "none"
         raise UserError(f"source {source.name!r}: {source.path} has no split {source.split!r}; there are: {there}.")
     keys = [_key_below(place, url, source) for url in by_split[source.split]]
+    if reader != "parquet":  # those are opened by their address
+        _check_names(source, keys)
     if source.is_local:
         files = [_local_file(f"{place}/{key}", key, digest or _sha256) for key in keys]
     else:
         files = _hub_files(source, keys, str(revision))
     in_order = source.max_documents is not None
     return HubListing(revision=revision, reader=reader, options=options, files=files, in_order=in_order)
+
+
+def _check_names(source: HuggingFaceSource, names: Iterable[str]) -> None:
+    """Refuse names of data files that `datasets` would leave out, or take for other files, without a word."""
+    for name in names:
+        check_is_text(name, f"source {source.name!r}", "Rename it.")
+        if mark := _MISREAD.search(name):
+            raise UserError(
+                f"source {source.name!r}: the name of {name!a} holds {mark[0]!a}, with which `datasets` "
+                'loses the file. Rename it, or read the files by kind = "files".'
+            )
 
 
 def dataset_place(source: HuggingFaceSource, recipe_folder: Path, revision: str | None) -> str:

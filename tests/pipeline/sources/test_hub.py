@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -371,3 +372,18 @@ def test_a_build(tmp_path: Path, c4: list[dict[str, Any]]) -> None:
     _write_lines(tmp_path / "data/1.jsonl", c4[:50])
     counts = _build(tmp_path).manifest("extract").counts.sources["c4"]
     assert (counts.documents_in, counts.documents_out) == (252, 250)
+
+
+@pytest.mark.parametrize("name", ["a::b", "[1]", "st*r", "wh?t", "new\nline", os.fsdecode(b"bad\xff")])
+def test_names_that_datasets_would_lose_are_refused(tmp_path: Path, name: str) -> None:
+    for place in (f"data/{name}.jsonl", f"in/{name}/x.jsonl.gz", f"as {name}/x.csv"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text('{"text": "one"}\n')
+    (tmp_path / "data/plain.jsonl").write_text('{"text": "one"}\n')
+    folders = [] if "\udcff" in name else [(f"./as {name}", None)]  # no recipe can name it
+    for path, files in (("./data", None), ("./in", ["**/*.jsonl.gz"]), *folders):
+        with pytest.raises(UserError, match=r"^source 'h': the name of .*(holds|is no UTF-8)") as caught:
+            list_hub(HuggingFaceSource(name="h", path=path, data_files=files), tmp_path)
+        assert "\n" not in str(caught.value)
+    listing = list_hub(HuggingFaceSource(name="h", path="./data", data_files=["plain.jsonl"]), tmp_path)
+    assert [file.key for file in listing.files] == ["plain.jsonl"]
