@@ -20,7 +20,7 @@ _LONGEST_PART_WORD = 16
 # Characters that code and markup have, and their share from which a text may be part of either: half of 800 web pages
 # have 0.013, of 350 pages of documentation 0.08.
 _CODE = re.compile(r"[0-9_=<>{}\[\]\\|/@#$%^&~+`*();]")
-_CODE_SHARE = 0.03
+_CODE_SHARE = 0.02
 _WHOLE_SHARE = 0.85  # of a text's characters that are prose: with so much, the text as it is tells its language
 _PIECES = (8, 4096)  # of a long text in which prose is looked for, and characters in each
 
