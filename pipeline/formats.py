@@ -47,6 +47,12 @@ def reader_for(file: RawFile) -> Reader:
 
 def extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
     """The block that turns what the reader of `format` yields into plain text."""
+    extractor = _extractor_for(format, settings)
+    extractor.unicode = settings.unicode
+    return extractor
+
+
+def _extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
     budget = Budget(settings.page_seconds, settings.page_memory_megabytes << 20)
     if format in ("warc", "html"):
         return HtmlExtractor(settings.html, settings.max_page_characters, budget)

@@ -51,7 +51,7 @@ def _shares(texts: list[str], language: str) -> dict[str, float]:
     return {word: count / total for word, count in counts.items()}
 
 
-def _sentences() -> dict[str, list[str]]:
+def sentences_of_languages() -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     with tarfile.open(data_folder() / "lid" / "lingua-testdata.tar.xz") as archive:
         for member in archive:
@@ -109,7 +109,7 @@ def _stop_words(language: str, sentences: list[str]) -> list[str]:
 def main() -> None:
     found = {
         language: GOPHER_STOP_WORDS if language == "en" else _stop_words(language, sentences)
-        for language, sentences in sorted(_sentences().items())
+        for language, sentences in sorted(sentences_of_languages().items())
         if language not in UNSPACED_LANGUAGES
     }
     found["am"] += [word for word in found["ti"] if word not in found["am"]]

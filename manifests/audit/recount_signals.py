@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from manifests.manifest import Manifest
 
 _FEW = 3  # lines about one part; a thousand of the same say no more
 _BATCH_ROWS = 4096
+_RULES = ("gopher_repetition.", "gopher_quality.", "c4.", "fineweb.")  # the families of the published rules' signals
 
 
 def recount_signals(build: Build, problems: list[str]) -> None:
@@ -25,17 +27,35 @@ def recount_signals(build: Build, problems: list[str]) -> None:
     decisions = decisions_of(manifest)
     if decisions is None:
         return
+    languages: dict[str, dict[str, Counter[str]]] = {}  # by source and language: documents, and signals that are null
     for name in _part_names(manifest):
         places = [f"filter/{SIGNALS}/{name}", f"filter/{name}", f"filter/{DROPPED}/{name}"]
         missing = [path for path in places if not build.folder.exists(path)]
         problems += [f"{path}: missing, so the signals of part {name} cannot be compared" for path in missing]
         if missing:
             continue
-        comparisons = decisions.comparisons.get(name.removeprefix("part-").rpartition("-")[0], ())
-        wrong = list(itertools.islice(_differences(build, places, comparisons), _FEW + 1))
+        source = name.removeprefix("part-").rpartition("-")[0]
+        comparisons = decisions.comparisons.get(source, ())
+        counts = languages.setdefault(source, {})
+        wrong = list(itertools.islice(_differences(build, places, comparisons, counts), _FEW + 1))
         problems += [f"{places[0]}: {line}" for line in wrong[:_FEW]]
         if len(wrong) > _FEW:
             problems.append(f"{places[0]}: more rows are wrong")
+    stated = manifest.facts.get("languages")  # builds of before they were counted have none
+    if stated is not None and not problems and (wrong_sources := _wrong_sources(stated, languages)):
+        problems.append(f"filter/manifest.json: facts.languages: not what the signals say: {', '.join(wrong_sources)}")
+
+
+def _wrong_sources(stated: dict[str, Any], counted: dict[str, dict[str, Counter[str]]]) -> list[str]:
+    """Sources whose documents, by language, are not as many as stated, or not judged by other signals."""
+    found = {
+        source: {
+            language: {"documents": counts[""], "not_judged": {name: counts[name] for name in counts if name}}
+            for language, counts in languages.items()
+        }
+        for source, languages in counted.items()
+    }
+    return sorted(name for name in stated.keys() | found.keys() if stated.get(name, {}) != found.get(name, {}))
 
 
 def _part_names(manifest: Manifest) -> list[str]:
@@ -44,8 +64,10 @@ def _part_names(manifest: Manifest) -> list[str]:
     return sorted(name for name in names if name.startswith("part-"))
 
 
-def _differences(build: Build, places: list[str], comparisons: tuple[Comparison, ...]) -> Iterator[str]:
-    """In words. `places`: the part's signals, kept and dropped documents, all in the same order."""
+def _differences(
+    build: Build, places: list[str], comparisons: tuple[Comparison, ...], languages: dict[str, Counter[str]]
+) -> Iterator[str]:
+    """In words. `places`: the part's signals, kept and dropped documents, all in the same order. `languages` counts."""
     signals, kept, dropped = places
     ids: dict[bool, Iterator[dict[str, Any]]] = {
         True: _rows(build, kept, ["id"]),
@@ -53,6 +75,8 @@ def _differences(build: Build, places: list[str], comparisons: tuple[Comparison,
     }
     counted = {True: 0, False: 0}
     for number, row in enumerate(_rows(build, signals)):
+        silent = (name for name, value in row.items() if value is None and name.startswith(_RULES))
+        languages.setdefault(row["language"], Counter()).update(["", *silent])
         is_kept = row["reason"] is None
         place = counted[is_kept]
         counted[is_kept] += 1

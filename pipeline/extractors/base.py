@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -18,6 +19,8 @@ MAX_PAGE_CHARACTERS = 16 << 20
 # times as long as what they stand for.
 MAX_TEXT_BYTES = 512 << 20
 
+Form = Literal["NFC", "none"]
+"""How texts spell what Unicode can spell in several ways: in its composed form, or as they came."""
 _Batch = list[tuple[Document, Literal["page", "plain", "too_large", "no_page"]]]
 
 
@@ -29,6 +32,8 @@ class TextExtractor(Block):
     """
 
     type = "extractor"
+    unicode: Form = "NFC"
+    """The form of Unicode that texts come out in."""
 
     def extract(self, document: Document) -> str:
         raise NotImplementedError
@@ -47,7 +52,7 @@ class TextExtractor(Block):
 
     def finish(self, document: Document, text: str) -> Iterator[Document]:
         """The document with its text, or nothing where that is empty."""
-        document.text = normalise(text)
+        document.text = normalise(text, self.unicode)
         if not document.text:
             self.drop(document, "empty_text")
             return
@@ -150,8 +155,15 @@ class GuardedExtractor(TextExtractor):
             yield from self.finish(document, answer.text)
 
 
-def normalise(text: str) -> str:
-    """Line ends as `\\n`, no NULs or lone surrogates (Arrow refuses them), nothing around the text."""
+def composed(text: str, form: Form) -> str:
+    """The text in a form of Unicode (UAX 15). Most texts are in it already, which is quickly seen."""
+    if form == "none" or text.isascii() or unicodedata.is_normalized(form, text):
+        return text
+    return unicodedata.normalize(form, text)
+
+
+def normalise(text: str, form: Form = "NFC") -> str:
+    """Line ends as `\\n`, no NULs or lone surrogates (Arrow refuses them), one form of Unicode, nothing around it."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\x00" in text:
@@ -160,4 +172,4 @@ def normalise(text: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError:
         text = text.encode("utf-8", "replace").decode("utf-8")
-    return text.strip()
+    return composed(text.strip(), form)

@@ -7,7 +7,7 @@ from typing import Any
 
 from datatrove.data import Document
 
-from pipeline.extractors.base import TextExtractor
+from pipeline.extractors.base import TextExtractor, composed
 
 
 class PlainTextExtractor(TextExtractor):
@@ -20,11 +20,12 @@ class PlainTextExtractor(TextExtractor):
 
 
 class CodeExtractor(TextExtractor):
-    """Passes code as it is: indentation and empty lines at its ends belong to it."""
+    """Passes code as it is, but in one form of Unicode: indentation and empty lines at its ends belong to it."""
 
     name = "code"
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         for document in data or ():
             self.stat_update("documents")
+            document.text = composed(document.text, self.unicode)
             yield document

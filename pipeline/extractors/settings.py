@@ -19,6 +19,8 @@ class ExtractSettings(Settings):
     them as they are."""
     tables: Literal["keep", "drop"] = "keep"
     """Tables of wikitext: `keep` makes rows of cells of them, `drop` leaves them out."""
+    unicode: Literal["NFC", "none"] = "NFC"
+    """The form of Unicode that all texts come out in: `NFC` spells é as one character, `none` leaves it as it came."""
     damaged: Literal["fail", "drop"] = "fail"
     """Damaged raw files: `fail` stops the build after the stage, `drop` goes on with what could be read. Both write the
     drops."""

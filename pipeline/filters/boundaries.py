@@ -36,7 +36,8 @@ PUBLISHED = frozenset({"en", "de", "es", "fr"})
 """Languages that are judged just as the published rules judge English. In others punctuation is no word that lacks a
 letter, and where no style is named, a hyphen, an apostrophe or a colon inside a word is part of it."""
 _OTHERS = STOPS_AFTER_DIGITS_SPLIT | LETTERS_JOIN | MARKS_ASIDE
-_FULL_STOPS = {"Grek": ";", "Armn": ":"}  # what ends a sentence in one script only: Greek's question mark in NFC
+_FULL_STOPS = {"Grek": ";", "Armn": ":", "Ethi": ":"}
+"""Marks of ASCII that end a sentence in one script: Greek's question mark in NFC, and what others are typed with."""
 
 UNITS = (
     "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h kmh mph hPa Pa "

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905
 """The stop words of each language: words of which a text of that language is sure to have some.
 
 English has Gopher's eight. Those of other languages are the commonest words of sample sentences and of articles of

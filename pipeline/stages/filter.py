@@ -17,6 +17,7 @@ from pipeline.filters.paths import check, digests, name_of_list, resolved
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.signal_table import SignalWriter
 from pipeline.filters.summary import judges_line
+from pipeline.filters.unjudged import Unjudged
 from pipeline.recipe import Recipe
 from pipeline.stages.base import Stage, StageResult, part_source, part_tasks, say_compiling
 
@@ -41,6 +42,7 @@ class Filter(Phase):
         chain = self._chains[source]
         edits: Counter[str] = Counter()
         unread_urls: Counter[str] = Counter()
+        judged = Unjudged()
         name = f"part-{task.name}"
         with PartWriter(output, name) as writer, SignalWriter(output, name, chain.signal_names()) as signals:
             for document in PartReader(output.build, part, output.counts).run():
@@ -58,7 +60,9 @@ class Filter(Phase):
                     signals.write(document, decision, text, writer.num_dropped)
                     writer.add(document, *decision.verdict)
                 edits += decision.edits
+                judged.add(first.code, decision.signals)
         output.facts["unread_urls"] = dict(sorted(unread_urls.items()))
+        output.facts["languages"] = judged.facts()
         for edit, number in sorted(edits.items()):
             output.counts.edited(source, edit, number)
 
@@ -107,7 +111,8 @@ class FilterStage(Stage):
         ]
         comparisons = {name: [row.row() for row in chain.comparisons] for name, chain in sorted(chains.items())}
         records = runner.run(Filter(by_source), tasks)
-        return StageResult(records=records, facts={"comparisons": comparisons, "urls": _url_facts(chains, records)})
+        facts = {"comparisons": comparisons, "urls": _url_facts(chains, records), "languages": _language_facts(records)}
+        return StageResult(records=records, facts=facts)
 
     def _resolved(self, settings: FilterSettings) -> FilterSettings:
         return resolved(settings, self.recipe.resolve)
@@ -131,6 +136,14 @@ def _ignored_lines(chains: dict[str, Chain]) -> str | None:
         return None
     named = ", ".join(f"{path} ({number:,})" for path, number in worst[:3]) + (", ..." if len(worst) > 3 else "")
     return f"filter: ignored lines of URL lists, which name no host: {sum(found.values()):,} in {named}"
+
+
+def _language_facts(records: list[TaskRecord]) -> dict[str, Any]:
+    """By source and language: how many documents there are, and how many each signal says nothing about."""
+    found: dict[str, Unjudged] = {}
+    for record in records:
+        found.setdefault(part_source(record.task), Unjudged()).merge(record.facts["languages"])
+    return {source: unjudged.facts() for source, unjudged in sorted(found.items())}
 
 
 def _url_facts(chains: dict[str, Chain], records: list[TaskRecord]) -> dict[str, Any]:

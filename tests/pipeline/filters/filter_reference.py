@@ -345,7 +345,7 @@ def _has_code(line: str) -> bool:
 
 
 def _full_stop(script: str) -> str:
-    return {"Grek": ";", "Armn": ":"}.get(script, "none")
+    return {"Grek": ";", "Armn": ":", "Ethi": ":"}.get(script, "none")
 
 
 def c4(text: str, language: str, script: str, settings: FilterSettings) -> tuple[Signals, str, Counter[str]]:
