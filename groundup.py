@@ -33,6 +33,7 @@ def _complete(run: str, prompt: str, num_tokens: int) -> str:
     return prompt + "".join(load_trained(run).stream(prompt, num_tokens, temperature=0.8, top_p=0.95, seed=0))
 
 
+_MOST_CHARACTERS = 500  # of an error that is not ours: a compiler's may have a hundred thousand
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
@@ -157,7 +158,7 @@ def main() -> None:
         if refused := refused_write(error):
             _fail(str(refused), 1, debug)
         # A defect of ours: still one line, and the trace on demand.
-        message = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {str(error)[:_MOST_CHARACTERS]}"
         _fail(f"unexpected error: {message}. Run the same command with --debug to see where.", 1, debug)
     if code == _INTERRUPTED:
         _fail("interrupted. What was finished is kept; the same command goes on from there.", code, debug)

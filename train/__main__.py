@@ -29,7 +29,7 @@ def main() -> None:
         say_error(name, "interrupted. The same command goes on from the last checkpoint.")
         sys.exit(130)
     except Exception as error:  # a defect of ours, or another rank that is gone
-        say_error(name, str(refused_write(error) or f"unexpected error: {type(error).__name__}: {error}"))
+        say_error(name, str(refused_write(error) or f"unexpected error: {type(error).__name__}: {str(error)[:500]}"))
         sys.exit(1)
 
 
