@@ -52,8 +52,10 @@ def read_seal(folder: Folder) -> dict[str, Any] | None:
         known = all(digests.keys() == {"manifest", "records"} for digests in run.values())
         if not known or not isinstance(stages, list) or not all(isinstance(name, str) for name in names):
             raise TypeError("not as it is written")
-        if not all(_STAGE_NAME.fullmatch(name) for name in (*stages, *run)):
-            raise ValueError("a stage's name is no folder's")
+        if not all(_STAGE_NAME.fullmatch(name) for name in (*stages, *run)) or len({*stages}) < len(stages):
+            raise ValueError("stages are not each named once, as folders are")
+        if not seal.keys() <= {"recipe", "stages", "run"}:
+            raise ValueError("it says more than it is made to say")
         return {"recipe": recipe, "stages": stages, "run": run}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(

@@ -171,6 +171,8 @@ def _change(build: Path, name: str, change: Callable[[Any], Any]) -> None:
         ("groundup.json", lambda data: {**data, "run": []}),
         ("groundup.json", lambda data: {**data, "stages": "extract"}),
         ("groundup.json", lambda data: {**data, "stages": ["../elsewhere"]}),
+        ("groundup.json", lambda data: {**data, "stages": [data["stages"][0], *data["stages"]]}),
+        ("groundup.json", lambda data: {**data, "more": 1}),
         ("groundup.json", lambda data: []),
     ],
 )
