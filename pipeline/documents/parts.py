@@ -19,6 +19,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
+from manifests.records.values import sound
 from manifests.storage import Folder, HashingWriter
 from pipeline.documents.schema import DOCUMENT_SCHEMA, DROP_SCHEMA, document_row, row_document
 from pipeline.engine.tasks import CountsBuilder, TaskOutput
@@ -188,8 +189,5 @@ def encodable(row: dict[str, Any]) -> dict[str, Any]:
     """A row that UTF-8 can hold: a lone surrogate, which no encoding of real text contains, becomes U+FFFD."""
     for name, value in row.items():
         if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                row[name] = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+            row[name] = sound(value)
     return row

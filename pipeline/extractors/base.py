@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from datatrove.data import Document
 
+from manifests.records.values import sound
 from pipeline.documents.schema import Block
 from pipeline.extractors.guard.guard import BATCH_BYTES, BATCH_PAGES, Budget, Guard, guard_for
 from pipeline.extractors.guard.protocol import FAILED, TIMED_OUT, Page
@@ -163,13 +164,9 @@ def composed(text: str, form: Form) -> str:
 
 
 def normalise(text: str, form: Form = "NFC") -> str:
-    """Line ends as `\\n`, no NULs or lone surrogates (Arrow refuses them), one form of Unicode, nothing around it."""
+    """Line ends as `\\n`, no NULs, U+FFFD for lone surrogates, one form of Unicode, nothing around it."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\x00" in text:
         text = text.replace("\x00", "")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        text = text.encode("utf-8", "replace").decode("utf-8")
-    return composed(text.strip(), form)
+    return composed(sound(text).strip(), form)
