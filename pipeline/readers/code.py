@@ -11,6 +11,7 @@ from datatrove.data import Document
 
 from pipeline.readers.base import RawFile, Reader
 from pipeline.readers.charset import decode
+from pipeline.readers.files import MAGIC
 from pipeline.readers.members import open_raw
 from pipeline.readers.warc import payload_digest
 from pipeline.sources.code import CodeRules, document_prefix, split_key, vendored_folder
@@ -53,7 +54,6 @@ _INTERPRETERS = {
 }  # fmt: skip
 _HEAD_BYTES = 8000  # what git looks at for NUL bytes
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")  # UTF-16 has NUL bytes and is text
-_MAGIC = (b"\x7fELF", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"%PDF-", b"\xca\xfe\xba\xbe", b"!<arch>")
 _CODING = re.compile(rb"coding[=:][ \t]*([-\w.]+)")  # PEP 263, and as editors read it
 # Names that GitHub linguist's `generated.rb` takes for generated, too.
 _GENERATED_NAME = re.compile(
@@ -162,7 +162,7 @@ class CodeReader(Reader):
 
     def _text(self, data: bytes, language: str | None) -> tuple[Any, ...]:
         """The text; or an empty one, and the reason, value and detail of the drop."""
-        if data.startswith(_MAGIC) or (b"\x00" in data[:_HEAD_BYTES] and not data.startswith(_WIDE_MARKS)):
+        if data.startswith(MAGIC) or (b"\x00" in data[:_HEAD_BYTES] and not data.startswith(_WIDE_MARKS)):
             return "", "binary"
         coding = _CODING.search(b"\n".join(data.split(b"\n", 2)[:2]))
         decoded = decode(data, declared=coding[1].decode("ascii", "replace") if coding else None, is_html=False)

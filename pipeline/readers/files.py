@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from datatrove.data import Document
@@ -12,6 +13,11 @@ from pipeline.readers.members import open_raw
 from pipeline.readers.warc import payload_digest
 
 MAX_FILE_BYTES = 512 << 20
+MAGIC = (b"\x7fELF", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"%PDF-", b"\xca\xfe\xba\xbe", b"!<arch>")
+"""How files that are no text begin."""
+_CONTROL = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f-\x9f]")  # but white space, backspaces and escapes
+_MAX_CONTROL_SHARE = 0.02  # of the first characters of a text
+_HEAD_CHARACTERS = 65_536
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -56,7 +62,8 @@ class WholeFileReader(Reader):
 class TextFileReader(WholeFileReader):
     """Reads one file of format text or html as one document, whose id is the file's key.
 
-    Reasons of drops: those of `WholeFileReader`; decode_error (value: share of characters that mean nothing).
+    Reasons of drops: those of `WholeFileReader`; decode_error (value: share of characters that mean nothing); of text
+    also binary (value: share of control characters, where it is not told by how the file begins).
     """
 
     name = "text file"
@@ -66,10 +73,18 @@ class TextFileReader(WholeFileReader):
         if found is None:
             return
         document, data = found
+        is_text = self.file.format == "text"
+        if is_text and data.startswith(MAGIC):
+            self.drop_record(document, "binary")
+            return
         decoded = decode(data, is_html=self.file.format == "html")
         if decoded.broken_fraction > MAX_BROKEN_FRACTION:
             what = f"characters that mean nothing in {decoded.codec}"
             self.drop_record(document, "decode_error", decoded.broken_fraction, what)
+            return
+        head = decoded.text[:_HEAD_CHARACTERS]
+        if is_text and (num_control := len(_CONTROL.findall(head))) > _MAX_CONTROL_SHARE * len(head):
+            self.drop_record(document, "binary", num_control / len(head))
             return
         document.text = decoded.text.replace("\x00", "").replace("\r\n", "\n")
         yield document
