@@ -62,8 +62,8 @@ class WholeFileReader(Reader):
 class TextFileReader(WholeFileReader):
     """Reads one file of format text or html as one document, whose id is the file's key.
 
-    Reasons of drops: those of `WholeFileReader`; decode_error (value: share of characters that mean nothing); of text
-    also binary (value: share of control characters, where it is not told by how the file begins).
+    Reasons of drops: those of `WholeFileReader`; decode_error (value: share of characters that mean nothing), binary
+    (of format text; value: share of control characters, where it is not told by how the file begins).
     """
 
     name = "text file"
