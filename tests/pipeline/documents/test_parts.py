@@ -44,17 +44,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("stage", "change", "reader"),
+    ("stage", "change"),
     [
-        ("extract", "filter.min_text_words=2", "filter"),
-        ("filter", "dedup.minhash.num_buckets=13", "dedup"),
-        ("dedup", "tokenizer.vocab_size=310", "tokenizer"),
-        ("dedup", "shards.validation_fraction=0.5", "shards"),
+        ("extract", "filter.min_text_words=2"),
+        ("filter", "dedup.minhash.num_buckets=13"),
+        ("dedup", "tokenizer.vocab_size=310"),
+        ("dedup", "shards.validation_fraction=0.5"),
     ],
 )
-def test_a_changed_part_stops_the_stage_that_reads_it(
-    built: Path, tmp_path: Path, stage: str, change: str, reader: str
-) -> None:
+def test_a_changed_part_stops_the_stage_that_reads_it(built: Path, tmp_path: Path, stage: str, change: str) -> None:
     """It is named, its deletion mends it, and the build ends in the bytes of one that nothing happened to."""
     output = tmp_path / "out"
     shutil.copytree(built / "out", output)
@@ -72,7 +70,7 @@ def test_a_changed_part_stops_the_stage_that_reads_it(
             break  # read as other text, without an error
         data[place] ^= 1
     recipe = load_recipe(built / "recipe.toml", [f"output={output}", change])
-    with pytest.raises(UserError, match=rf"^{reader}: .*{stage}/{part.name}: was changed or damaged .* Delete it"):
+    with pytest.raises(UserError, match=rf"{stage}/{part.name}: was changed or damaged .* Delete it"):
         run_build(recipe)
     part.unlink()
     run_build(recipe)
