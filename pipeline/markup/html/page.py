@@ -68,7 +68,8 @@ def _whole_text(markup: str, model_: model.Model) -> str:
     return render(scanned, np.arange(len(scanned.blocks)))
 
 
-def _page(data: bytes, model_: model.Model) -> Page:
+def _whole(data: bytes, model_: model.Model) -> tuple[Scanned, str, str, str]:
+    """The page as scanned, its title, its text, and the origin of that."""
     scanned, title, text = _read(data, model_)
     origin = ""
     if len(text) < _LITTLE:
@@ -77,17 +78,17 @@ def _page(data: bytes, model_: model.Model) -> Page:
             article = _whole_text(article, model_)
         if len(article) > _TIMES * len(text):
             text, origin = article, "json_ld"
-        elif scanned.met & MET_NOSCRIPT:
+        elif scanned.met & MET_NOSCRIPT and len(text) < _LONG_NOTICE:
             least = max(_TIMES * len(text), _LONG_NOTICE)
             bare = without_noscript(data, least)
             if bare is not data and len(unhidden := _read(bare, model_)[2]) > least:
                 text, origin = unhidden, "noscript"
-    return Page(_headline(scanned, title), text, origin)
+    return scanned, title, text, origin
 
 
 def text_with(html: str, model_: model.Model) -> str:
     """`extract_main_text` with other weights."""
-    return _page(_encoded(html), model_).text
+    return _whole(_encoded(html), model_)[2]
 
 
 def extract_main_text(html: str) -> str:
@@ -104,7 +105,9 @@ def extract_page(html: str | bytes) -> Page:
 
     The title is its headline where that stands in `<title>`, else `<title>`.
     """
-    return _page(_encoded(html) if isinstance(html, str) else html, model.load())
+    data = _encoded(html) if isinstance(html, str) else html
+    scanned, title, text, origin = _whole(data, model.load())
+    return Page(_headline(scanned, title), text, origin)
 
 
 def _headline(scanned: Scanned, title: str) -> str:

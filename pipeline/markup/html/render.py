@@ -186,6 +186,7 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
         if open_row >= 0 and row != open_row:
             lines.append(_row_line(row_cells, row_lines, columns[open_row]))
         if row >= 0:
+            line = line.replace("\n", " ")
             if row != open_row:
                 row_cells, row_lines = [], []
             if row_cells and row_cells[-1] == cell:
@@ -196,7 +197,8 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
         else:
             if indent:
                 line = " " * indent + line
-            if item >= 0 and item != last_item and (node == item or parent == item) and tag not in _HEADINGS:
+            is_first = item >= 0 and item != last_item and (node == item or parent == item)
+            if is_first and tag not in _HEADINGS and not nodes[item, N_FLAGS] & IN_PRE:  # there, it numbers lines
                 line = "  " * (min(lists, _MAX_INDENT) - 1) + _number(nodes, item) + line
             lines.append(line)
         open_row, last_item = row, item

@@ -206,6 +206,7 @@ def _with_nbsp(line: str) -> str:
         )
         + "</pre>",
         '<pre class="line-numbers">' + "\n".join(_LINES) + '<span class="line-numbers-rows"><span></span></span></pre>',
+        '<pre><ol class="linenums">' + "".join(f"<li><span>{line}</span></li>" for line in _LINES) + "</ol></pre>",
         "<xmp>" + _CODE + "</xmp>",
         "<listing>" + "\n".join(_LINES) + "</listing>",
         "<plaintext>" + _CODE,
@@ -272,6 +273,7 @@ def test_line_ends_of_the_source(html: str, text: str) -> None:
             "Word | Meaning\nkeel | the lowest beam",
         ),
         ('<ul role="grid"><li role="row"><b role="rowheader">a</b><i role="gridcell">b</i></li></ul>', "a | b"),
+        ('<table><tr><td style="white-space: pre-line">a\nb<td>c</table>', "a b | c"),
         ('<div role="list"><div role="listitem">a</div><span role="listitem">b</span></div>', "- a\n- b"),
         ('<ol role="list"><li role="listitem">a</li><li>b</li></ol>', "1. a\n2. b"),
         ('a<span role="heading" aria-level="3">Head</span>b', "a\nHead\nb"),
