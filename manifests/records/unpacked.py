@@ -26,6 +26,18 @@ from manifests.records.compressions import (
 _BLOCK_BYTES = 64 << 10
 
 
+def unpacked_file(file: Any, mode: str = "rb", **_: Any) -> io.BufferedReader:
+    """An open compressed file as what it holds; fsspec may be told to open files so. Reading raises `ValueError`."""
+
+    def blocks() -> Iterator[bytes]:
+        try:
+            yield from decompressed(file, "", 0, -1, must_end=True)
+        except UserError as error:
+            raise ValueError(f"damaged compressed data: {error.__cause__}") from error
+
+    return io.BufferedReader(_Blocks(blocks()), _BLOCK_BYTES)
+
+
 @contextlib.contextmanager
 def open_file(path: str) -> Iterator[Any]:
     """Open a raw file. Raises `UserError` where it is gone."""
@@ -120,10 +132,10 @@ class Unpacked:
             yield piece
 
 
-def decompressed(file: Any, path: str, offset: int, length: int) -> Iterator[bytes]:
+def decompressed(file: Any, path: str, offset: int, length: int, must_end: bool = False) -> Iterator[bytes]:
     """The bytes of `length` stored bytes from `offset` (-1: to the end of the file), decompressed.
 
-    Raises `UserError` for what cannot be.
+    must_end: a member that breaks off is an error. Raises `UserError` for what cannot be decompressed.
     """
     compression = compression_of(file, path) or _compression_at(file, offset)
     end = offset + length if length >= 0 else file.seek(0, 2)
@@ -136,7 +148,7 @@ def decompressed(file: Any, path: str, offset: int, length: int) -> Iterator[byt
     try:
         if compression.name == "zstd":
             source.dictionary = zstd_dictionary(file)
-        yield from _members(source, compression, offset, end)
+        yield from _members(source, compression, offset, end, must_end)
     except damage_errors() as error:
         what = source.explain(error)
         raise UserError(f"{path}: the bytes at {offset} cannot be decompressed ({what}). Run acquire again.") from error
@@ -149,7 +161,7 @@ def _compression_at(file: Any, offset: int) -> Compression | None:
     return next((known for known in COMPRESSIONS if known.starts(head)), None)
 
 
-def _members(source: Source, compression: Compression, at: int, end: int) -> Iterator[bytes]:
+def _members(source: Source, compression: Compression, at: int, end: int, must_end: bool) -> Iterator[bytes]:
     """What the members from byte `at` to byte `end` hold, without what the format lets stand between them."""
     file = source.file
     file.seek(at)
@@ -174,5 +186,7 @@ def _members(source: Source, compression: Compression, at: int, end: int) -> Ite
             if member.needs_input and not member.eof:
                 pending = read_exactly(file, min(compression.read_bytes, end - file.tell()))
                 if not pending:
+                    if must_end and not getattr(member, "may_end", False):
+                        raise EOFError("the file ends inside a compressed member")
                     return
         pending = bytes(member.unused_data or b"")

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import xxhash
+from fsspec.compression import register_compression
 
 from manifests.errors import UserError
 from manifests.records.arrow_values import column_at, paths_of, python_values
+from manifests.records.unpacked import unpacked_file
 from manifests.records.values import sound, text_of
 from manifests.settings import Settings
-from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.sources.hub import (
     HubShard,
     HuggingFaceSource,
@@ -163,6 +164,9 @@ def _read(source: HuggingFaceSource, shard: HubShard, url: str, num_bytes: int, 
     is a string, and the guesses of later chunks are undone.
     """
     datasets = import_datasets()
+    for compression, ending in (("xz", "xz"), ("zstd", "zst")):
+        # fsspec's own end at the padding of xz, and may end after the first frame of zstd, without a word.
+        register_compression(compression, unpacked_file, ending, force=True)
     columns = _Columns(source)
     if shard.reader == "parquet":
         yield from _read_parquet(url, columns)
@@ -305,8 +309,8 @@ class _Columns:
 
 
 def _text_of_bytes(value: Any) -> str | None:
-    """The text that bytes are, decoded as a text file is; None where they mean nothing."""
-    if not isinstance(value, bytes):
+    """The text that bytes are in UTF-8; None where they are none."""
+    try:
+        return value.decode("utf-8") if isinstance(value, bytes) else None
+    except UnicodeDecodeError:
         return None
-    decoded = decode(value, is_html=False)
-    return decoded.text if decoded.broken_fraction <= MAX_BROKEN_FRACTION else None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import lz4.frame
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from manifests.errors import UserError
 from manifests.explore.build import Build
@@ -231,7 +235,7 @@ def test_values_that_are_no_strings(tmp_path: Path) -> None:
     """Bytes are decoded; times are ISO 8601; what cannot be read costs the value; columns in structs have a path."""
     (tmp_path / "data").mkdir()
     columns = {
-        "body": pa.array([b"plain", "Gr\u00f6\u00dfe im Flu\u00df".encode("cp1252"), b"\x00\x01\xff\x80", None]),
+        "body": pa.array([b"plain", "Gr\u00f6\u00dfe im Flu\u00df".encode(), b"\x00\x01\xff\x80", None]),
         "id": pa.array([b"abc", b"\x01\xff", None, b"d"]),
         "date": pa.array([1_700_000_000_000_000_001, 0, None, 1], pa.timestamp("ns")),
         "url": pa.array([{"a": 1}] * 4),
@@ -252,6 +256,27 @@ def test_values_that_are_no_strings(tmp_path: Path) -> None:
     )
     found, _ = _fetch(_source(), tmp_path)
     assert [(row["text"], row["date"]) for row in found] == [("a", None), ("b", "1970-01-01T00:00:00")]
+
+
+@pytest.mark.parametrize("ending", ["xz", "zst", "gz", "bz2", "lz4"])
+def test_packed_files_of_several_members_are_read_to_their_end(tmp_path: Path, ending: str) -> None:
+    first, second = (b"".join(b'{"text": "row %d"}\n' % n for n in range(*part)) for part in ((0, 20), (20, 40)))
+    zstd, skipped = zstandard.ZstdCompressor().compress, b"\x50\x2a\x4d\x18\x02\x00\x00\x00ab"
+    packed = {
+        "xz": lzma.compress(first) + bytes(8) + lzma.compress(second) + bytes(4),
+        "zst": zstd(first) + skipped + zstd(second),
+        "gz": gzip.compress(first) + bytes(9) + gzip.compress(second) + bytes(512),
+        "bz2": bz2.compress(first) + bz2.compress(second),
+        "lz4": lz4.frame.compress(first) + skipped + lz4.frame.compress(second),
+    }[ending]
+    (tmp_path / "data").mkdir()
+    path = tmp_path / f"data/x.jsonl.{ending}"
+    path.write_bytes(packed)
+    found, _ = _fetch(_source(), tmp_path)
+    assert [row["text"] for row in found] == [f"row {n}" for n in range(40)]
+    if ending in ("xz", "zst"):
+        path.write_bytes(packed[:-30])
+        assert "x.jsonl" in _refusal(_source(), tmp_path)
 
 
 def test_a_named_column_that_only_later_rows_have(tmp_path: Path) -> None:
