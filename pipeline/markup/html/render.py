@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 import numpy as np
 
@@ -204,4 +203,4 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
         open_row, last_item = row, item
     if open_row >= 0:
         lines.append(_row_line(row_cells, row_lines, columns[open_row]))
-    return unicodedata.normalize("NFC", "\n".join(lines))
+    return "\n".join(lines)

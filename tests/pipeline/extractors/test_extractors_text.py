@@ -126,6 +126,31 @@ def test_every_document_is_kept_or_dropped() -> None:
     assert "plain_text" not in kept[0].metadata
 
 
+@pytest.mark.parametrize(
+    ("came", "composed"),
+    [
+        ("cafe\u0301", "caf\u00e9"),
+        ("cu\u0309a", "c\u1ee7a"),
+        ("\u1112\u1161\u11ab", "\ud55c"),
+        ("\u304b\u3099", "\u304c"),
+        ("\u0915\u093c", "\u0915\u093c"),  # excluded from composition
+        ("\u0958", "\u0915\u093c"),
+        ("\u212b \u037e", "\u00c5 ;"),
+        ("x\u00b2 \ufb01", "x\u00b2 \ufb01"),  # compatible, but not the same
+        ("o\u0300\u0323", "\u1ecd\u0300"),
+    ],
+)
+@pytest.mark.parametrize("format", ["text", "jsonl", "gutenberg", "code", "html", "mediawiki"])
+def test_texts_are_in_one_form_of_unicode(format: str, came: str, composed: str) -> None:
+    for form, expected in (("NFC", composed), ("none", came)):
+        extractor = extractor_for(format, validate(ExtractSettings, {"unicode": form}, "extract"))
+        text = (
+            f"<p>It says {came} in a line of prose that is long enough.</p>" if format == "html" else f"says {came} so"
+        )
+        (document,) = extractor.run([Document(text=text, id="x", metadata={})])
+        assert f"says {expected} " in document.text
+
+
 def test_a_text_that_no_arrow_column_can_hold_is_a_drop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit counts bytes in UTF-8, whatever the extractor; a lower one stands for the real one."""
     from pipeline.extractors import base as text_extractor

@@ -270,6 +270,19 @@ def test_audit_compares_signals_with_parts_and_decisions(build: Path) -> None:
     assert "comparisons give" in _rewritten(build, name, comparison["signal"], lambda _: comparison["threshold"])[0]
 
 
+def test_the_manifest_says_which_languages_a_signal_did_not_judge(build: Path) -> None:
+    stated = Build(str(build)).manifest("filter").facts["languages"]
+    for source, languages in stated.items():
+        signals = rows(build / "filter" / "signals")
+        own = [row for row in signals if row["source"] == source]
+        assert sum(found["documents"] for found in languages.values()) == len(own)
+        for language, found in languages.items():
+            number = sum(row["gopher_quality.num_stop_words"] is None for row in own if row["language"] == language)
+            assert found["not_judged"].get("gopher_quality.num_stop_words", 0) == number
+    name, signal = "part-loose-00000.parquet", "c4.num_lorem_ipsum_lines"
+    assert "facts.languages: not what the signals say: loose" in _rewritten(build, name, signal, lambda _: None)[0]
+
+
 def test_audit_misses_signals(build: Path, tmp_path: Path) -> None:
     name = "part-loose-00000.parquet"
     for kind in ("gone", "fewer"):
