@@ -63,8 +63,9 @@ class GopherQualitySettings(Settings):
     """Gopher: what prose looks like (Rae et al. 2021, arXiv:2112.11446, section A1.1, "Quality Filtering").
 
     The number of words and their mean length leave out words that are punctuation only; symbols and alphabetic words
-    are shares of all words, punctuation included (datatrove's reading). A document in a language that has no list of
-    stop words is not judged by them, and one in a language without spaces is not judged by word length.
+    are shares of all words, punctuation included (datatrove's reading; in others than English, German, Spanish and
+    French, letters are sought in words only). A document whose language is not sure or has no list of stop words is not
+    judged by them, and one in a language without spaces is not judged by word length.
     """
 
     min_words: int = 50

@@ -279,7 +279,7 @@ def test_the_manifest_says_which_languages_a_signal_did_not_judge(build: Path) -
         for language, found in languages.items():
             number = sum(row["gopher_quality.num_stop_words"] is None for row in own if row["language"] == language)
             assert found["not_judged"].get("gopher_quality.num_stop_words", 0) == number
-    name, signal = "part-loose-00000.parquet", "c4.num_lorem_ipsum_lines"
+    name, signal = "part-loose-00000.parquet", "gopher_quality.hash_fraction"
     assert "facts.languages: not what the signals say: loose" in _rewritten(build, name, signal, lambda _: None)[0]
 
 
