@@ -71,9 +71,9 @@ def arc_line_end(data: bytes | bytearray, at: int = 0) -> int | None:
     return newline + 1
 
 
-def next_arc_start(data: bytes | bytearray, at: int) -> int | None:
-    """The start of the next line after `at` that is an ARC header line."""
-    for found in _LINE_OF_URL.finditer(data, max(0, at - 1)):
+def next_arc_start(data: bytes | bytearray, at: int, end: int) -> int | None:
+    """The start of the next line after `at`, and before `end`, that is an ARC header line."""
+    for found in _LINE_OF_URL.finditer(data, max(0, at - 1), end):
         if found.end() >= at and arc_line_end(data, found.end()) is not None:
             return found.end()
     return None

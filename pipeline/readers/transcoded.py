@@ -58,6 +58,10 @@ class TranscodedStream(MemberStream):
         super()._start_run(offset)
         self._decoder = codecs.getincrementaldecoder(self.codec)(self.errors)
 
+    def covering_address(self, start: int, end: int) -> tuple[int, int]:
+        """As `MemberStream.covering_address`; a plain file is covered by itself alone."""
+        return super().covering_address(start, end) if self.compression is not None else (self.run_offset, -1)
+
     def fill(self) -> bool:
         """Append to the buffer. False when the run has ended."""
         while True:

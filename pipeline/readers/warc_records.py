@@ -23,6 +23,7 @@ _START = re.compile(rb"WARC/[01]\.\d{1,2}(?:\.\d)?[ \t]*(?:\r?\n|\Z)", re.IGNORE
 _NEXT_START = re.compile(rb"(?<=\n)WARC/[01]\.\d{1,2}(?:\.\d)?[ \t]*\r?\n", re.IGNORECASE)
 _HEADER_END = re.compile(rb"\n\r?\n")
 _START_BYTES = 16  # no start line is longer
+_WINDOW_BYTES = 4 << 10
 _LINE_ENDS = b"\r\n"
 
 
@@ -186,10 +187,18 @@ class _Framer:
     def _next_start(self, at: int) -> int | None:
         """The place in the buffer of the next line from `at` on that starts a record."""
         buffer = self.stream.buffer
-        found = _NEXT_START.search(buffer, at)
-        warc = found.start() if found is not None else None
-        other = arc.next_arc_start(buffer, at) if self.may_be_arc else None
-        return min((start for start in (warc, other) if start is not None), default=None)
+        window = _WINDOW_BYTES  # so that one kind is not looked for in all of the buffer where the other is near
+        while True:
+            end = at + window
+            found = _NEXT_START.search(buffer, at, end)
+            warc = found.start() if found is not None else None
+            other = arc.next_arc_start(buffer, at, end) if self.may_be_arc else None
+            start = min((start for start in (warc, other) if start is not None), default=None)
+            if start is not None or end >= len(buffer):
+                return start
+            line = buffer.rfind(b"\n", at, end)  # the line that the window cuts is looked at again
+            at = line if line >= 0 else end
+            window *= 4
 
     def _skip_to_start(self) -> Unreadable:
         """Consume up to the next line that starts a record, or to the end of the run."""

@@ -166,7 +166,7 @@ def test_a_warc_file_holds_no_arc_records(tmp_path: Path) -> None:
 def test_long_lines_are_searched_in_time_that_grows_with_them() -> None:
     line = b"http:" + b" 1.1.1.1 20080101000000" * 200_000
     assert arc_line_end(line + b"\n") is None
-    assert next_arc_start((b"\n" + line[:3000]) * 300, 0) is None
+    assert next_arc_start((b"\n" + line[:3000]) * 300, 0, 1 << 30) is None
 
 
 @pytest.mark.parametrize(
@@ -201,3 +201,16 @@ def test_any_line_is_a_header_or_none(parts: list[bytes]) -> None:
     assert fields is None or {"warc-target-uri", "content-length"} <= fields.keys()
     end = arc_line_end(line)
     assert end is None or line[end - 1] == 0x0A
+
+
+def test_garbage_between_records_takes_time_once(tmp_path: Path) -> None:
+    """What is looked for and is not there is not looked for in all that was read, at every record."""
+    data = b"".join(arc_record(number, b"<p>words") + b"no record\n" for number in range(3_000))
+    documents, reader = read(tmp_path / "x.arc.gz", gzip.compress(data))
+    assert len(documents) == reader.num_dropped["unreadable"] == 3_000
+
+
+@pytest.mark.parametrize("padding", [*range(4_010, 4_110), 20_400, 20_480])
+def test_a_record_is_found_wherever_a_search_stops(tmp_path: Path, padding: int) -> None:
+    documents, _ = read(tmp_path / "x.arc", arc_record(1, page(1)) + b"-" * padding + b"\n" + arc_record(2, page(2)))
+    assert len(documents) == 2

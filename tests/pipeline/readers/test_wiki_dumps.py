@@ -314,3 +314,16 @@ def test_pages_are_read_back_however_their_numbers_stand(tmp_path: Path, ids: st
             str(tmp_path / "dump.xml"), "mediawiki", document["offset"], document["length"], document["id"]
         )
         assert found == element.encode()
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be", "gb18030"])
+def test_a_torn_dump_in_another_encoding_has_an_address_in_its_file(tmp_path: Path, codec: str) -> None:
+    declared = f"<?xml version='1.0' encoding='{codec}'?>" if codec == "gb18030" else ""
+    page = "<page><title>A</title><ns>0</ns><id>1</id><revision><id>2</id><text>漢字漢字</text></revision></page>"
+    data = f"{declared}<mediawiki>{page}{'漢' * 5000}<page><title>torn".encode(codec)
+    path = tmp_path / "dump.xml"
+    path.write_bytes(data)
+    reader = MediaWikiReader(RawFile("dump.xml", str(path), "wiki", "mediawiki"))
+    documents = list(reader.run())
+    assert [document.text for document in documents] == ["漢字漢字"]
+    assert reader.damaged == ["dump.xml: at byte 0: the dump ends inside a page"]
