@@ -38,8 +38,6 @@ from tokenizer.exact import (
     without_harmless_parts,
 )
 
-_MOST_IDS = 1 << 24
-
 IdArray = npt.NDArray[np.uint32]
 OffsetArray = npt.NDArray[np.int64]
 
@@ -103,8 +101,6 @@ class BulkEncoder:
         if len(set(ids)) < len(ids):  # `tokenizers` numbers added tokens anew, from the number of the others on
             raise UserError("two of its tokens have one id: write the vocabulary without gaps below its added tokens.")
         self.vocab_size = max(ids) + 1
-        if self.vocab_size > _MOST_IDS:  # both libraries make tables as long as this
-            raise UserError(f"the tokenizer has the id {self.vocab_size - 1:,}; ids up to {_MOST_IDS - 1:,} are read.")
         self._fast = _load_gigatoken(data)
         added = tokens_in_text(data, end_of_text)
         self._added = re.compile("|".join(map(re.escape, added))) if added else None

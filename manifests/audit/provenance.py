@@ -85,7 +85,8 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
     """
     if format in ("warc", "wet"):
         header, block = split_record(record)
-        fields = dict(re.findall(r"(?m)^([\w-]+):[ \t]*(.*?)[ \t\r]*$", header.decode("utf-8", "replace").lower()))
+        lines = re.findall(r"(?m)^([\w-]+):[ \t]*(.*?)[ \t\r]*$", header.decode("utf-8", "replace").lower())
+        fields = dict(reversed(lines))  # of a repeated field the first counts
         stated_id = fields.get("warc-record-id", "").strip("<>")
         if stated_id and stated_id != row["id"].lower() and _PLACE.search(row["id"]) is None:
             return "has another WARC-Record-ID"

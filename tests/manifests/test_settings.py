@@ -79,9 +79,10 @@ def test_a_wrong_override_is_refused(assignment: str) -> None:
 def test_files_that_are_no_recipes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such recipe"):
         load_toml(tmp_path / "missing.toml")
-    (tmp_path / "bad.toml").write_bytes(b"name = \xff")
-    with pytest.raises(UserError, match="not valid TOML"):
-        load_toml(tmp_path / "bad.toml")
+    for content in (b"name = \xff", b"name = " + b"[" * 100_000):
+        (tmp_path / "bad.toml").write_bytes(content)
+        with pytest.raises(UserError, match="not valid TOML"):
+            load_toml(tmp_path / "bad.toml")
     with pytest.raises(UserError, match="cannot be read"):
         load_toml(tmp_path)
 

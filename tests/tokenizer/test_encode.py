@@ -202,5 +202,25 @@ def test_an_id_too_large_to_make_tables_of_is_refused(largest: int) -> None:
     data = json.loads(tokenizer_bytes(train_bpe(["a text of some words"], 260)))
     last = max(data["model"]["vocab"], key=data["model"]["vocab"].get)
     data["model"]["vocab"][last] = largest
-    with pytest.raises(UserError, match=f"the tokenizer has the id {largest:,}"):
+    with pytest.raises(UserError, match=f"has the id {largest}; ids go up to"):
         BulkEncoder(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"normalizer": {"type": []}},
+        {"pre_tokenizer": "bytes"},
+        {"decoder": 5},
+        {"added_tokens": {"id": 0}},
+        {"added_tokens": [0]},
+        {"added_tokens": [{"id": 0, "content": 5}]},
+        {"model": []},
+        {"model": {"type": "BPE", "vocab": [], "merges": {}}},
+    ],
+    ids=str,
+)
+def test_parts_of_other_types_are_refused(change: dict[str, Any]) -> None:
+    data = json.loads(tokenizer_bytes(train_bpe(["a text of some words"], 260)))
+    with pytest.raises(UserError):
+        BulkEncoder(json.dumps(data | change))

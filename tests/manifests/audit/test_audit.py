@@ -27,6 +27,13 @@ _HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>body</p>"
 _WARC = b"WARC/1.0\r\nWARC-Record-ID: <urn:uuid:a>\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n" % (len(_HTTP), _HTTP)
 
 
+def test_of_a_repeated_field_the_first_counts() -> None:
+    record = _WARC.replace(b"<urn:uuid:a>\r\n", b"<urn:uuid:a>\r\nWARC-Record-ID: <urn:uuid:b>\r\n")
+    row = {"id": "urn:uuid:a", "digest": None}
+    assert _mismatch(row, "warc", record, {}) is None
+    assert _mismatch(row | {"id": "urn:uuid:b"}, "warc", record, {}) == "has another WARC-Record-ID"
+
+
 def test_a_warc_record_is_known_by_its_payload() -> None:
     row = {"id": "urn:uuid:a", "digest": _sha1(b"<p>body</p>")}
     assert _mismatch(row, "warc", _WARC, {}) is None
