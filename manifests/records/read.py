@@ -20,7 +20,7 @@ _ARC_HEADER = re.compile(
     rb"[a-zA-Z][a-zA-Z0-9+.\-]*:[^\n]* (?:[0-9a-fA-F.:]+|-) (?:(?:19|20)\d{10,16}|null) [^\n]*? ?(\d+)[ \t\r]*\n"
 )
 _HEADER_END = re.compile(rb"\n\r?\n")
-_STATED_ID = re.compile(rb"\nwarc-record-id:\s*<?([^\r\n]*?)>?\s*\r?\n", re.IGNORECASE)
+_STATED_ID = re.compile(rb"\nwarc-record-id:([^\n]*)\n", re.IGNORECASE)
 _STATED_LENGTH = re.compile(rb"\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 _PAGE_START = b"<page>"
@@ -197,7 +197,7 @@ def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str
         stated = _STATED_LENGTH.search(header)
         end = header_end.end() + (int(stated.group(1)) if stated else 0)
         stated_id = _STATED_ID.search(header)
-        if stated_id is not None and stated_id[1].decode("utf-8", "replace") == record_id:
+        if stated_id is not None and stated_id[1].decode("utf-8", "replace").strip().strip("<>") == record_id:
             while len(buffer) < end and (block := next(blocks, b"")):
                 buffer += block
             return bytes(buffer[start.start(1) : end])

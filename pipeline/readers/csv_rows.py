@@ -294,7 +294,8 @@ class CsvReader(Reader):
         if stream.buffer.startswith(_BYTE_ORDER_MARK):
             stream.consume(len(_BYTE_ORDER_MARK))
         while rows.header_fields(b",") == [b""]:
-            next(rows.rows(), None)
+            if next(rows.rows(), None) is None:
+                return None  # it is part of what is damaged
         fields = {delimiter: rows.header_fields(delimiter.encode()) or [] for delimiter in DELIMITERS}
         if not any(fields.values()):
             if stream.damage is None:

@@ -127,7 +127,7 @@ def _articles_job(source: WikipediaSource, date: str, downloader: Downloader) ->
                 others = {name: facts for name, facts in multistream["files"].items() if name not in files}
                 return {"status": "done", "files": files, "indexes": others}
         return {**_checked_job(jobs[_ARTICLES_JOB]), "indexes": {}}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{public_url(url)}: not a dump status with the job {_ARTICLES_JOB}. Check the source's mirror."
         ) from None

@@ -189,7 +189,7 @@ def _mutate(random: Random, case: Case, seeds: Sequence[Case]) -> Case:
 
 
 TARGETS = [
-    Target("build-manifests", lambda: _files("manifests"), check_build, _mutate, seconds=20, ci_inputs=40),
+    Target("build-manifests", lambda: _files("manifests"), check_build, _mutate, seconds=20, ci_inputs=20),
     Target("build-data", lambda: _files("data"), check_build, _mutate, seconds=20, ci_inputs=20),
     Target("build-run", lambda: _files("run"), check_build, _mutate, seconds=20, ci_inputs=20),
 ]

@@ -15,6 +15,7 @@ from datatrove.data import Document
 from manifests.audit import provenance
 from manifests.errors import UserError
 from manifests.explore.build import RawEntry
+from manifests.records.read import read_record
 from pipeline.documents.parts import encodable
 from pipeline.documents.schema import DOCUMENT_SCHEMA, DROP_SCHEMA, document_row
 from pipeline.extractors.base import GuardedExtractor
@@ -83,11 +84,26 @@ def check_file(format: str, case: Case) -> None:
             assert row["id"], "a document without an id"
             assert row["offset"] + max(0, row["length"]) <= len(case.data), f"an address beyond the file: {row!r}"
         raw = RawEntry(case.name, "s", format, None, 0, "", None, str(path), False, {})
-        for row in documents:
+        for number, row in enumerate(documents):
             problems: list[str] = []
             if row["offset"] >= 0:
                 provenance._check_record(row, raw, "part", problems, set())
+            elif number < _MOST_SEARCHED:
+                problems += _not_found(row, path, format)
             assert not problems, f"audit: {problems[0].replace(folder, '').replace(row['id'], 'ID')}"
+
+
+_MOST_SEARCHED = 3  # records of a file that are looked for by their ids: each is a search from the file's beginning
+
+
+def _not_found(row: dict[str, Any], path: Path, format: str) -> list[str]:
+    """What is wrong with the record of a document that has no address inside its file."""
+    try:
+        record = read_record(str(path), format, row["offset"], row["length"], row["id"])
+    except UserError as error:
+        return [] if "has no address inside this file" in str(error) else [str(error)]
+    wrong = provenance._mismatch(row, format, record, {}) if format in ("jsonl", "warc", "wet") else None
+    return [f"the record of its id {wrong}"] if wrong else []
 
 
 def _mutate(random: Random, case: Case, seeds: Sequence[Case]) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -60,7 +61,7 @@ class ListFile(NamedTuple):
             with gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file:
                 while block := file.read(_BLOCK_BYTES):
                     yield block + file.readline()
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"{self.path}: cannot be read ({error}). Get the list again.") from None
 
     def digest(self) -> str:

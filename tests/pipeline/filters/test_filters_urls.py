@@ -318,12 +318,16 @@ def test_a_list_is_digested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     make_lists(tmp_path, {"l/adult/domains": "a.example\n", "empty/README": "", "bad/x/expressions": "ok\n(\n"})
     make_lists(tmp_path, {"broken/x/domains.gz": b"not gzip"})
+    make_lists(tmp_path, {"damaged/x/domains.gz": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + b"\xff" * 20})
+    make_lists(tmp_path, {"torn/x/domains.gz": gzip.compress(b"a.example\n" * 9)[:-9]})
     for settings, message in (
         (UrlSettings(block_lists=["none"]), "no such folder"),
         (UrlSettings(block_lists=["empty"]), "no list in it"),
         (UrlSettings(block_lists=["l"], categories=["adlut"]), "did you mean 'adult'"),
         (UrlSettings(block_lists=["bad"]), "line 2: no regular expression"),
         (UrlSettings(block_lists=["broken"]), "cannot be read"),
+        (UrlSettings(block_lists=["damaged"]), "cannot be read"),
+        (UrlSettings(block_lists=["torn"]), "cannot be read"),
         (UrlSettings(opt_out="gone.txt"), "gone.txt: no such file"),
         (UrlSettings(adult_words="hard", word_lists="empty"), "no word list"),
     ):

@@ -372,3 +372,15 @@ def test_the_header_is_read_as_the_reader_reads_it(rows: list[list[str]], delimi
     with contextlib.suppress(UserError):  # where a quoted column splits the header otherwise into two `text`
         assert reader._header(scanner) == header.columns
     assert scanner.delimiter.decode() == header.delimiter
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_blank_lines_in_a_damaged_member_end(tmp_path: Path, lines: int) -> None:
+    data = bytearray(gzip.compress(b"\n" * lines + b"id,text\n1,words\n", mtime=0))
+    data[-5] ^= 0xFF  # of the length
+    data[-8] ^= 0xFF  # of the checksum
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(data)
+    reader = reader_for(RawFile("rows.csv.gz", str(path), "s", "csv"))
+    assert list(reader.run()) == []
+    assert reader.num_dropped == {"unreadable": 1}

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from manifests.errors import UserError
 from pipeline.documents.schema import document_row
 from pipeline.mirrors.download import Downloader
 from pipeline.readers.base import RawFile
@@ -303,3 +304,17 @@ def test_a_range_is_part_of_the_file_that_its_reader_is_made_for(dump) -> None:
     assert first
     assert rest
     assert not first & rest
+
+
+_NO_FILES = b'{"jobs": {"articlesdump": {"status": "done", "files": {"a": 1}}}}'
+
+
+@pytest.mark.parametrize("answer", [b"[" * 100_000, b"null", b'{"jobs": []}', _NO_FILES, b"\xff"])
+def test_an_answer_that_is_no_status_is_told(answer: bytes) -> None:
+    class Mirror:
+        def fetch(self, url: str) -> bytes:
+            return answer
+
+    source = WikipediaSource(kind="wikipedia", name="w", wiki="enwiki", date="20240101", mirror="https://m.example")
+    with pytest.raises(UserError, match=r"dumpstatus\.json: not a dump status"):
+        list_wikipedia(source, Mirror())  # type: ignore[arg-type]
