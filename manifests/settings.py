@@ -13,17 +13,40 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, field_validator
+from pydantic_core import CoreSchema
 
 from manifests.errors import UsageError, UserError, check_is_text, check_text
 from manifests.paths import as_seen_from_here, resolve
 from manifests.secrets import check_no_credentials, scrub
 
+_EXACT_TYPES = ("int", "float", "bool")
+
+
+def _strict(schema: Any) -> Any:
+    """A schema of pydantic in which numbers and booleans, however deep, are taken from nothing else."""
+    if isinstance(schema, list | tuple):
+        return type(schema)(_strict(item) for item in schema)
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: value if key in ("default", "metadata") else _strict(value) for key, value in schema.items()}
+    return inner | {"strict": True} if inner.get("type") in _EXACT_TYPES else inner
+
 
 class Settings(BaseModel):
-    """Base of every settings table: immutable, and no key that is not declared."""
+    """Base of every settings table: immutable, no key that is not declared, no value of another type.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+    TOML tells numbers, booleans and strings apart, so `true` is no 1 and "5" no 5. Integers are taken for floats,
+    and arrays for tuples.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # `strict=True` for all would refuse arrays for tuples.
+        schema: CoreSchema = _strict(handler(source))
+        return schema
 
 
 class RecipeSettings(Settings):
@@ -33,7 +56,7 @@ class RecipeSettings(Settings):
     """Name of the recipe, which manifests and reports show."""
     output: str = Field(min_length=1)
     """The build's folder, relative to the recipe, or any fsspec URL."""
-    seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of every draw of the build (samples, shuffle, mixture, validation split) and of training."""
 
     @field_validator("output")
@@ -129,14 +152,14 @@ def validate(settings: type[SettingsT], data: dict[str, Any], where: str) -> Set
     try:
         return settings.model_validate(data)
     except ValidationError as error:
-        problems = [_describe(problem, settings) for problem in error.errors()]
+        problems = [_describe(problem, settings, data) for problem in error.errors()]
         raise UserError(f"{where}: " + "; ".join(problems) + ".") from None
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 
 
-def _describe(problem: Any, settings: type[Settings]) -> str:
-    location = [part for part in problem["loc"] if not _is_union_tag(part)]
+def _describe(problem: Any, settings: type[Settings], data: dict[str, Any]) -> str:
+    location = _keys_of(problem["loc"], data)
     key_path = ".".join(str(part) for part in location) or "the file"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(location[-1]), _all_keys(settings), n=1, cutoff=0.5)
@@ -152,9 +175,18 @@ def _describe(problem: Any, settings: type[Settings]) -> str:
     return scrub(f"{key_path}: {message[0].lower()}{message[1:]}{given}")
 
 
-def _is_union_tag(part: Any) -> bool:
-    """Discriminated unions add their tag to the location, which is not a key of the file."""
-    return isinstance(part, str) and part.startswith("kind:")
+def _keys_of(location: tuple[int | str, ...], data: Any) -> list[int | str]:
+    """The keys of a problem's location: pydantic puts names of a union's members between and after them."""
+    keys: list[int | str] = []
+    for part in location:
+        if isinstance(part, str) and part.startswith("kind:"):
+            continue
+        is_key = isinstance(data, dict) and (part in data or part == location[-1])
+        is_place = isinstance(data, list) and isinstance(part, int)
+        if is_key or is_place:
+            keys.append(part)
+            data = data.get(part) if isinstance(data, dict) else data[int(part)]
+    return keys
 
 
 def _paths(settings: type[Settings], above: str = "") -> Iterator[str]:

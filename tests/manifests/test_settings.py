@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -118,3 +118,43 @@ def test_what_json_has_no_number_for_is_named_and_not_written(value: Any, where:
     for write in (canonical_json, readable_json):
         with pytest.raises(UserError, match=f"^{where}, a number that JSON does not have"):
             write(value)
+
+
+class _Typed(Settings):
+    count: int = 1
+    either: int | Literal["auto"] = "auto"
+    share: float = 0.5
+    pair: tuple[float, float] = (0.0, 1.0)
+    by_name: dict[str, int] | None = None
+    flag: bool = False
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("count", value) for value in (True, False, "5", 5.0, 1e6)),
+        *(("either", value) for value in (True, "5", 2.5)),
+        *(("share", value) for value in (True, "0.5")),
+        *(("flag", value) for value in (1, "yes", "true")),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_key(key: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"r\.toml: {key}: input should be .*not {value!r}") as caught:
+        validate(_Typed, {key: value}, "r.toml")
+    assert f"{key}." not in str(caught.value).replace("r.toml", "")
+
+
+def test_values_of_another_type_inside_arrays_and_tables_are_refused() -> None:
+    with pytest.raises(UserError, match=r"pair\.1: input should be a valid number, not True"):
+        validate(_Typed, {"pair": [0, True]}, "r.toml")
+    with pytest.raises(UserError, match=r"by_name\.a: input should be a valid integer, not True"):
+        validate(_Typed, {"by_name": {"a": True}}, "r.toml")
+
+
+def test_values_of_their_types_are_taken_from_toml_and_overrides() -> None:
+    data: dict[str, Any] = {"pair": [0, 1], "by_name": {"a": 1}}
+    for assignment in ("count=30", "either=auto", "share=1", "flag=true"):
+        apply_override(data, assignment)
+    taken = validate(_Typed, data, "r.toml")
+    assert taken == _Typed(count=30, either="auto", share=1.0, pair=(0.0, 1.0), by_name={"a": 1}, flag=True)
+    assert validate(_Typed, {"either": 4}, "r.toml").either == 4
