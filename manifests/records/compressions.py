@@ -287,16 +287,21 @@ def compression_of(file: IO[bytes], name: str) -> Compression | None:
 def zstd_dictionary(file: IO[bytes]) -> Any:
     """The dictionary in the first frame of a zstd file, plain or packed by itself; None where there is none.
 
-    The frame is one to be skipped, with the magic number 0x184D2A5D, as in .warc.zst files. Raises `ValueError` where
-    what it holds cannot be unpacked.
+    The frame is one to be skipped, with the magic number 0x184D2A5D, as in .warc.zst files; other frames to be skipped
+    may stand before it. Raises `ValueError` where what it holds cannot be unpacked.
     """
     import zstandard
 
-    file.seek(0)
-    head = read_exactly(file, _SKIPPABLE_HEAD_BYTES)
-    if not head.startswith(_ZSTD_DICTIONARY_FRAME) or len(head) < _SKIPPABLE_HEAD_BYTES:
-        return None
-    size = _ZSTD.gap(head) - len(head)
+    offset = gap = 0
+    head = b""
+    while not head.startswith(_ZSTD_DICTIONARY_FRAME):
+        offset += gap
+        file.seek(offset)
+        head = read_exactly(file, _SKIPPABLE_HEAD_BYTES)
+        gap = _ZSTD.gap(head)
+        if not gap:
+            return None
+    size = gap - len(head)
     if size > _MOST_DICTIONARY_BYTES:
         raise ValueError(f"a dictionary of {size >> 20:,} MiB, and at most {_MOST_DICTIONARY_BYTES >> 20} are read")
     data = read_exactly(file, size)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 DELIMITERS = (",", ";", "\t", "|")
 _MOST_CHARACTERS = 64 << 20  # of a header row; beyond it, a quote that nothing closes was taken for one that opens
+_DELIMITER_LINE = re.compile(r"sep=.", re.IGNORECASE)
 _BYTE_ORDER_MARK = "\xef\xbb\xbf"
 
 
@@ -19,6 +21,14 @@ class Header:
     delimiter: str
     num_lines: int
     ahead: list[str]
+
+
+def stands_before_header(fields: Sequence[str]) -> bool:
+    """True for a row ahead of the header: a blank line, or the line by which Excel is told a delimiter (`sep=;`).
+
+    fields: of the row, parted by commas.
+    """
+    return fields in ([], [""]) or _DELIMITER_LINE.fullmatch(",".join(fields)) is not None
 
 
 def choose_delimiter(names: Mapping[str, Sequence[str]], text: frozenset[str]) -> str:
@@ -34,13 +44,13 @@ def choose_delimiter(names: Mapping[str, Sequence[str]], text: frozenset[str]) -
 def read_header(lines: Iterator[str], text: frozenset[str]) -> Header:
     """The header of a file whose lines come decoded as Latin-1, with their ends; so do the columns, and `text`.
 
-    Blank lines before it are passed over. A file without a header has no columns.
+    Blank lines before it are passed over, and a line that says the delimiter. A file without a header has no columns.
     """
     held: list[str] = []
     num_blank = 0
     while True:
         first, num_lines = _split(held, lines, DELIMITERS[0], is_start=num_blank == 0)
-        if first not in ([], [""]) or not num_lines:
+        if not stands_before_header(first) or not num_lines:
             break
         num_blank += num_lines
         del held[:num_lines]

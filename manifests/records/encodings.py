@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 
@@ -19,6 +20,7 @@ _ASCII = {
     "utf-16-be": rb"\x00[\t\n\r\x1e -~]",
 }
 _BEGINS = {codec: re.compile(b"(?:" + ascii + b"){2}") for codec, ascii in _ASCII.items()}
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _UTF_16 = {codec: re.compile(_ASCII[codec]) for codec in ("utf-16-be", "utf-16-le")}
 
 # Python's names of the codecs in which a row may be that is not UTF-8; ASCII is in each what it is in UTF-8.
@@ -58,8 +60,24 @@ def wide_codec(data: bytes) -> str | None:
     begins = next((codec for codec, pattern in _BEGINS.items() if pattern.match(head)), None)
     if begins is not None:
         return begins
+    if _is_parted_by_nuls(head):
+        return None
     # In big endian ASCII every first byte is 0, and the second is a character that is printed.
     big, little = (len(pattern.findall(head)) for pattern in _UTF_16.values())
     if max(big, little) < len(head) // 40 or 10 * max(big, little) < 9 * head.count(0):
         return None
     return "utf-16-be" if big > little else "utf-16-le"
+
+
+def _is_parted_by_nuls(head: bytes) -> bool:
+    """True for text in UTF-8 with NULs between its parts, as `find -print0` writes it.
+
+    In UTF-16 the NULs of ASCII are half of the bytes; other letters have bytes that are controls or no UTF-8.
+    """
+    if 3 * head.count(0) > len(head) or _CONTROL.search(head):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # its last character may be cut off
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -220,7 +220,7 @@ def read_json(data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = data.decode("utf-8-sig", "surrogatepass")
+        text = _with_surrogates(data)
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -229,6 +229,14 @@ def read_json(data: bytes) -> Any:
         return json.loads(text, parse_int=str)
     except RecursionError:
         return dict(_shallow(text.encode("utf-8", "surrogatepass")))
+
+
+def _with_surrogates(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig", "surrogatepass")
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start} is 0x{data[error.start]:02x}, so it is not UTF-8, which JSON is to be in"
+        raise ValueError(f"{what}: convert the file to UTF-8") from None
 
 
 def _shallow(data: bytes) -> Iterator[tuple[str, Any]]:

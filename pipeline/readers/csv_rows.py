@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datatrove.data import Document
 
 from manifests.errors import UserError
-from manifests.records.csv_header import DELIMITERS, choose_delimiter
+from manifests.records.csv_header import DELIMITERS, choose_delimiter, stands_before_header
 from manifests.records.encodings import wide_codec
 from pipeline.readers.base import RawFile, Reader
 from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
@@ -234,10 +234,10 @@ class RowScanner:
 class CsvReader(Reader):
     """Reads one document a row: columns as in JSONL; an id left out is `<file>#<line>`, the line that it starts at.
 
-    The header row is line 1. `offset` and `length` are the row's bytes in an uncompressed file, -1 in a compressed one
-    and in UTF-16 and UTF-32. The delimiter is the one of comma, semicolon, tab and bar that makes a column `text` of
-    the header; if several do, the one that makes most columns. Blank lines are counted apart. Rows that are not UTF-8
-    are decoded as text files are, all by the same encoding.
+    The header row is line 1, but for blank lines and a line `sep=;` before it. `offset` and `length` are the row's
+    bytes in an uncompressed file, -1 in a compressed one and in UTF-16 and UTF-32. The delimiter is the one of comma,
+    semicolon, tab and bar that makes a column `text` of the header; if several do, the one that makes most columns.
+    Blank lines are counted apart. Rows that are not UTF-8 are decoded as text files are, all by the same encoding.
 
     Reasons of drops: bad_row (value: the line, detail: what is wrong), empty_payload, truncated, unreadable.
     Raises `UserError` where the header has no column `text`, or none that the source names.
@@ -293,9 +293,11 @@ class CsvReader(Reader):
             pass
         if stream.buffer.startswith(_BYTE_ORDER_MARK):
             stream.consume(len(_BYTE_ORDER_MARK))
-        while rows.header_fields(b",") == [b""]:
+        while (first := rows.header_fields(b",")) and stands_before_header(
+            [field.decode("latin-1") for field in first]
+        ):
             if next(rows.rows(), None) is None:
-                return None  # it is part of what is damaged
+                return None  # damage follows, too near to trust it
         fields = {delimiter: rows.header_fields(delimiter.encode()) or [] for delimiter in DELIMITERS}
         if not any(fields.values()):
             if stream.damage is None:

@@ -18,14 +18,14 @@ MAGIC = (b"\x7fELF", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"%PDF-", b"\xca\xfe\
 _CONTROL = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f-\x9f]")  # but white space, backspaces and escapes
 _MAX_CONTROL_SHARE = 0.02  # of the first characters of a text
 _HEAD_CHARACTERS = 65_536
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class WholeFileReader(Reader):
     """Base of the readers that read one file as one document.
 
     Reasons of drops: empty_payload, file_too_large (unpacked), truncated (the compressed data breaks off), unreadable
-    (it is damaged, or a zip archive).
+    (it is damaged, or a zip archive, but of format text: of a folder's files many are none).
     """
 
     def __init__(self, file: RawFile, max_file_bytes: int = MAX_FILE_BYTES) -> None:
@@ -51,7 +51,7 @@ class WholeFileReader(Reader):
         if not data.strip():
             self.drop_record(document, "empty_payload")
             return None
-        if data.startswith(_ZIP):
+        if data.startswith(ZIP_MAGIC) and self.file.format != "text":
             what = "a zip archive, which is not read: unpack it, or take the file that is not packed"
             self.report_damage(0, what)
             self.drop_record(document, "unreadable", detail=what)
@@ -63,7 +63,8 @@ class TextFileReader(WholeFileReader):
     """Reads one file of format text or html as one document, whose id is the file's key.
 
     Reasons of drops: those of `WholeFileReader`; decode_error (value: share of characters that mean nothing), binary
-    (of format text; value: share of control characters, where it is not told by how the file begins).
+    (of format text, zip archives such as .docx and .epub, too; value: share of control characters, where it is not told
+    by how the file begins).
     """
 
     name = "text file"
@@ -74,7 +75,7 @@ class TextFileReader(WholeFileReader):
             return
         document, data = found
         is_text = self.file.format == "text"
-        if is_text and data.startswith(MAGIC):
+        if is_text and data.startswith((*MAGIC, *ZIP_MAGIC)):
             self.drop_record(document, "binary")
             return
         decoded = decode(data, is_html=self.file.format == "html")

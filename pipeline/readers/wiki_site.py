@@ -102,7 +102,7 @@ def page_address(base: str | None) -> str | None:
     if not base or not host:
         return None
     url = urlsplit(base)
-    site = f"{url.scheme or 'https'}://{url.netloc}"
+    site = f"{url.scheme or 'https'}://{url.netloc.rpartition('@')[2]}"
     title = _TITLE_IN_QUERY.search(url.query)
     if title is not None:
         if not title[1]:

@@ -34,6 +34,10 @@ def read(path: Path, data: bytes) -> tuple[list[str], dict[str, int]]:
         b"RIFF\x24\x08\x00\x00WAVEfmt " + _NOISE,
         b"SQLite format 3\x00" + bytes(100) + b"CREATE TABLE t (a, b)" + bytes(900),
         zlib.compress(_NOISE),
+        b"PK\x03\x04\x14\x00\x06\x00word/document.xml" + _NOISE,  # .docx, .odt, .epub, .zip
+        b"".join(b"./folder/file %d.txt\0" % number for number in range(99)),  # find -print0
+        b"".join(b"word%d\0" % (number % 10) for number in range(99)),  # NULs at every second byte of pairs
+        "".join(f"Straße {number}\0" for number in range(99)).encode(),
         _NOISE,
     ],
 )
@@ -49,6 +53,9 @@ def test_no_text(tmp_path: Path, data: bytes) -> None:
     [
         (_PROSE.encode(), _PROSE),
         (("\ufeff" + _PROSE).encode("utf-16"), _PROSE),
+        (_PROSE.encode("utf-16-be"), _PROSE),
+        (_RUSSIAN.encode("utf-16-le"), _RUSSIAN),
+        ((_JAPANESE + "\n" + _JAPANESE + " (2024)\n").encode("utf-16-be"), _JAPANESE + "\n" + _JAPANESE + " (2024)\n"),
         (_PROSE.encode("cp1252"), _PROSE),
         ((_PROSE + "“Gänse”").encode("cp1252"), _PROSE + "“Gänse”"),
         ((_RUSSIAN * 3).encode("koi8-r"), _RUSSIAN * 3),

@@ -201,7 +201,8 @@ def test_warc_with_a_dictionary(tmp_path: Path, raw: bool, packed: bool, with_id
     packer = zstandard.ZstdCompressor(dict_data=dictionary, write_dict_id=with_id)
     frames = [packer.compress(record) for record in RECORDS]
     path = tmp_path / "x.warc.zst"
-    documents, reader = read(path, skippable(ZST(held) if packed else held, 13) + b"".join(frames), "warc")
+    first = skippable(b"made by hand", 2) if with_id else b""
+    documents, reader = read(path, first + skippable(ZST(held) if packed else held, 13) + b"".join(frames), "warc")
     assert [document.id for document in documents] == [f"urn:x:{number}" for number in range(30)]
     assert "Page 29 of the mill" in documents[29].text
     assert not reader.damaged

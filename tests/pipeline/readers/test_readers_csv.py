@@ -6,6 +6,7 @@ import bz2
 import contextlib
 import csv
 import gzip
+import hashlib
 import io
 import itertools
 import json
@@ -83,11 +84,22 @@ def test_columns_and_addresses_in_every_compression(tmp_path: Path, ending: str)
         read_record(str(path), "csv", -1, -1, "none")
 
 
-@pytest.mark.parametrize(("head", "delimiter"), [
-    ("text,id", ","), ("text;id", ";"), ("id\ttext", "\t"), ("id|text|a,b", "|"), ('"text";"a,b"', ";"), ("text", ","),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("head", "delimiter"),
+    [
+        *[
+            ("text,id", ","),
+            ("text;id", ";"),
+            ("id\ttext", "\t"),
+            ("id|text|a,b", "|"),
+            ('"text";"a,b"', ";"),
+            ("text", ","),
+        ],
+        *[("sep=;\ntext;id", ";"), ("\nSEP=,\r\ntext,id", ","), ("sep=\t\r\ntext\tid", "\t")],
+    ],
+)
 def test_the_header_settles_the_delimiter(tmp_path: Path, head: str, delimiter: str) -> None:
-    columns = next(csv.reader([head], delimiter=delimiter))
+    columns = next(csv.reader([head.splitlines()[-1]], delimiter=delimiter))
     row = delimiter.join(f"{name} of it" for name in columns)
     (document,), reader = read(tmp_path / "x.tsv", f"\ufeff\n{head}\n{row}".encode())
     assert document.text == "text of it"
@@ -214,6 +226,15 @@ def test_what_damage_made_of_rows_is_not_taken(tmp_path: Path, format: str, endi
         assert all(document.text == texts[int(document.id)] for document in documents)
 
 
+def test_damage_near_the_header_takes_neither_for_ever(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{hashlib.sha256(b'%d' % n).hexdigest()}\n" for n in range(4000))
+    packed = bytearray(gzip.compress(f"\n\nid,text\n{rows}".encode()))
+    packed[-6] ^= 1
+    documents, reader = read(tmp_path / "x.csv.gz", bytes(packed))
+    assert not documents
+    assert dict(reader.num_dropped) == {"unreadable": 1}
+
+
 def test_rows_far_before_damage_are_kept(tmp_path: Path) -> None:
     numbers = range(150_000)
     packed = gzip.compress(b"text,id\n" + b"".join(b"%d,%d\n" % (number, number * number) for number in numbers))
@@ -337,6 +358,8 @@ def test_a_row_is_found_again_where_the_header_has_several_delimiters(tmp_path: 
         ('\ufeff"id",text,x', ",", 3),
         ('id;text;"a\nb,text"', ";", 3),
         ('\r\n""\n"a|b|c"\ttext\tid', "\t", 3),
+        ("\ufeffsep=;\r\nid;text;x", ";", 3),
+        ("\nsep=,\nid,text,x", ",", 3),
         ('text,"a"b;text;id', ";", 3),
         ("id|text|Größe,a", "|", 3),
     ],

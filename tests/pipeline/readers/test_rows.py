@@ -137,6 +137,20 @@ def test_a_first_line_that_is_bad_does_not_change_what_lines_are(tmp_path: Path)
         assert dict(reader.num_dropped) == {"bad_json": 1}
 
 
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [("Größe", "cp1252"), ("булок", "cp1251"), ("表示ソフト", "cp932"), ("句子", "gb18030"), ("élève", "mac_roman")],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_in_a_legacy_encoding_is_told(tmp_path: Path, text: str, codec: str, indent: int | None) -> None:
+    data = json.dumps({"text": text}, ensure_ascii=False, indent=indent).encode(codec)
+    with pytest.raises(ValueError, match=r"it is not UTF-8, .* convert the file to UTF-8"):
+        read_json(data)
+    documents, reader = read(tmp_path / "x.jsonl", "jsonl", data)
+    assert not documents
+    assert set(reader.num_dropped) == {"bad_json"}
+
+
 SURROGATES = [
     (rb'{"text": "a \ud800 b", "id": "i\udfff"}', "a \ufffd b", "i\ufffd"),
     (rb'{"text": "\ud83d\ude00 \ude00\ud83d", "id": "p"}', "\U0001f600 \ufffd\ufffd", "p"),

@@ -31,6 +31,7 @@ from tests.pipeline.readers.test_wiki_dumps import read
         ("https://wiki.example.org/Main_Page", "https://wiki.example.org/{}"),
         ("https://wiki.example.org/Project:Main", "https://wiki.example.org/{}"),
         ("https://a.example:8080/mediawiki/Main_Page", "https://a.example:8080/mediawiki/{}"),
+        ("https://user:word@a.example/wiki/Main_Page", "https://a.example/wiki/{}"),
         ("//a.example/wiki/Main_Page", "https://a.example/wiki/{}"),
         ("https://a.example/title/%C3%84_%7Bx%7D", "https://a.example/title/{}"),
         # Nothing that says where other pages are.
