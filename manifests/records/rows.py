@@ -126,7 +126,16 @@ def _noting(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
 
 
 def read_parquet_row(path: str, id: str, id_column: str) -> bytes:
-    """The row with that id or number, as JSON."""
+    """The row with that id or number, as JSON. Raises `UserError` where the file cannot be read there."""
+    import pyarrow as pa
+
+    try:
+        return _search_parquet(path, id, id_column)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: row {id} cannot be read ({error}). Run acquire again.") from None
+
+
+def _search_parquet(path: str, id: str, id_column: str) -> bytes:
     import pyarrow.parquet as pq
 
     with open_file(path) as file:

@@ -407,3 +407,15 @@ def test_blank_lines_in_a_damaged_member_end(tmp_path: Path, lines: int) -> None
     reader = reader_for(RawFile("rows.csv.gz", str(path), "s", "csv"))
     assert list(reader.run()) == []
     assert reader.num_dropped == {"unreadable": 1}
+
+
+@pytest.mark.parametrize("damage", ["another column", "the footer"])
+def test_a_parquet_row_that_cannot_be_read_back_is_told(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "x.parquet"
+    table = pa.table({"other": ["b" * 400, "c" * 400], "text": ["some words", "others"]})
+    pq.write_table(table, path, compression="none", use_dictionary=False)
+    data = path.read_bytes()
+    assert json.loads(read_record(str(path), "parquet", -1, -1, "x.parquet#1"))["text"] == "others"
+    path.write_bytes(data.replace(b"b" * 400, b"") if damage == "another column" else data[:-9] + bytes(5) + b"PAR1")
+    with pytest.raises(UserError, match=r"x\.parquet: row x\.parquet#0 cannot be read"):
+        read_record(str(path), "parquet", -1, -1, "x.parquet#0")
