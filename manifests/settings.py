@@ -78,7 +78,7 @@ def load_toml(path: Path) -> dict[str, Any]:
         ) from None
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}). Give the path of a TOML file.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not valid TOML: {error}.") from None
 
 
@@ -121,7 +121,7 @@ def apply_override(data: dict[str, Any], assignment: str) -> None:
         )
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = raw
     *tables, leaf = key_path.strip().split(".")
     node: Any = data
