@@ -99,7 +99,7 @@ def load_gpt2(folder: Folder | str, vocab: str = "encoder.json", merges: str = "
         return load_merges(entries, pairs)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or folder.url}: missing. GPT-2 needs {vocab} and {merges}.") from None
-    except (OSError, ValueError, OverflowError, RecursionError, UserError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError, UserError) as error:
         raise UserError(
             f"{folder.url}: {vocab} and {merges} are not GPT-2's vocabulary ({str(error).rstrip('.')})."
         ) from None

@@ -79,14 +79,13 @@ class BulkEncoder:
             raise ValueError(f"num_threads must be 1 or more, not {num_threads}.")
         self.num_threads = num_threads
         data = _parse(tokenizer_json)
-        check_parts(data, end_of_text)
-        data = without_harmless_parts(data, end_of_text)
         try:
-            self.reference = Tokenizer.from_str(json.dumps(data))
-        except BaseException as error:  # plain Exception for what it cannot parse, and panics of Rust
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            raise UserError(f"not a tokenizer.json that `tokenizers` can load ({_first_line(error)}).") from None
+            check_parts(data, end_of_text)
+            data = without_harmless_parts(data, end_of_text)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            _load_reference(data)  # what it does not know either is told by its name
+            raise
+        self.reference = _load_reference(data)
         self.reference.encode_special_tokens = True  # a text that says one means no more than its characters
         end_of_text_id = self.reference.token_to_id(end_of_text)
         if end_of_text_id is None:
@@ -208,6 +207,15 @@ def _parse(tokenizer_json: str | bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"not a tokenizer.json ({_first_line(error)}).") from None
     return data
+
+
+def _load_reference(data: dict[str, Any]) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(json.dumps(data))
+    except BaseException as error:  # plain Exception for what it cannot parse, and panics of Rust
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise UserError(f"not a tokenizer.json that `tokenizers` can load ({_first_line(error)}).") from None
 
 
 def _load_gigatoken(data: dict[str, Any]) -> gigatoken.Tokenizer:

@@ -33,7 +33,7 @@ def check_tokenizer(case: Case) -> None:
     else:
         assert 0 <= encoder.end_of_text_id < encoder.vocab_size < 1 << 32, "ids beyond the vocabulary"
         for text in _TEXTS:
-            encoder.decode(encoder.encode(text))
+            assert encoder.decode(encoder.encode(text)) == text, "a text that does not come back"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokenizer.json"
         path.write_bytes(case.data)

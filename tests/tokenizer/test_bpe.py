@@ -163,15 +163,9 @@ def test_wrong_gpt2_files_are_named(tmp_path: Path) -> None:
         load_gpt2(str(tmp_path))
     with pytest.raises(UserError, match="no such"):
         read_tokenizer(str(tmp_path / "none.json"))
-    for vocab in (
-        "[1]",
-        '"a"',
-        '{"a": null, "b": 1, "ab": 2}',
-        '{"a": {}, "b": 1, "ab": 2}',
-        '{"a": -1}',
-        '{"a": 4294967296}',
-        "[" * 100_000,
-    ):
+    wrong = ["[1]", '"a"', "[" * 100_000]
+    wrong += [f'{{"a": {value}, "b": 1, "ab": 2}}' for value in ("null", "{}", "-1", "4294967296", '"0"')]
+    for vocab in wrong:
         (tmp_path / "encoder.json").write_text(vocab)
         with pytest.raises(UserError, match="not GPT-2's vocabulary"):
             load_gpt2(str(tmp_path))
