@@ -228,7 +228,7 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
     except Exception as error:  # torch raises many kinds for a file that is not its own
         raise damaged(path / OPTIMIZER_FILE, f"cannot be read ({type(error).__name__})") from None
     names = [name for group in optimizer.param_groups for name in group["names"]]
-    if not isinstance(saved, dict) or not all(isinstance(name, str) for name in saved):
+    if not isinstance(saved, dict) or not all(_is_state(name, state) for name, state in saved.items()):
         raise damaged(path / OPTIMIZER_FILE, "holds no state by the names of parameters")
     if sorted(saved) != sorted(names):
         other = sorted(set(saved) ^ set(names))[0]
@@ -327,6 +327,13 @@ def _try_to_write(path: Path) -> None:
         file.write(bytes(1 << 20))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _is_state(name: Any, state: Any) -> bool:
+    """Whether an entry of an optimizer's file is a parameter's name and tensors by theirs."""
+    if not isinstance(name, str) or not isinstance(state, dict):
+        return False
+    return all(isinstance(value, torch.Tensor) for value in state.values())
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:

@@ -184,7 +184,7 @@ def test_weights_that_are_not_finite_are_refused(saved: Path) -> None:
         checkpoint.load_model(saved, model)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {1: {}}, {"a": {}}])
+@pytest.mark.parametrize("content", [[1, 2], {1: {}}, {"a": {}}, {"a": torch.ones(2)}, {"a": {"step": "1"}}])
 def test_an_optimizer_of_other_content_is_refused(saved: Path, content: Any) -> None:
     _, optimizer, _ = make()
     torch.save(content, saved / "optimizer.pt")
