@@ -6,7 +6,8 @@ WORKERS ?= 2
 MINUTES ?= 10
 # Tests that give hostile text to compiled code.
 CHECKED := $(addprefix tests/pipeline/,filters/test_filters_signals.py filters/test_filters.py \
-	markup/test_html_hostile.py markup/test_html_form.py test_compiled_memory.py)
+	markup/test_html_hostile.py markup/test_html_form.py test_compiled_memory.py) \
+	tests/fuzz/test_markup.py tests/fuzz/test_texts.py
 
 .PHONY: quickstart test test-slow fuzz lint bench clean
 
