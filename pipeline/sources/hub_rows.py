@@ -21,6 +21,7 @@ from manifests.records.arrow_values import column_at, paths_of, python_values
 from manifests.records.unpacked import unpacked_file
 from manifests.records.values import sound, text_of
 from manifests.settings import Settings
+from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.sources.hub import (
     HubShard,
     HuggingFaceSource,
@@ -309,8 +310,8 @@ class _Columns:
 
 
 def _text_of_bytes(value: Any) -> str | None:
-    """The text that bytes are in UTF-8; None where they are none."""
-    try:
-        return value.decode("utf-8") if isinstance(value, bytes) else None
-    except UnicodeDecodeError:
+    """The text that bytes are, decoded as a text file is; None where they mean nothing, or are none."""
+    if not isinstance(value, bytes):
         return None
+    decoded = decode(value, is_html=False)
+    return decoded.text if decoded.broken_fraction <= MAX_BROKEN_FRACTION else None

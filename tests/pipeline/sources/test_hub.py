@@ -258,6 +258,24 @@ def test_values_that_are_no_strings(tmp_path: Path) -> None:
     assert [(row["text"], row["date"]) for row in found] == [("a", None), ("b", "1970-01-01T00:00:00")]
 
 
+def test_texts_in_bytes(tmp_path: Path) -> None:
+    """They are decoded as text files are; what means nothing is no text."""
+    (tmp_path / "data").mkdir()
+    texts = [
+        "Stra\u00dfen und H\u00e4user",
+        "\u0431\u0443\u043b\u043e\u043a \u0434\u0430 \u0447\u0430\u044e " * 5,
+        "\u8868\u793a\u30bd\u30d5\u30c8\u306e\u80fd\u529b " * 5,
+        "wide",
+        "UTF-8 \u00e9",
+    ]
+    codecs = ["cp1252", "cp1251", "cp932", "utf-16", "utf-8-sig"]
+    values = [text.encode(codec) for text, codec in zip(texts, codecs, strict=True)] + [bytes(range(9)) * 20]
+    pq.write_table(pa.table({"text": values}), tmp_path / "data/x.parquet")
+    found, counts = _fetch(_source(), tmp_path)
+    assert [row["text"] for row in found] == [*texts, None]
+    assert counts[0].rows_without_text == 1
+
+
 @pytest.mark.parametrize("ending", ["xz", "zst", "gz", "bz2", "lz4"])
 def test_packed_files_of_several_members_are_read_to_their_end(tmp_path: Path, ending: str) -> None:
     first, second = (b"".join(b'{"text": "row %d"}\n' % n for n in range(*part)) for part in ((0, 20), (20, 40)))
