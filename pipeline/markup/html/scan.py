@@ -228,6 +228,9 @@ def _read_tag(
             data, i, tag_start, name_start, name_end, shown == _SUP, state, text,
             entity_keys, entity_values, entity_characters, low_characters,
         )  # fmt: skip
+        if text[max(0, state[S_OUT] - 1)] in (94, 95, 123):  # behind the mark stands no space
+            while i < end and data[i] <= 32:
+                i += 1
     open_element(
         tag,
         shown,

@@ -1,8 +1,6 @@
-"""Kernels of the scanner for superscripts and subscripts: the mark that tells 10^2 from 102, and H_2O from H2O.
+"""Kernels of the scanner for superscripts and subscripts: their marks (`markup/scripts.py`), and fractions.
 
-A superscript is `^2`, a subscript `_2`, in braces where it is more than one run of word characters (`^{n+1}`), a signed
-number without them (`^-3`). Without a mark stay letters of ordinals and abbreviations (1st, Mme), signs (®, *),
-references to notes, and the numbers of a fraction, which has a slash (3/4; 1 3/4 after a number).
+The numbers of a fraction have no mark but its slash (3/4; 1 3/4 after a number).
 """
 
 from __future__ import annotations
@@ -10,77 +8,77 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
+from pipeline.markup import scripts
 from pipeline.markup.html.layout import S_DUE, S_FRACTION, S_LAST, S_OPEN, S_OUT, S_PENDING
 from pipeline.markup.html.lexing import read_reference
+from pipeline.markup.scripts import DIGIT, LETTER, MARK, MARK_BRACES, NO_MARK, SIGN, SPACE, SYMBOL
 
-NO_MARK, MARK, MARK_BRACES, NUMERATOR = 0, 1, 2, 3
+NUMERATOR = 3
 # What is due at the end of an element: a closing brace, a line end (of a line of code that is an element).
 BRACE_DUE, LINE_DUE = 1, 1 << 20
 _MAX_BYTES = 400  # of a script that are looked at
-_MAX_CHARACTERS = 40  # of one: what is longer is a small line of text
-_OTHER, _DIGIT, _LETTER, _SIGN, _SYMBOL, _SPACE, _BRACKET = range(7)
-_VARIABLES = np.zeros(128, np.bool_)  # letters that stand for a number, not for the end of a word
-_VARIABLES[[ord(letter) for letter in "nxkmijpqyzNT"]] = True
+_MAX_TAGS = 4  # between a number and the slash of its fraction
+
+_kind_of, _mark_of = kernel(scripts.kind_of), kernel(scripts.mark_of)
 
 
 @kernel
-def _kind(cp: int) -> int:
-    if 48 <= cp <= 57:
-        return _DIGIT
-    if 97 <= cp | 32 <= 122 and cp < 128:
-        return _LETTER
-    if cp <= 32 or cp == 0xA0 or 0x2000 <= cp <= 0x200B:
-        return _SPACE
-    if cp == 43 or cp == 45 or cp == 0x2212 or cp == 0x2013:  # + - and the minus and dash that stand for it
-        return _SIGN
-    if cp == 91:
-        return _BRACKET
-    if cp == 42 or 0xA2 <= cp <= 0xBF or 0x2010 <= cp <= 0x205F or 0x2100 <= cp <= 0x214F or 0x25A0 <= cp <= 0x27BF:
-        return _SYMBOL  # * § © ® ° º † ‡ ™ and their like
-    if cp < 0xC0 or cp == 0xD7 or cp == 0xF7 or 0x2190 <= cp <= 0x2BFF:
-        return _OTHER
-    return _LETTER
-
-
-@kernel
-def after_slash(data: np.ndarray, place: int) -> int:
-    """Where what follows the slash of a fraction starts, if there is one at `place`; else -1."""
+def _after_space(
+    data: np.ndarray,
+    place: int,
+    entity_keys: np.ndarray,
+    entity_values: np.ndarray,
+    entity_characters: np.ndarray,
+    low_characters: np.ndarray,
+) -> tuple[int, int, int]:
+    """The first character from `place` on that is no white space (`<` for a tag that is no wrapper), where it and what
+    follows it are. Wrappers, `<span>`, `<small>` and `<font>`, are gone past."""
     end = data.size
-    while place < end and data[place] <= 32:
-        place += 1
-    if place < end and data[place] == 47:
-        place += 1
-    elif (
-        place + 2 < end
-        and data[place] == 0xE2
-        and (
-            (data[place + 1] == 0x81 and data[place + 2] == 0x84)
-            or (data[place + 1] == 0x88 and data[place + 2] == 0x95)
-        )
-    ):  # fraction slash, division slash
-        place += 3
-    elif (
-        place + 6 < end
-        and data[place] == 38
-        and data[place + 6] == 59
-        and (
-            (data[place + 1] == 102 and data[place + 2] == 114 and data[place + 5] == 108)  # &frasl;
-            or (data[place + 1] == 35 and data[place + 2] == 56 and data[place + 3] == 50 and data[place + 4] == 54)
-        )
-    ):  # &#8260;
-        place += 7
-    elif (
-        place + 7 < end
-        and data[place] == 38
-        and data[place + 7] == 59
-        and (data[place + 1] == 35 and data[place + 2] | 32 == 120 and data[place + 4] == 48 and data[place + 5] == 52)
-    ):  # &#x2044;
-        place += 8
-    else:
+    tags = 0
+    while place < end:
+        byte = data[place]
+        start = place
+        if byte == 60 and place + 2 < end and tags < _MAX_TAGS:
+            at = place + 1 + (data[place + 1] == 47)
+            name, following = data[at] | 32, data[min(at + 1, end - 1)] | 32
+            # sp(an), sm(all), fo(nt)
+            if not ((name == 115 and following in (112, 109)) or (name == 102 and following == 111)):
+                return 60, start, place + 1
+            while place < end and data[place] != 62:
+                place += 1
+            place += 1
+            tags += 1
+            continue
+        cp = np.int64(byte)
+        if byte == 38:
+            cp, _, place = read_reference(data, place, entity_keys, entity_values, entity_characters, low_characters)
+        elif byte >= 224 and byte < 240 and place + 2 < end:
+            cp = (cp & 15) << 12 | (np.int64(data[place + 1]) & 63) << 6 | np.int64(data[place + 2]) & 63
+            place += 3
+        elif byte >= 192 and place + 1 < end:
+            cp = (cp & 31) << 6 | np.int64(data[place + 1]) & 63
+            place += 2
+        else:
+            place += 1
+        if _kind_of(cp) != SPACE:
+            return int(cp), start, place
+    return 0, end, end
+
+
+@kernel
+def after_slash(
+    data: np.ndarray,
+    place: int,
+    entity_keys: np.ndarray,
+    entity_values: np.ndarray,
+    entity_characters: np.ndarray,
+    low_characters: np.ndarray,
+) -> int:
+    """Where what follows the slash of a fraction starts, if there is one at `place`; else -1."""
+    cp, _, place = _after_space(data, place, entity_keys, entity_values, entity_characters, low_characters)
+    if cp != 47 and cp != 0x2044 and cp != 0x2215:
         return -1
-    while place < end and data[place] <= 32:
-        place += 1
-    return place
+    return int(_after_space(data, place, entity_keys, entity_values, entity_characters, low_characters)[1])
 
 
 @kernel
@@ -105,6 +103,7 @@ def script_mark(
     is_sup: bool,
     before: int,
     is_glued: bool,
+    is_behind_digit: bool,
     entity_keys: np.ndarray,
     entity_values: np.ndarray,
     entity_characters: np.ndarray,
@@ -112,7 +111,7 @@ def script_mark(
 ) -> tuple[int, int]:
     """How a script whose content starts at `place` is marked, and of a NUMERATOR where its `<sub>` starts (0: none).
 
-    before: the last character before it, and whether no white space stands between.
+    before: the last character before it; whether no white space stands between; whether that follows a digit.
     """
     end = min(data.size, place + _MAX_BYTES)
     length = name_end - name_start
@@ -120,7 +119,7 @@ def script_mark(
     chars = digits = letters = signs = symbols = points = breaks = 0
     first = last = -1
     first_cp = 0
-    is_variable = has_mark = False
+    is_variable = is_nested = is_link = is_parted = False
     while place < end:
         byte = data[place]
         if byte == 60:
@@ -137,12 +136,16 @@ def script_mark(
                     break
             if not is_end and at + 1 < end:
                 name, following = data[at] | 32, data[at + 1]
-                if name == 97 and not 97 <= following | 32 <= 122:  # a link: a reference
-                    return (NO_MARK, 0) if is_sup else (MARK_BRACES, 0)
-                if name == 105 and not 97 <= following | 32 <= 122:  # <i>
+                is_short = not 97 <= following | 32 <= 122
+                is_link = is_link or (name == 97 and is_short)
+                if (
+                    (name == 105 and is_short)  # <i>
+                    or (name == 101 and following | 32 == 109)  # <em>
+                    or (name == 118 and following | 32 == 97)  # <var>
+                ):
                     is_variable = True
                 elif name == 115 and following | 32 == 117:  # <sup>, <sub>
-                    has_mark = True
+                    is_nested = True
             while place < end and data[place] != 62:
                 place += 1
             place += 1
@@ -160,56 +163,37 @@ def script_mark(
             for offset in range(1, size):
                 cp = cp << 6 | np.int64(data[place + offset]) & 63
             place += size
-        kind = _kind(cp)
-        if kind == _SPACE:
+        kind = _kind_of(cp)
+        if kind == SPACE:
             breaks += chars > 0
             continue
         if first < 0:
             first, first_cp = kind, cp
         last = kind
         chars += 1
-        digits += kind == _DIGIT
-        letters += kind == _LETTER
-        signs += kind == _SIGN
-        symbols += kind == _SYMBOL
+        digits += kind == DIGIT
+        letters += kind == LETTER
+        signs += kind == SIGN
+        symbols += kind == SYMBOL
         points += cp == 46 or cp == 58 or cp == 44
-        if breaks == 1 and last != _SPACE:
-            breaks = 2  # white space inside, not at the end
-    if place >= end or chars == 0 or chars > _MAX_CHARACTERS:
-        return NO_MARK, 0
+        is_parted = is_parted or breaks > 0
+    if place >= end:  # nothing closes it
+        chars = scripts.MAX_CHARACTERS + 1
     while place < data.size and data[place] != 62:
         place += 1
     place += 1  # behind the end tag
-    before_kind = _kind(before)
-    if is_sup:
-        slash = after_slash(data, place) if digits or letters else -1
+    if is_sup and (digits or letters) and chars <= scripts.MAX_CHARACTERS:
+        slash = after_slash(data, place, entity_keys, entity_values, entity_characters, low_characters)
         if slash >= 0:
             if starts_tag(data, slash, 115, 117, 98):
                 return NUMERATOR, slash
             if digits == chars and slash < data.size and 48 <= data[slash] <= 57:
                 return NUMERATOR, 0
-        if first == _BRACKET or symbols == chars:
-            return NO_MARK, 0
-        if is_glued and digits == chars and before_kind == _SYMBOL:
-            return NO_MARK, 0  # after a quotation mark: a note
-        if is_glued and digits and not letters and before in (33, 34, 39, 44, 46, 58, 59, 63):  # ! " ' , . : ; ?
-            return NO_MARK, 0
-        is_word = letters == chars or (letters > 1 and letters + points == chars)  # 1st, Mme, N.os
-        if is_word and is_glued and before_kind in (_LETTER, _DIGIT) and not has_mark:
-            is_variable = is_variable or (chars == 1 and first_cp < 128 and _VARIABLES[first_cp])
-            if not is_variable:
-                return NO_MARK, 0
-    elif before == 47 or before == 0x2044:
-        return NO_MARK, 0  # the denominator of a fraction
-    if digits == 0 and not has_mark and (not is_glued or breaks > 1):
-        return NO_MARK, 0  # words in small letters
-    words = digits + letters
-    if has_mark or breaks > 1:
-        return MARK_BRACES, 0
-    if words == chars or (first == _SIGN and digits == chars - 1) or chars == 1:
-        follows = place < data.size and 48 <= data[place] <= 57 and last == _DIGIT
-        return (MARK_BRACES if follows else MARK), 0
-    return MARK_BRACES, 0
+    is_before_digit = place < data.size and 48 <= data[place] <= 57
+    return _mark_of(
+        is_sup, before, _kind_of(before), is_glued, is_behind_digit, is_variable, is_link, is_nested, is_parted,
+        chars, digits, letters, signs, symbols, points, first_cp, first, last, is_before_digit,
+    ), 0  # fmt: skip
 
 
 @kernel
@@ -266,8 +250,9 @@ def begin_script(
         state[S_FRACTION] = 0
         return 0
     is_glued = state[S_PENDING] == 0
+    is_behind_digit = state[S_OPEN] != 0 and state[S_OUT] > 1 and 48 <= text[state[S_OUT] - 2] <= 57
     mark, denominator = script_mark(
-        data, i, name_start, name_end, is_sup, state[S_LAST], is_glued,
+        data, i, name_start, name_end, is_sup, state[S_LAST], is_glued, is_behind_digit,
         entity_keys, entity_values, entity_characters, low_characters,
     )  # fmt: skip
     state[S_FRACTION] = denominator

@@ -1,15 +1,25 @@
-"""Superscripts and subscripts: the mark that tells 10^2 from 102, and H_2O from H2O; the same as for HTML.
+"""Superscripts and subscripts of wikitext: their marks (`markup/scripts.py`), and fractions.
 
-A superscript is `^2`, a subscript `_2`, in braces where it is more than one run of word characters (`^{n+1}`), a signed
-number without them (`^-3`). Without a mark stay letters of ordinals and abbreviations (1st, Mme), signs (®, *),
-references to notes, and the numbers of a fraction, which has a slash (3/4; 1 3/4 after a number).
+The numbers of a fraction have no mark but its slash (3/4; 1 3/4 after a number).
 """
 
 from __future__ import annotations
 
 import re
 
-from pipeline.markup.wikitext.tags import CUT, END_SCRIPT, SUBSCRIPT, SUPERSCRIPT, VARIABLE
+from pipeline.markup.scripts import (
+    DIGIT,
+    LETTER,
+    MARK_BRACES,
+    MAX_CHARACTERS,
+    NO_MARK,
+    SIGN,
+    SPACE,
+    SYMBOL,
+    kind_of,
+    mark_of,
+)
+from pipeline.markup.wikitext.tags import CELL, CUT, END_SCRIPT, SUBSCRIPT, SUPERSCRIPT, VARIABLE
 
 _INSIDE = f"[^{SUPERSCRIPT}{SUBSCRIPT}{END_SCRIPT}]*+"
 # One for each, since a search for a letter is faster than one for either of two.
@@ -20,11 +30,8 @@ _FRACTION = re.compile(
 )
 _MARKS = (SUPERSCRIPT, SUBSCRIPT, END_SCRIPT, VARIABLE)
 _MOST_NESTED = 6
-_MOST_CHARACTERS = 40  # of a script: what is longer is a small line of text
-_VARIABLES = frozenset("nxkmijpqyzNT")  # letters that stand for a number, not for the end of a word
-_SIGNS = "+-−–∞∗±"
-_SIGNED_NUMBER = re.compile(r"[+\-−–]\d+")
-_SYMBOLS = re.compile(r"[*\xa2-\xbf\u2010-\u2011\u2014-\u205f\u2100-\u214f]+")
+_OPEN = re.compile(f"(?<=[0-9])[{SUPERSCRIPT}{SUBSCRIPT}](?=[0-9+\\-−–])")
+_LINE_STARTS = f"\n{CELL}"
 
 
 def note_variables(text: str) -> str:
@@ -41,6 +48,8 @@ def mark_scripts(text: str) -> str:
             break
         for script in _SCRIPTS:
             text = script.sub(_marked, text)
+    if SUPERSCRIPT in text or SUBSCRIPT in text:  # nothing closes it
+        text = _OPEN.sub(lambda opened: "^" if opened[0] == SUPERSCRIPT else "_", text)
     for mark in _MARKS:
         text = text.replace(mark, "")
     return text
@@ -55,31 +64,27 @@ def _fraction(found: re.Match[str]) -> str:
 
 
 def _marked(script: re.Match[str]) -> str:
-    is_variable = VARIABLE in script[2]
     content = " ".join(script[2].replace(CUT, " ").replace(VARIABLE, "").split())
-    if not content or len(content) > _MOST_CHARACTERS:
+    text, place, end = script.string, script.start() - 1, script.end()
+    glued = True
+    while place >= 0 and (text[place] in _MARKS or kind_of(ord(text[place])) == SPACE):
+        if text[place] in _LINE_STARTS:
+            return script[2]
+        glued = glued and text[place] in _MARKS
+        place -= 1
+    if place < 0 or text.startswith("- ", place):
         return script[2]
-    text, start, end = script.string, script.start(), script.end()
-    before = text[start - 1 : start]
-    if before == END_SCRIPT:
-        before = text[start - 2 : start - 1]
-    if script[1] == SUPERSCRIPT:
-        if _has_no_mark(content, before, is_variable):
-            return content
-    elif before in ("/", "\u2044"):
-        return content
-    is_word = content.isalnum() or _SIGNED_NUMBER.fullmatch(content) is not None or len(content) == 1
-    follows = text[end : end + 1].isdigit() and content[-1].isdigit()
-    mark = "^" if script[1] == SUPERSCRIPT else "_"
-    return f"{mark}{content}" if is_word and not follows else f"{mark}{{{content}}}"
-
-
-def _has_no_mark(content: str, before: str, is_variable: bool) -> bool:
-    """Whether a superscript is the end of a word, a sign, or a note."""
-    if content[0] == "[" or _SYMBOLS.fullmatch(content):
-        return True
-    if content.isdigit() and (_SYMBOLS.fullmatch(before) or (before and before in "!\"',.:;?")):
-        return True
-    if not any(character.isalnum() or character in _SIGNS for character in content):
-        return True
-    return before.isalnum() and content.isalpha() and not is_variable and content not in _VARIABLES
+    before = ord(text[place])
+    kinds = [kind_of(ord(character)) for character in content if character != " "]
+    digits, letters, signs, symbols = (kinds.count(kind) for kind in (DIGIT, LETTER, SIGN, SYMBOL))
+    mark = mark_of(
+        script[1] == SUPERSCRIPT, before, kind_of(before), glued, "0" <= text[place - 1 : place] <= "9",
+        VARIABLE in script[2], False, "^" in content or "_" in content, " " in content,
+        len(kinds), digits, letters, signs, symbols, sum(map(content.count, ".:,")),
+        ord(content[:1] or " "), kinds[0] if kinds else SPACE, kinds[-1] if kinds else SPACE,
+        text[end : end + 1].isdigit(),
+    )  # fmt: skip
+    if mark == NO_MARK:
+        return content if kinds and len(kinds) <= MAX_CHARACTERS else script[2]
+    sign = "^" if script[1] == SUPERSCRIPT else "_"
+    return f"{sign}{{{content}}}" if mark == MARK_BRACES else f"{sign}{content}"

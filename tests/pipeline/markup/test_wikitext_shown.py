@@ -92,7 +92,7 @@ def test_superscripts_and_subscripts() -> None:
             "10<sup>2</sup> x<sub>n+1</sub>": "10^2 x_{n+1}",
             "10<sup>n+1</sup> 10<sup>&minus;3</sup> 10<sup>-3</sup>": "10^{n+1} 10^−3 10^-3",
             "H<sub>2</sub>O SO<sub>4</sub><sup>2−</sup> Na<sup>+</sup>": "H_2O SO_4^{2−} Na^+",
-            "<sup>14</sup>C 2<sup>''n''</sup> e<sup>''rt''</sup> a<sup><i>bc</i></sup>": "^14C 2^n e^rt a^bc",
+            "a <sup>14</sup>C 2<sup>''n''</sup> e<sup>''rt''</sup> a<sup><i>bc</i></sup>": "a ^14C 2^n e^rt a^bc",
             "1<sup>st</sup> 2<sup>nd</sup> M<sup>me</sup> XX<sup>e</sup> n<sup>o</sup>": "1st 2nd Mme XXe no",
             "<sup>3</sup>/<sub>4</sub> 1<sup>3</sup>&frasl;<sub>4</sub>": "3/4 1 3/4",
             "Ab<sup>®</sup> c<sup>[2]</sup> d.<sup>1</sup> e<sup>†</sup>": "Ab® c[2] d.1 e†",
