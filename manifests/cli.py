@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import manifests.explore.cli
-from manifests.errors import UsageError, check_text
+from manifests.errors import UsageError, check_text, shown
 from manifests.explore.build import open_build
 from manifests.explore.journeys import excerpt, journey_lines, limits_of
 from manifests.explore.sightings import find_journeys
@@ -74,7 +74,7 @@ def register(app: typer.Typer) -> None:
                 build, tables, column, str(value)
             ):
                 for line in journey_lines(build, journey, limits):
-                    typer.echo(line)
+                    typer.echo(shown(line))
                 if (found := trace_journey(build, tables, journey)) is not None:
                     _print_trace(found, record)
 
@@ -94,15 +94,15 @@ def _print_trace(trace: Trace, with_record: bool) -> None:
         tokens = trace.tokens
         typer.echo(f"  token     {tokens['shard']}:{tokens['position']}")
         typer.echo(f"  tokens    {tokens['start']} to {tokens['start'] + tokens['length'] - 1} of {tokens['shard']}")
-    typer.echo(f"  document  {trace.id}")
-    typer.echo(f"  text      {trace.part}, row {trace.row}: {excerpt(trace.text)}")
+    typer.echo(shown(f"  document  {trace.id}"))
+    typer.echo(shown(f"  text      {trace.part}, row {trace.row}: {excerpt(trace.text)}"))
     for name in ("source", "title", "url", "date", "language", "digest"):
         if trace.provenance[name] is not None:
-            typer.echo(f"  {name:<9} {trace.provenance[name]}")
+            typer.echo(shown(f"  {name:<9} {trace.provenance[name]}"))
     where = f"{trace.provenance['file']}"
     if trace.provenance["offset"] >= 0:
         where += f" at byte {trace.provenance['offset']:,}, {trace.provenance['length']:,} bytes"
-    typer.echo(f"  record    {where}")
+    typer.echo(shown(f"  record    {where}"))
     if trace.origin is not None:
         typer.echo(f"  origin    {trace.origin.file} at byte {trace.origin.offset:,}, {trace.origin.length:,} bytes")
     if with_record:

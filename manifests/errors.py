@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 _MOST_CHARACTERS = 2000
+# Controls, ends of lines, and what turns the direction of the characters after it.
+_NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def one_line(message: str) -> str:
@@ -17,6 +20,11 @@ def one_line(message: str) -> str:
     if len(line) > _MOST_CHARACTERS:
         line = f"{line[: _MOST_CHARACTERS // 2]} [...] {line[-_MOST_CHARACTERS // 2 :]}"
     return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def shown(line: str) -> str:
+    """A line with what strangers wrote in it, such as a file's name: what would end or turn the line is escaped."""
+    return _NOT_SHOWN.sub(lambda found: ascii(found[0])[1:-1], line)
 
 
 class UserError(Exception):

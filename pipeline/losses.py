@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from manifests.comparison import Comparison
+from manifests.errors import shown
 from manifests.explore.build import DROPPED, Build
 from manifests.explore.decisions import Decisions, decisions_of
 from manifests.explore.journeys import number_text
@@ -50,7 +51,8 @@ def loss_lines(build: Build, manifest: Manifest) -> Iterator[str]:
         examples = _examples(build, manifest, source, set(largest))
         for reason in largest:
             drop, broken = examples[reason], _broken(decisions, source, examples[reason])
-            yield f"  {reason}: {drop['url'] or drop['id']}{_measured(drop, broken)}. {_keeps(source, drop, broken)}."
+            example = shown(f"{drop['url'] or drop['id']}{_measured(drop, broken)}")
+            yield f"  {reason}: {example}. {_keeps(source, drop, broken)}."
 
 
 def _examples(build: Build, manifest: Manifest, source: str, reasons: set[str]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from manifests.errors import UsageError, UserError, check_text
+from manifests.errors import UsageError, UserError, check_text, shown
 from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import counted_table, funnel, funnel_lines
 from manifests.explore.journeys import (
@@ -74,7 +74,7 @@ def register(app: typer.Typer) -> None:
         else:
             answer = [_as_json({"funnel": _funnel_data(build)})] if as_json else funnel_lines(build)
         for line in answer:
-            typer.echo(line)
+            typer.echo(line if as_json else shown(line))
 
 
 def _answer_where(build: Build, column: str, value: str, as_json: bool) -> list[str]:
