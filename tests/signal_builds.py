@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import manifests.cli
 from manifests.explore.build import Build
 from manifests.manifest import write_manifest
+from manifests.seal import read_seal, stage_seal, write_seal
 from pipeline.build import run_build
 from pipeline.recipe import load_recipe
 
@@ -115,9 +116,12 @@ def copy_build(build: Build, target: Path) -> Build:
 
 
 def change_filter(build: Build, **facts: Any) -> Build:
-    """Replace facts of the filter stage's manifest."""
-    manifest = build.manifest("filter")
-    write_manifest(build.folder.folder("filter"), manifest.model_copy(update={"facts": manifest.facts | facts}))
+    """Replace facts of the filter stage's manifest, as if a run had written them."""
+    manifest, folder = build.manifest("filter"), build.folder.folder("filter")
+    write_manifest(folder, manifest.model_copy(update={"facts": manifest.facts | facts}))
+    seal = read_seal(build.folder)
+    if seal is not None:
+        write_seal(build.folder, seal["recipe"], {"filter": stage_seal(folder)})
     return Build(build.url)
 
 
