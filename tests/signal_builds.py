@@ -116,9 +116,10 @@ def copy_build(build: Build, target: Path) -> Build:
 
 
 def change_filter(build: Build, **facts: Any) -> Build:
-    """Replace facts of the filter stage's manifest, as if a run had written them."""
+    """Replace facts of the filter stage's manifest, as if a run had written them; None takes one out."""
     manifest, folder = build.manifest("filter"), build.folder.folder("filter")
-    write_manifest(folder, manifest.model_copy(update={"facts": manifest.facts | facts}))
+    kept = {name: fact for name, fact in (manifest.facts | facts).items() if fact is not None}
+    write_manifest(folder, manifest.model_copy(update={"facts": kept}))
     seal = read_seal(build.folder)
     if seal is not None:
         write_seal(build.folder, seal["recipe"], {"filter": stage_seal(folder)})

@@ -21,7 +21,6 @@ from manifests.explore.build import Build
 from manifests.explore.journeys import number_text
 from manifests.explore.near import near_drops
 from manifests.explore.what_if import what_if, written
-from manifests.manifest import write_manifest
 from tests.signal_builds import change_filter, copy_build, run_command, signals_of
 
 _REASON = "gopher_too_few_words"
@@ -313,10 +312,7 @@ def test_a_column_that_is_not_there_is_refused(build: Build, tmp_path: Path) -> 
 
 
 def test_a_build_without_signals_says_what_to_do(build: Build, tmp_path: Path) -> None:
-    old = copy_build(build, tmp_path / "out")
-    manifest = old.manifest("filter")
-    facts = {name: fact for name, fact in manifest.facts.items() if name != "comparisons"}
-    write_manifest(old.folder.folder("filter"), manifest.model_copy(update={"facts": facts}))
+    old = change_filter(copy_build(build, tmp_path / "out"), comparisons=None)
     for arguments in (["--what-if", f"{_KEY}=30"], ["--reason", _REASON, "--near"]):
         problem = run_command("drops", old.url, *arguments).exception
         assert isinstance(problem, UserError)
@@ -329,10 +325,7 @@ def test_what_is_said_to_do_is_for_a_shell(build: Build, tmp_path: Path) -> None
     with pytest.raises(UsageError) as refused:
         what_if(build, ["languages=['en', \"de\"]"])
     assert shlex.split(str(refused.value).partition("needs a rerun: ")[2])[-1] == "filter.languages=['en', \"de\"]"
-    old = copy_build(build, tmp_path / "o u't")
-    manifest = old.manifest("filter")
-    facts = {name: fact for name, fact in manifest.facts.items() if name != "comparisons"}
-    write_manifest(old.folder.folder("filter"), manifest.model_copy(update={"facts": facts}))
+    old = change_filter(copy_build(build, tmp_path / "o u't"), comparisons=None)
     with pytest.raises(UserError) as lacking:
         what_if(Build(old.url), [f"{_KEY}=30"])
     assert shlex.split(str(lacking.value).partition("again: ")[2])[-1] == f"output={old.url}"
