@@ -145,7 +145,7 @@ def _currency(sign: str) -> Renderer:
 _TEXTS: list[tuple[Renderer, str]] = [
     (
         _first,
-        "1x|echo|nowrap|nobr|nobreak|nobold|noitalic|noitalics|small|smaller|big|larger|sc|smallcaps|allcaps|math|mvar"
+        "1x|echo|nowrap|nobr|nobreak|nobold|noitalic|noitalics|small|smaller|big|larger|sc|smallcaps|allcaps"
         "|mono|tt|em|strong|strikethrough|bdi|bdo|abbr|tooltip|polytonic|unicode|hebrew|nastaliq|angbr|proper name"
         "|nihongo|nihongo2|nihongo3|ruby|ルビ|読み仮名|ill|ill2|interlanguage link|link-interwiki|仮リンク|lien"
         "|не переведено|flag|flagu|flagcountry|flagg|quote|blockquote|cquote|bquote|quotation|nq|tq|poemquote|poem"
@@ -190,6 +190,8 @@ _VALUES: list[tuple[Renderer, str]] = [
     (values.bare_power_of_ten, "10^"),
     (values.plus_minus, "±|+-|plusminus"),
     (values.circa, "circa|c.|ca.|zirka|около"),
+    (values.root, "sqrt|radic|racine|raíz|кв. корень"),
+    (values.formula, "math|mvar|bigmath"),
     (values.superscript, "sup|exp|exposant|superíndice"),
     (values.subscript, "sub|subíndice"),
     (values.chemical, "chem|chem/atom|формула вещества"),
@@ -225,7 +227,8 @@ _CHARACTERS = {
     "spaced ndash": " – ", "spnd": " – ", "mdash": "—", "—": " — ", "spaced mdash": " — ", "nbsp": " ", "space": " ",
     "'": "'", "\"": "\"", "thinsp": " ", "hair space": " ", "shy": "", "pipe": PIPE, "times": "×", "degree": "°",
     "comma": ",", "zwj": "\u200d", "zwnj": "\u200c", "wbr": "", "ellipsis": "…", "±": "±", "+-": "±", "pm": "±",
-    "minus": "−", "'s": "'s", "’s": "’s", "colon": ":", "asterisk": "*", "*": " • ", "number sign": "#",
+    "sdot": "⋅", "cdot": "·", "middot": "·", "pi": "π", "infin": "∞", "minus": "−",
+    "'s": "'s", "’s": "’s", "colon": ":", "asterisk": "*", "*": " • ", "number sign": "#",
 }  # fmt: skip
 _FUNCTIONS: dict[str, Callable[[str], str]] = {
     "lc": str.lower,
@@ -247,8 +250,10 @@ _FORMAT_NUMBER_NAMES = (
 _FORMAT_NUMBER = frozenset(_FORMAT_NUMBER_NAMES.split("|"))
 
 
-def character(name: str) -> str | None:
-    """The character that a template of this name, without arguments, stands for."""
+def character(name: str, language: str | None) -> str | None:
+    """The text that a template of this name, without arguments, stands for."""
+    if language == "fr" and name in ("2", "3"):  # km{{2}}
+        return f"<sup>{name}</sup>"
     return _CHARACTERS.get(name)
 
 

@@ -42,6 +42,7 @@ _PAIRS_IN_CODE = re.compile(
     r"(\{\{#?[^{}<>\[\]|#\n]++(?:\|[^{}]*+)?\}\}|\[\[[^{}<>\[\]|\n]++(?:\|[^\[\]]*+)?\]\])"
     r"|\{\{++|\}\}++|\[\[++|\]\]++|\{\||\|\}"
 )
+_BEGINS_LINE = re.compile(r"[*#:;=|!]+")
 _LEAVES_HOLE = frozenset({"references", "gallery", "score", "timeline", "graph", "mapframe", "maplink", "imagemap"})
 _ENTITY = re.compile(r"&(?:#[0-9]{1,16}|#[xX][0-9a-fA-F]{1,16}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ASIDE = re.compile(f"{ASIDE}([0-9]+){ASIDE}")
@@ -113,6 +114,10 @@ def set_aside(text: str) -> tuple[str, list[str]]:
             # Up to the next tag: what that may hide comes first.
             end = text.find("<", position)
             code = text[position : end if end >= 0 else position]
+            if (begin := _BEGINS_LINE.match(code)) is not None:  # where the tag is gone, it would begin a list
+                parts.append(_put_aside(begin[0], aside))
+                position = begin.end() + position
+                code = code[begin.end() :]
             if "{" in code or "}" in code or "[" in code or "]" in code:
                 parts.append(_PAIRS_IN_CODE.sub(lambda pair: pair[1] or _put_aside(pair[0], aside), code))
                 position = end

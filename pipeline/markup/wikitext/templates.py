@@ -71,6 +71,8 @@ def cut_templates(text: str, language: str | None, aside: list[str]) -> str:
                 continue
             stack.pop()
             parts = stack[-1].parts if stack else root
+            if "/" in carried and carried[0].isdigit() and parts and parts[-1][-1:].isdigit():
+                parts.append(" ")  # 5 1/2, not 51/2
             parts.append(carried)
         if count > 1 and text[start - 1 : start] == "|":
             parts.append("}")  # the end of a table with a brace too many
@@ -88,7 +90,7 @@ def _carried(parts: list[str], language: str | None, aside: list[str]) -> str:
     name, separator, rest = parts[0].partition("|")
     function, colon, argument = name.partition(":")
     name = _normal(name)
-    if not separator and len(parts) == 1 and (printed := character(name)) is not None:
+    if not separator and len(parts) == 1 and (printed := character(name, language)) is not None:
         return printed
     if colon and is_function(function := _normal(function)):
         body = "".join([argument, separator, rest, *parts[1:]])

@@ -186,6 +186,8 @@ def _close_holes(text: str) -> str:
             left = left.rstrip(" ")
             if right and right[0] in ",;" and left.endswith((",", ";", "(")):
                 right = right[1:]
+        elif left[-1:].isdigit() and right[:1].isdigit():
+            left += " "  # two numbers, not one
         left += right
     parts.append(left)
     return "".join(parts)

@@ -50,6 +50,8 @@ _UNITS = {
 _ENGINEERING = {"3": "thousand", "6": "million", "9": "billion", "12": "trillion"}
 _ENGINEERED = re.compile(r"e(\d+)(?=\D)(.+)")
 _UNIT_POWER = re.compile(r"(?<=[a-z])([23])(?![\d.])")
+# In names of units that are not codes of conversions: `m/s2`, `mol-1`, `kg.m-3`.
+_NAME_POWER = re.compile(r"(?<=[a-zµμΩÅм])([23]|[-−][1-9])(?![\w<])|(?<=[A-Z])([-−][1-9])(?![\w<])")
 
 
 def local_number(number: str, language: str | None) -> str:
@@ -114,6 +116,11 @@ def _unit(code: str) -> str | None:
     return _UNIT_POWER.sub(r"<sup>\1</sup>", code) if code and not code[0].isdigit() else None
 
 
+def _named_unit(name: str) -> str:
+    """A unit as it is written in a template, its powers raised."""
+    return _NAME_POWER.sub(lambda power: f"<sup>{power[1] or power[2]}</sup>", name)
+
+
 def convert(arguments: Arguments, language: str | None) -> str | None:
     """`5 km` of `5|km|mi`, `5 to 7 km` of `5|to|7|km`, `6 ft 2 in` of `6|ft|2|in|m`."""
     words = [decode_entities(word).strip() for word in arguments.positional]
@@ -155,10 +162,11 @@ def val(arguments: Arguments, language: str | None) -> str | None:
     if not _is_plain(arguments, known) or any(name.endswith("errend") for name in arguments.named):
         return None
     words = [word.strip() for word in arguments.positional]
-    values = [_number(word, language) for word in words[:1]]
-    if not values or values[0] is None:
+    first, bracket, digits = (words[0] if words else "").partition("(")
+    value = _number(first, language)
+    if value is None or (bracket and re.fullmatch(r"\d+\)", digits) is None):
         return None
-    text: str = values[0]
+    text = value + bracket + digits
     is_wide = False
     rest = [decode_entities(word) for word in words[1:]]
     while rest and not rest[-1]:
@@ -182,8 +190,8 @@ def val(arguments: Arguments, language: str | None) -> str | None:
         return None
     named = {name: decode_entities(value) for name, value in arguments.named.items() if value}
     exponent = named.get("e")
-    unit = named.get("u") or named.get("ul")
-    per = named.get("up") or named.get("upl")
+    unit = _named_unit(named.get("u") or named.get("ul") or "")
+    per = _named_unit(named.get("up") or named.get("upl") or "")
     if exponent is not None:
         if _EXPONENT.fullmatch(exponent) is None:
             return None
@@ -215,18 +223,24 @@ def unit(arguments: Arguments, language: str | None) -> str | None:
     if value is None or value[-1:] in ".,":
         return None
     text = value
-    for name, parting in (joined | uncertain).items():
+    parting = {**joined, "-": "–", "–": "–"}
+    while len(words) > 2 and words[1].lower() in parting and (other := _number(words[2], language)) is not None:
+        text += parting[words[1].lower()] + other
+        del words[1:3]
+    if any(word and re.fullmatch(r"[\W_]*", word) and word not in "%‰°′″'\"€$£¥" for word in words[1:]):
+        return None
+    for name, joint in (joined | uncertain).items():
         if name in named:
             other = _number(named[name], language)
             if other is None:
                 return None
-            text += parting + other
+            text += joint + other
     if "e" in named:
         if _EXPONENT.fullmatch(named["e"]) is None:
             return None
         text += _times_ten(named["e"])
     if rest:
-        text += f" {rest}"
+        text += f" {_named_unit(rest)}"
     units: list[str] = []
     for place, word in enumerate(words[1:]):
         if _EXPONENT.fullmatch(word) is not None:
@@ -234,7 +248,7 @@ def unit(arguments: Arguments, language: str | None) -> str | None:
                 return None
             units[-1] += f"<sup>{word}</sup>"
         elif word:
-            units.append(word)
+            units.append(_named_unit(word))
     if len(units) > 5:
         return None
     printed = ""
@@ -338,6 +352,20 @@ def circa(arguments: Arguments, language: str | None) -> str | None:
     if not 1 <= len(words) <= 2 or not _is_plain(arguments):
         return None
     return " – ".join(f"c. {word}" for word in words)
+
+
+def root(arguments: Arguments, language: str | None) -> str | None:
+    """`√3` of `3`, `√(x+1)` of `x+1`, `∛x` of `x|3`."""
+    words = [word.strip() for word in arguments.positional]
+    sign = {"": "√", "2": "√", "3": "∛", "4": "∜"}.get(words[1] if len(words) == 2 else "")
+    if sign is None or not 1 <= len(words) <= 2 or not words[0] or not _is_plain(arguments):
+        return None
+    return sign + (words[0] if re.fullmatch(r"[\w.]+|''\w''", words[0]) else f"({words[0]})")
+
+
+def formula(arguments: Arguments, language: str | None) -> str | None:
+    """A formula of wikitext, of which every part is known."""
+    return arguments.positional[0] or None if arguments.positional else None
 
 
 def superscript(arguments: Arguments, language: str | None) -> str | None:

@@ -276,3 +276,37 @@ def test_a_value_with_an_unknown_part_is_a_gap(name: str, arguments: list[str]) 
 @pytest.mark.parametrize("name", sorted(_FORMAT_NUMBER))
 def test_functions_of_numbers_in_all_languages(name: str) -> None:
     assert wikitext_to_text(f"{{{{{name.upper()}:1234.5}}}}", "de") == "1.234,5"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "language"),
+    [
+        ("5{{frac|1|2}} cups, 5{{sfrac|3|4}}, 5{{frac|2}}", "5 1/2 cups, 5 3/4, 5 1/2", "en"),
+        ("5{{дробь|1|2}} и 5{{frac|1|2}}", "5 1/2 и 5 1/2", "ru"),
+        ("3{{Bruch|1|2}} Liter", "3 1/2 Liter", "de"),
+        ("5{{ułamek|1|2}} litra", "5 1/2 litra", "pl"),
+        ("wide {{convert|5{{frac|1|2}}|in}}.", "wide.", "en"),
+        ("so 3{{something}}5 or a{{something}}b", "so 3 5 or ab", "en"),
+        ("3{{sdot}}5 and 2{{pi}}''r''", "3⋅5 and 2πr", "en"),
+        ("2{{sqrt|3}}, {{radic|x|3}}, {{sqrt|x+1}}, {{radic|x|n}}", "2√3, ∛x, √(x+1),", "en"),
+        ("so {{math|2{{sqrt|3}}}} and {{math|2{{something|3}}}}", "so 2√3 and", "en"),
+        ("25 km{{2}} et 3 m{{3}}", "25 km^2 et 3 m^3", "fr"),
+        ("{{unité|10 km2}}, {{unité|10|m/s2}}, {{unité|10|m.s-1}}", "10 km^2, 10 m/s^2, 10 m.s^-1", "fr"),
+        ("{{unité|10|à|20|km}}, {{unité|10|-|20|km}}", "10 à 20 km, 10–20 km", "fr"),
+        ("{{unidad|5|m2}} y {{unidad|5|km/h}}", "5 m^2 y 5 km/h", "es"),
+        ("a {{unité|5|?|km}}", "a", "fr"),
+        ("{{val|5|u=mol-1}}, {{val|5|u=m/s2}}, {{val|5|u=J.K-1}}", "5 mol^-1, 5 m/s^2, 5 J.K^-1", "en"),
+        ("{{val|12|ul=km|upl=s2}}, {{val|1.234(5)|u=m}}", "12 km/s^2, 1.234(5) m", "en"),
+    ],
+)
+def test_values_beside_numbers(source: str, text: str, language: str) -> None:
+    assert wikitext_to_text(source, language) == text
+
+
+@pytest.mark.parametrize("code", ["#include <stdio.h>", "*p", "**argv", ":q!", ";;", "=begin", "| grep x", "!x"])
+def test_code_that_begins_a_line(code: str) -> None:
+    shown = code.replace("<", "&lt;")
+    for tag in ("code", "kbd", "tt", "samp"):
+        assert wikitext_to_text(f"One\n<{tag}>{shown}</{tag}> is it.\n*<{tag}>{shown}</{tag}>") == (
+            f"One\n{code} is it.\n- {code}"
+        )
