@@ -97,6 +97,15 @@ def _rows_of_words(rows: np.ndarray, cells: np.ndarray, sizes: np.ndarray, plain
     return found
 
 
+def _lines_of_code(nodes: np.ndarray, blocks: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """For each block, whether its cell holds lines of code and nothing else, one of them indented."""
+    _, cell_of, lines = np.unique(cells, return_inverse=True, return_counts=True)
+    in_code = nodes[blocks[:, B_INNER], N_FLAGS] & IN_CODE != 0
+    indented = np.bincount(cell_of, blocks[:, B_INDENT] > 0)
+    found: np.ndarray = ((lines > 1) & (np.bincount(cell_of, in_code) == lines) & (indented > 0))[cell_of]
+    return found & (cells >= 0)
+
+
 def _with_empty_cells(nodes: np.ndarray, scanned: Scanned, rows: list[int]) -> dict[int, dict[int, int]]:
     """For each row, the places of its cells among those it has, where more than half of them hold text."""
     wanted = np.flatnonzero(np.isin(nodes[:, N_TAG], _CELLS) & np.isin(nodes[:, N_ROW], rows))
@@ -164,6 +173,7 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
             & (flags & _LINE_OF_CODE != _LINE_OF_CODE)
             & ~np.isin(around[:, N_TAG], list(_HEADINGS))
         )
+        plain &= ~_lines_of_code(nodes, blocks, cells)
         joined = _rows_of_words(rows, cells, blocks[:, B_END] - blocks[:, B_START], plain)
         row_of, cell_of = np.where(joined, rows, -1).tolist(), cells.tolist()
         columns = _with_empty_cells(nodes, scanned, sorted(set(row_of) - {-1}))

@@ -26,7 +26,7 @@ _PICTURES = re.compile(
     r"(?:^|\s)(?:mwe-math-fallback-image|tex(?:\s|$)|latex|mathtex|math(?:\s|$)|wp-katex)", re.IGNORECASE
 )
 _FRACTIONS = frozenset({"frac", "sfrac", "fraction"})
-_MATH_TAGS = frozenset({"math", "mml:math", "mjx-container"})
+_MATH_TAGS = frozenset({"math", "mml:math", "m:math", "mjx-container"})
 _MAX_FAILED = 500  # elements that seemed to hold a formula and do not: then the page is no page of formulas
 _DISPLAY = re.compile(
     r"mode\s*=\s*display|display\s*=\s*[\"']?(?:block|true)|katex-+display|MathJax_(?:SVG_)?Display|MJXc-display"
@@ -51,6 +51,7 @@ _DENOMINATOR = re.compile(
     r"class\s*=\s*[\"']?(?:[^\"'>]*\s)?den(?:om|ominator)?(?:\s[^\"'>]*)?[\"']?[^>]*>(.*?)</span", re.DOTALL
 )
 _UNSEEN = re.compile(r"<span\s[^>]*(?:sr-only|visually-?hidden|screen-reader|display\s*:\s*none)[^>]*>[^<]*</span>")
+_PLAIN_FRACTION = re.compile(r"(?:(\d+) )?(\d+) ?[/\u2044\u2215] ?(\d+)")
 _BEHIND_A_DIGIT = re.compile(r"\d(?:<[^<>]*>)*\Z")
 
 
@@ -184,7 +185,11 @@ class _Rewriter:
         content = _UNSEEN.sub("", self._text[token.end() : inside[0]])
         top, bottom = _NUMERATOR.search(content), _DENOMINATOR.search(content)
         if top is None or bottom is None:
-            return token.end()
+            plain = _PLAIN_FRACTION.fullmatch(without_tags(content))
+            if plain is None:
+                return token.end()
+            line = f"{plain[1] or ''} {plain[2]}/{plain[3]}".strip()
+            return self._put(token.start(), inside[1], self._spaced(token.start(), line))
         whole = without_tags(content[: content.rfind("<", 0, top.start())])
         fraction = f"{_grouped(without_tags(top[1]))}/{_grouped(without_tags(bottom[1]))}"
         line = html.escape(f"{whole} {fraction}".strip(), quote=False)

@@ -89,7 +89,7 @@ _A, _LI, _UL, _OL, _TABLE, _TR = (TAG[name] for name in ("a", "li", "ul", "ol", 
 _BR, _TITLE, _SVG, _MATH, _IMG = (TAG[name] for name in ("br", "title", "svg", "math", "img"))
 _HTML, _HEAD, _BODY, _PLAINTEXT, _XMP = (TAG[name] for name in ("html", "head", "body", "plaintext", "xmp"))
 _SCRIPT, _NOSCRIPT, _SUP, _SUB, _DIV, _PRE = (TAG[name] for name in ("script", "noscript", "sup", "sub", "div", "pre"))
-_MML, _MATHJAX = TAG["mml:math"], TAG["mjx-container"]
+_MML, _M_MATH, _MATHJAX, _BUTTON = (TAG[name] for name in ("mml:math", "m:math", "mjx-container", "button"))
 
 
 @kernel
@@ -186,7 +186,7 @@ def _read_tag(
         state[S_MET] |= MET_RAW
     elif tag == _NOSCRIPT:
         state[S_MET] |= MET_NOSCRIPT
-    elif tag in (_MATH, _MML, _MATHJAX):
+    elif tag in (_MATH, _MML, _M_MATH, _MATHJAX):
         state[S_MET] |= MET_FORMULA
     if is_end or tag in (_BR, _HTML, _HEAD, _BODY, _PLAINTEXT):
         return i
@@ -203,6 +203,8 @@ def _read_tag(
         return i
     state[S_PAIRS] = num_pairs
     if (kind & INLINE and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
+        own_flags |= IN_SKIP
+    if tag == _BUTTON and state[S_FLAGS] & IN_PRE:  # it copies the code
         own_flags |= IN_SKIP
     own_flags |= np.int64(tag_flags[tag]) | np.int64(tag_flags[shown])  # type: ignore[assignment]
     is_seen = (state[S_FLAGS] | own_flags) & IN_SKIP == 0

@@ -66,6 +66,7 @@ _ROLE_KEYS, _ROLE_VALUES = hashed({name.encode(): value for name, value in _ROLE
 _STYLES = {
     "display:none": SAYS_HIDDEN,
     "visibility:hidden": SAYS_HIDDEN,
+    "content-visibility:hidden": SAYS_HIDDEN,
     "white-space:pre": SAYS_SPACES,
     "white-space:pre-wrap": SAYS_SPACES | SAYS_LINES,
     "white-space:break-spaces": SAYS_SPACES,

@@ -26,7 +26,18 @@ TAGS = (
     *("fieldset", "legend", "hgroup", "menu", "search", "html", "head", "body", "area", "base", "col", "embed", "img"),
     *("input", "link", "meta", "param", "source", "track", "wbr", "colgroup", "font", "plaintext", "map", "ruby", "rt"),
     *("rp", "q", "cite", "small", "big", "u", "s", "abbr", "annotation", "annotation-xml", "frameset", "output"),
-    *("textpath", "listing", "applet", "marquee", "figurecaption", "progress", "meter", "mml:math", "mjx-container"),
+    *(
+        "textpath",
+        "listing",
+        "applet",
+        "marquee",
+        "figurecaption",
+        "progress",
+        "meter",
+        "mml:math",
+        "mjx-container",
+        "m:math",
+    ),
 )
 TAG = {name: number for number, name in enumerate(TAGS)}
 

@@ -390,3 +390,28 @@ def test_given_pages(shared_data: Path, case: str, found: tuple[str, ...]) -> No
         pytest.skip(f"no {file}")
     text = extract_main_text(file.read_text(encoding="utf-8"))
     assert [part for part in found if part not in text] == []
+
+
+_HIGHLIGHTED = (
+    "<table><tr><td class='gutter'><div class='line'>1</div><div class='line'>2</div></td><td class='code'>"
+    "<div class='container'><div class='line'><code>def</code> <code>f():</code></div><div class='line'>"
+    "<code class='spaces'>&nbsp;&nbsp;&nbsp;&nbsp;</code><code>return</code> <code>1</code></div>"
+    "</div></td></tr></table>"
+)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        (_HIGHLIGHTED, "def f():\n    return 1"),
+        ("<pre><code>make install</code><button>Copy</button></pre>", "make install"),
+        ("<pre><button><span>Copy</span></button>ls -l\n  cd</pre>", "ls -l\n  cd"),
+        ("<table><tr><td>sum</td><td><code>a</code><br><code>b</code></td></tr></table>", "sum | a b"),
+        ("5<span class='frac'>1<span>⁄</span>2</span> cups", "5 1/2 cups"),
+        ("1<span class=fraction>1/2</span> or <span class=frac>3/4</span> cup", "1 1/2 or 3/4 cup"),
+        ("a <span class=fraction>small</span> part", "a small part"),
+        ("<m:math xmlns:m='x'><m:msup><m:mn>10</m:mn><m:mn>2</m:mn></m:msup></m:math> m", "10^2 m"),
+    ],
+)
+def test_more_of_what_is_shown(html: str, text: str) -> None:
+    assert _shown(html) == text
