@@ -37,6 +37,7 @@ from tokenizer.exact import (
     tokens_in_text,
     without_harmless_parts,
 )
+from tokenizer.panics import library_errors
 
 IdArray = npt.NDArray[np.uint32]
 OffsetArray = npt.NDArray[np.int64]
@@ -103,9 +104,10 @@ class BulkEncoder:
         self._fast = _load_gigatoken(data)
         added = tokens_in_text(data, end_of_text)
         self._added = re.compile("|".join(map(re.escape, added))) if added else None
-        for token in added:
-            check_added(token, self.decode([self.reference.token_to_id(token) or 0]))
-        self.check_equal(hard_texts(added, end_of_text))
+        with library_errors(lambda why: f"its tokens cannot be tried: `tokenizers` or gigatoken fails ({why})."):
+            for token in added:
+                check_added(token, self.decode([self.reference.token_to_id(token) or 0]))
+            self.check_equal(hard_texts(added, end_of_text))
 
     def encode_batch(self, texts: Sequence[str]) -> tuple[IdArray, OffsetArray]:
         """The ids of all texts, flat, and where each begins: text `i` is `ids[offsets[i]:offsets[i + 1]]`.
@@ -205,30 +207,24 @@ def _parse(tokenizer_json: str | bytes) -> dict[str, Any]:
         contents = tokenizer_json.decode("utf-8") if isinstance(tokenizer_json, bytes) else tokenizer_json
         data: dict[str, Any] = json.loads(contents)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"not a tokenizer.json ({_first_line(error)}).") from None
+        raise UserError(f"not a tokenizer.json ({str(error).rstrip('.') or type(error).__name__}).") from None
     return data
 
 
 def _load_reference(data: dict[str, Any]) -> Tokenizer:
-    try:
+    with library_errors(lambda why: f"not a tokenizer.json that `tokenizers` can load ({why})."):
         return Tokenizer.from_str(json.dumps(data))
-    except BaseException as error:  # plain Exception for what it cannot parse, and panics of Rust
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise UserError(f"not a tokenizer.json that `tokenizers` can load ({_first_line(error)}).") from None
 
 
 def _load_gigatoken(data: dict[str, Any]) -> gigatoken.Tokenizer:
     """gigatoken without added tokens, of which it would find the special ones in raw text. Their ids stay taken."""
-    try:
-        return gigatoken.Tokenizer.from_json(json.dumps({**data, "added_tokens": []}))
-    except BaseException as error:  # a panic in its Rust code is no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise UserError(
-            f"gigatoken {gigatoken_version()} cannot load this tokenizer ({_first_line(error)}). "
+    with library_errors(
+        lambda why: (
+            f"gigatoken {gigatoken_version()} cannot load this tokenizer ({why}). "
             "Use a byte-level BPE with GPT-2's or GPT-4's words, such as groundup trains."
-        ) from None
+        )
+    ):
+        return gigatoken.Tokenizer.from_json(json.dumps({**data, "added_tokens": []}))
 
 
 @functools.cache
@@ -262,7 +258,3 @@ def _join(parts: list[tuple[IdArray, OffsetArray]]) -> tuple[IdArray, OffsetArra
     lengths = np.concatenate([np.diff(offsets) for _, offsets in parts])
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     return np.concatenate([ids for ids, _ in parts]), offsets
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -42,6 +42,9 @@ def check_parts(data: dict[str, Any], end_of_text: str) -> None:
     """Raises `UserError`, which names the part, for parts of a `tokenizer.json` by which tokens spell another text."""
     if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
         raise UserError("not a tokenizer.json: it has no `model`.")
+    tokens = data.get("added_tokens") or []
+    if not isinstance(tokens, list) or not all(isinstance(token, dict) for token in tokens):
+        raise UserError("not a tokenizer.json: its `added_tokens` are no list of tokens.")
     for part in _changing_parts(data):
         raise UserError(f"its {part} changes text, so its tokens would not spell the documents: {_INSTEAD}")
     _check_vocabulary(data["model"].get("vocab"))
@@ -58,7 +61,7 @@ def _check_vocabulary(vocabulary: Any) -> None:
     if not isinstance(vocabulary, dict) or not all(isinstance(number, int) for number in vocabulary.values()):
         raise UserError("not a tokenizer.json: its model has no `vocab` of tokens and ids.")
     if (largest := max(vocabulary.values(), default=0)) >= MOST_IDS:
-        raise UserError(f"a token of its vocabulary has the id {largest}; ids go up to {MOST_IDS - 1}.")
+        raise UserError(f"a token of its vocabulary has the id {largest:,}; ids go up to {MOST_IDS - 1:,}.")
     if len(set(vocabulary.values())) < len(vocabulary):
         raise UserError("two tokens of its vocabulary have one id, so one of them would be read as the other.")
     if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - set(vocabulary)):
@@ -107,7 +110,7 @@ def check_added(token: str, found: str) -> None:
 
 def _in_text(data: dict[str, Any], end_of_text: str) -> Iterator[dict[str, Any]]:
     for token in data.get("added_tokens") or []:
-        if isinstance(token, dict) and not token.get("special") and token.get("content") not in (None, "", end_of_text):
+        if not token.get("special") and token.get("content") not in (None, "", end_of_text):
             yield token
 
 

@@ -15,6 +15,7 @@ from model import GPT, GPTConfig
 from model.generate import generate_stream
 from model.sampling import NotFinite
 from tokenizer.bpe import END_OF_TEXT
+from tokenizer.panics import library_errors
 from tokenizer.token_bytes import TextStream, token_bytes
 from train.run import checkpoint
 from train.run.folder import CHECKPOINTS, TOKENIZER
@@ -47,7 +48,8 @@ class Trained:
         arguments that make no sense, as `NotFiniteModel` for a model whose numbers are not finite.
         """
         check_text({"the prompt": prompt})
-        encoded = self.tokenizer.encode(prompt, add_special_tokens=False).ids
+        with library_errors(_cannot_encode):  # a part may parse and fail only when it is used
+            encoded = self.tokenizer.encode(prompt, add_special_tokens=False).ids
         end_of_text = self.tokenizer.token_to_id(END_OF_TEXT)
         # A text begins after the end of another one, in training too.
         ids = encoded or ([end_of_text] if end_of_text is not None else [0])
@@ -73,7 +75,12 @@ class Trained:
     @cached_property
     def _pieces(self) -> tuple[list[bytes], list[bytes]]:
         """The bytes of every token inside a text, and of one that begins it."""
-        return token_bytes(self.tokenizer), token_bytes(self.tokenizer, first=True)
+        with library_errors(_cannot_encode):
+            return token_bytes(self.tokenizer), token_bytes(self.tokenizer, first=True)
+
+
+def _cannot_encode(why: str) -> str:
+    return f"cannot generate: the run's {TOKENIZER} is damaged ({why}). Copy the tokenizer of the build there."
 
 
 def load_trained(path: str | Path, device: str | torch.device | None = None) -> Trained:
@@ -118,12 +125,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 def parse_tokenizer(contents: bytes, where: str) -> Tokenizer:
     """The tokenizer that a `tokenizer.json` describes. Raises `UserError`."""
-    try:
+    with library_errors(lambda why: f"{where}: not a tokenizer ({why}). Copy the tokenizer of the build there."):
         tokenizer = Tokenizer.from_buffer(contents)
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
-    except BaseException as error:  # plain Exception for what it cannot parse, and panics of Rust
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise UserError(f"{where}: not a tokenizer ({error}). Copy the tokenizer of the build there.") from None

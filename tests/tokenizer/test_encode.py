@@ -202,7 +202,7 @@ def test_an_id_too_large_to_make_tables_of_is_refused(largest: int) -> None:
     data = json.loads(tokenizer_bytes(train_bpe(["a text of some words"], 260)))
     last = max(data["model"]["vocab"], key=data["model"]["vocab"].get)
     data["model"]["vocab"][last] = largest
-    with pytest.raises(UserError, match=f"has the id {largest}; ids go up to"):
+    with pytest.raises(UserError, match=f"has the id {largest:,}; ids go up to"):
         BulkEncoder(json.dumps(data))
 
 

@@ -159,8 +159,10 @@ _REFUSED: dict[str, tuple[_Change, str]] = {
         lambda data: (data["model"]["vocab"].update(zzz=len(data["model"]["vocab"]) + 1), _added()(data)),
         "two of its tokens have one id",
     ),
-    "an id without end": (lambda data: data["model"]["vocab"].update(zzz=2**32 - 1), "has the id 4294967295"),
+    "an id without end": (lambda data: data["model"]["vocab"].update(zzz=2**32 - 1), "has the id 4,294,967,295"),
     "ids that are none": (lambda data: data["model"]["vocab"].update(zzz="1"), "no `vocab` of tokens and ids"),
+    "added tokens in a table": (_set(added_tokens={"a": 1}), "its `added_tokens` are no list of tokens"),
+    "added tokens as texts": (_set(added_tokens=["a"]), "its `added_tokens` are no list of tokens"),
     "no model": (_set(model=None), "it has no `model`"),
     "no end-of-text": (
         lambda data: (data["model"]["vocab"].pop(END_OF_TEXT), data["added_tokens"][0].update(content="</s>")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,22 @@ def test_a_tokenizer_that_cannot_be_read_is_named(change: dict[str, Any]) -> Non
     data["model"] |= change
     with pytest.raises(UserError, match=r"RUN/tokenizer\.json: not a tokenizer"):
         parse_tokenizer(json.dumps(data).encode(), "RUN/tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pre_tokenizer": {"type": "FixedLength", "length": 0}},  # panics
+        {"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "<unk>"}},
+        {"model": {"type": "Unigram", "vocab": [["a", -1.0]], "unk_id": None}},
+    ],
+)
+def test_a_tokenizer_that_fails_when_it_is_used_is_named(
+    run: Path, change: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    trained = load_trained(run)
+    data = json.loads(tokenizer_bytes(byte_tokenizer())) | change
+    broken = replace(trained, tokenizer=parse_tokenizer(json.dumps(data).encode(), "RUN"))
+    with pytest.raises(UserError, match=r"cannot generate: the run's tokenizer\.json is damaged \(\S.*\)\. Copy"):
+        list(broken.stream("some text", 3))
+    assert capfd.readouterr().err == ""  # no panic's own lines
