@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import uuid
@@ -235,3 +236,12 @@ def test_bytes_that_are_no_text_are_refused(build: Build) -> None:
 def test_numbers_are_printed_for_people() -> None:
     written = [number_text(value) for value in (2e7, 40.0, 0.0, 0.123456789, 1e300, 1234567.5)]
     assert written == ["20000000", "40", "0", "0.123457", "1e+300", "1.23457e+06"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_does_not_have_are_null(build: Build, monkeypatch: pytest.MonkeyPatch, value: float) -> None:
+    rows = [("filter", {"id": "a", "value": value, "inside": [{"score": value}]})]
+    monkeypatch.setattr("manifests.explore.cli.find_drops", lambda *_: iter(rows))
+    answer = run_command("drops", build.url, "--reason", _REASON, "--json")
+    found = json.loads(answer.output, parse_constant=pytest.fail)
+    assert found["examples"] == [{"id": "a", "value": None, "inside": [{"score": None}]}]
