@@ -403,3 +403,9 @@ def test_lines_of_east_asian_verse_stay() -> None:
 def test_a_line_of_white_space_that_is_no_empty_line() -> None:
     text = "\n\n".join(["word " * 13 + "wordy\n\x0c\n" + "word " * 13] * 5)
     assert unwrap(text).split() == text.split()
+
+
+@pytest.mark.parametrize("blank", ["\u3000", "\x0c", "\x1c", "\u2003\u2003", "\x85"])
+def test_lines_of_nothing_but_odd_white_space(blank: str) -> None:
+    line = "ry hay from farm to farm until the water goes down"
+    assert unwrap(f"{line}\n{blank}\nNobody").split() == f"{line} Nobody".split()
