@@ -7,9 +7,7 @@ from manifests.code import code_digest
 # A change in these rebuilds nothing: a file that was downloaded is the mirror's, whatever code fetched it.
 _MOVE_DATA = ("manifests", "pipeline.engine", "pipeline.mirrors")
 # Below those, and shapes output all the same.
-_SHAPE_OUTPUT = frozenset(
-    {"manifests.comparison", "manifests.draws", "manifests.records.csv_header", "manifests.records.origins"}
-)
+_SHAPE_OUTPUT = ("manifests.comparison", "manifests.draws", "manifests.patterns", "manifests.records")
 _SINGLE = frozenset(
     {
         "pipeline",
@@ -24,8 +22,11 @@ _SINGLE = frozenset(
 
 def moves_data(module: str) -> bool:
     """True for a module that moves data and does not shape it, so that a change of it rebuilds nothing."""
-    below = any(f"{module}.".startswith(f"{prefix}.") for prefix in _MOVE_DATA)
-    return module in _SINGLE or (below and module not in _SHAPE_OUTPUT)
+    return module in _SINGLE or (_is_below(module, _MOVE_DATA) and not _is_below(module, _SHAPE_OUTPUT))
+
+
+def _is_below(module: str, prefixes: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{prefix}.") for prefix in prefixes)
 
 
 def code_of(*modules: str) -> str:

@@ -16,7 +16,11 @@ _ENTRIES = tuple(stage.__module__ for stage in STAGE_CLASSES)
     [
         ("filter", "manifests.comparison"),
         ("shards", "manifests.draws"),
+        ("acquire", "manifests.patterns"),
         ("extract", "manifests.records.csv_header"),
+        ("extract", "manifests.records.compressions"),
+        ("extract", "manifests.records.json_values"),
+        ("extract", "manifests.records.values"),
         ("acquire", "manifests.records.origins"),
     ],
 )
@@ -39,6 +43,7 @@ def test_what_is_left_out_of_manifests_only_moves_data() -> None:
         "manifests.code",
         "manifests.errors",
         "manifests.manifest",
+        "manifests.paths",
         "manifests.process",
         "manifests.secrets",
         "manifests.settings",
