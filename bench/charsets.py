@@ -20,9 +20,9 @@ from pathlib import Path
 
 from bench.data import data_folder, missing_data
 from bench.results import Bench, Result, Table
+from pipeline.charsets.charset import codec_of, decode
 from pipeline.formats import RawFile, reader_for
 from pipeline.markup.wikitext.text import wikitext_to_text
-from pipeline.readers.charset import codec_of, decode
 
 # Label of the web -> Python's codec that encodes it, languages.
 ENCODINGS = {

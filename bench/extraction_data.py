@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.data import data_folder
-from pipeline.readers.charset import decode
+from pipeline.charsets.charset import decode
 
 SETS = ("trafilatura", "waddle-daniel")
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"

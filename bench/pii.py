@@ -47,10 +47,10 @@ class Text(NamedTuple):
 
 def texts() -> list[Text]:
     """The extracted texts of all pages; kept under `build/bench/data` for the runs that follow."""
+    from pipeline.charsets.charset import decode
     from pipeline.extractors.html import weights_digest
     from pipeline.filters.language import identify_language
     from pipeline.markup.html import extract_main_text
-    from pipeline.readers.charset import decode
     from tests.packing import read_web_pages
 
     target = OUTPUT / "data" / f"pii-texts-{weights_digest()[-8:]}.json"

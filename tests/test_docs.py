@@ -362,6 +362,7 @@ def test_no_circles_between_modules() -> None:
 def test_parts_of_the_pipeline_do_not_know_stages() -> None:
     """What stages are made of can be used without them, in anyone's datatrove pipeline."""
     parts_below: dict[str, tuple[str, ...]] = {
+        "charsets": (),
         "compiled": (),
         "dedup": (),
         "documents": ("engine",),
@@ -369,8 +370,8 @@ def test_parts_of_the_pipeline_do_not_know_stages() -> None:
         "filters": ("engine",),
         "markup": (),
         "mirrors": (),
-        "readers": ("markup", "sources"),
-        "sources": ("mirrors",),
+        "readers": ("charsets", "markup", "sources"),
+        "sources": ("charsets", "mirrors"),
     }
     shared = ("compiled", "documents", "units")
     wrong = []

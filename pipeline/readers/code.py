@@ -9,8 +9,8 @@ from typing import Any
 
 from datatrove.data import Document
 
+from pipeline.charsets.charset import decode
 from pipeline.readers.base import RawFile, Reader
-from pipeline.readers.charset import decode
 from pipeline.readers.files import MAGIC
 from pipeline.readers.members import open_raw
 from pipeline.readers.warc import payload_digest

@@ -15,8 +15,8 @@ from datatrove.data import Document
 from manifests.errors import UserError
 from manifests.records.csv_header import DELIMITERS, choose_delimiter, stands_before_header
 from manifests.records.encodings import wide_codec
+from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.base import RawFile, Reader
-from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.members import MemberStream, open_raw
 from pipeline.readers.rows import fill_document, missing_column
 

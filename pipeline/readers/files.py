@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from datatrove.data import Document
 
+from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.base import RawFile, Reader
-from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.members import open_raw
 from pipeline.readers.warc import payload_digest
 
@@ -25,7 +25,7 @@ class WholeFileReader(Reader):
     """Base of the readers that read one file as one document.
 
     Reasons of drops: empty_payload, file_too_large (unpacked), truncated (the compressed data breaks off), unreadable
-    (it is damaged, or a zip archive, but of format text: of a folder's files many are none).
+    (it is damaged, or a zip archive in another format than text).
     """
 
     def __init__(self, file: RawFile, max_file_bytes: int = MAX_FILE_BYTES) -> None:
@@ -63,8 +63,8 @@ class TextFileReader(WholeFileReader):
     """Reads one file of format text or html as one document, whose id is the file's key.
 
     Reasons of drops: those of `WholeFileReader`; decode_error (value: share of characters that mean nothing), binary
-    (of format text, zip archives such as .docx and .epub, too; value: share of control characters, where it is not told
-    by how the file begins).
+    (format text alone; value: share of control characters, unless its first bytes tell). Zip archives, such as those of
+    Word and EPUB, are binary.
     """
 
     name = "text file"

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from datatrove.data import Document
 
-from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
+from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.files import WholeFileReader
 
 _HEAD_LINES = 400  # a header with small print takes some 350

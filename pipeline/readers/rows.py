@@ -13,8 +13,8 @@ from manifests.records import encodings
 from manifests.records.arrow_values import column_at, paths_of, python_values
 from manifests.records.json_values import holds_lines, json_values, read_json
 from manifests.records.values import Unreadable, has_column, names_of, sound, text_of, value_at
+from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.base import RawFile, Reader
-from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.members import MemberStream, open_raw
 from pipeline.readers.warc import payload_digest
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.readers.charset import codec_of
+from pipeline.charsets.charset import codec_of
 from pipeline.readers.members import MemberStream
 
 _HEADS = (

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from datatrove.data import Document
 
+from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.base import RawFile, Reader
-from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.http import (
     MAX_BODY_BYTES,
     BodyError,

@@ -21,7 +21,7 @@ from manifests.records.arrow_values import column_at, paths_of, python_values
 from manifests.records.unpacked import unpacked_file
 from manifests.records.values import sound, text_of
 from manifests.settings import Settings
-from pipeline.readers.charset import MAX_BROKEN_FRACTION, decode
+from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.sources.hub import (
     HubShard,
     HuggingFaceSource,

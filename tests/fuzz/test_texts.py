@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from pipeline.charsets.charset import decode
 from pipeline.dedup.keys import part_keys
 from pipeline.dedup.settings import DedupSettings
 from pipeline.extractors.base import normalise
@@ -15,7 +16,6 @@ from pipeline.filters.settings import FilterSettings
 from pipeline.filters.urls.rule import compile_url_rule
 from pipeline.filters.urls.settings import UrlSettings
 from pipeline.markup.unwrap import unwrap
-from pipeline.readers.charset import decode
 from tests.fuzz.harness import Case, Target, fuzz_test
 from tests.fuzz.seeds import ARTICLE, HTML, WIKITEXT, seeds_of
 

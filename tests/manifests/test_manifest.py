@@ -104,7 +104,7 @@ def test_code_counts_comments_and_docstrings_do_not(tmp_path: Path, monkeypatch:
 def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
     makes = {
         "acquire": "pipeline.sources.crawl_records",
-        "extract": "pipeline.readers.charset",
+        "extract": "pipeline.readers.members",
         "filter": "pipeline.filters.signals",
         "dedup": "pipeline.dedup.minhash",
         "tokenizer": "tokenizer.bpe",
@@ -112,7 +112,7 @@ def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
     }
     used = modules_used((stage.__module__,), moves_data)
     assert makes[stage.name] in used  # type: ignore[attr-defined]
-    for other in ("pipeline.filters.signals", "pipeline.readers.charset"):
+    for other in ("pipeline.filters.signals", "pipeline.readers.members"):
         assert (other in used) == (makes[stage.name] == other)  # type: ignore[attr-defined]
     assert "pipeline.engine.runner" not in used
     draws = stage.name in ("acquire", "filter", "tokenizer", "shards")  # type: ignore[attr-defined]

@@ -29,10 +29,12 @@ def _recipe(**train: Any) -> TrainRecipe:
     ("num_tokens", "train", "right"),
     [
         (10_000_000, {}, (128, 16_384, None, 0)),  # large enough: as it was
-        (819_201, {}, (128, 16_384, None, 0)),  # 50 steps, exactly
+        (3_276_801, {}, (128, 16_384, None, 0)),  # 200 steps, exactly
+        (3_276_800, {}, (128, 16_384, 200 * 16_384, 1)),  # a token less: some of it twice
+        (819_201, {}, (128, 16_384, 200 * 16_384, 1)),  # 50 steps, exactly
         (819_200, {}, (128, 2_048, None, 1)),  # a token less: the largest power of two that gives 200 steps
         (290_112, {}, (128, 1_024, None, 1)),
-        (40_000, {}, (128, 512, None, 1)),
+        (40_000, {}, (128, 512, 200 * 512, 2)),
         (10_000, {}, (128, 512, 4 * 19 * 512, 2)),
         (600, {}, (128, 512, 4 * 512, 2)),
         (400, {}, (128, 256, 4 * 256, 2)),
@@ -41,7 +43,7 @@ def _recipe(**train: Any) -> TrainRecipe:
         (33, {}, (32, 32, 4 * 32, 3)),
         # What is written and works is kept.
         (10_000, {"batch_tokens": 8_192}, (128, 8_192, 4 * 8_192, 1)),
-        (700_000, {"batch_tokens": 8_192}, (128, 8_192, None, 0)),
+        (700_000, {"batch_tokens": 8_192}, (128, 8_192, 200 * 8_192, 1)),
         (10_000, {"batch_tokens": 512, "max_tokens": 1_024}, (128, 512, 1_024, 0)),
         (10_000, {"max_tokens": 100_000}, (128, 512, 100_000, 1)),
         # What is written and cannot be filled is fitted.

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from manifests.settings import validate
+from pipeline.charsets.charset import codec_of, decode
 from pipeline.extractors.html import HtmlExtractor, extract_main_text
 from pipeline.extractors.plain import PlainTextExtractor
 from pipeline.formats import ExtractSettings, RawFile, extractor_for, reader_for
 from pipeline.markup.content_types import other_type
 from pipeline.markup.wikitext.text import is_redirect, wikitext_to_text
-from pipeline.readers.charset import codec_of, decode
 
 LEGACY = [
     ("shift_jis", "cp932", "①日本語の髙島屋、テスト。"),

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from resiliparse.parse.encoding import detect_encoding
 
 from bench.charsets import CONDITIONS, ENCODINGS, is_right, samples
+from pipeline.charsets.charset import codec_of, declared_in_document, decode
+from pipeline.charsets.detection import detect_legacy, is_dense
 from pipeline.formats import ExtractSettings, RawFile, extractor_for, reader_for
-from pipeline.readers.charset import codec_of, declared_in_document, decode
-from pipeline.readers.charset_detection import detect_legacy, is_dense
 
 
 @pytest.fixture(scope="module")

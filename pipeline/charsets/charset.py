@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from resiliparse.parse.encoding import map_encoding_to_html5
 
 from manifests.records.encodings import wide_codec
-from pipeline.readers.charset_detection import CONTROLS, LATIN, WINDOWS_OF, detect_legacy, is_dense
+from pipeline.charsets.detection import CONTROLS, LATIN, WINDOWS_OF, detect_legacy, is_dense
 
 _META_BYTES = 4096
 _META_CHARSET = re.compile(rb"<meta[^>]{0,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.\-]+)", re.IGNORECASE)
