@@ -10,8 +10,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import pickle
 import sys
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any, NoReturn
 
 from manifests.errors import one_line
@@ -90,6 +92,21 @@ def settle_openmp() -> None:
     for wherever another process runs beside them (`OMP_WAIT_POLICY` in libgomp's manual).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def hide_unsent_workers() -> None:
+    """In the server of `multiprocessing` that forks workers: one whose run ended while it was sent shows no traceback.
+
+    The run may end at any time, by Ctrl-C or a signal, and has said so. Its worker finds half a pickle, and the server
+    would print that as an error of its own (`multiprocessing/forkserver.py`). Other errors are shown as before.
+    """
+    show = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, EOFError | pickle.UnpicklingError):
+            show(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def leave(code: Any) -> NoReturn:

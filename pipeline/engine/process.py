@@ -10,7 +10,7 @@ import signal
 import threading
 
 # Loaded once in the server that local workers are forked from, so that a worker starts in milliseconds.
-_PRELOAD = ["pipeline.stages.all"]
+_PRELOAD = ["pipeline.engine.fork_server", "pipeline.stages.all"]
 
 
 def start_forkserver() -> None:

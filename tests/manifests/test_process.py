@@ -97,6 +97,39 @@ def test_a_process_leaves_with_its_code_whatever_arrow_does(numbers: str, given:
     assert (ended.returncode, ended.stdout) == (code, "done\nlast at exit\n"), ended.stderr
 
 
+# The server forks a worker, which is sent a part of what it is to run, as by a run that ends meanwhile.
+_SENDS_A_PART = """
+import multiprocessing.forkserver as forkserver, os, pickle
+forkserver.set_forkserver_preload({preload})
+reader, writer = forkserver.connect_to_new_process([])
+whole = pickle.dumps({{"name": "worker"}}) + pickle.dumps("no worker" * 100)
+os.write(writer, whole[:len(whole) * {tenths} // 10])
+os.close(writer)
+while os.read(reader, 1000):  # until the worker has ended
+    pass
+"""
+
+
+def complaint(preload: list[str], tenths: int) -> str:
+    """What a worker says that got only so many tenths of what it is to run."""
+    ended = run(_SENDS_A_PART.format(preload=preload, tenths=tenths))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
+def test_a_forked_worker_that_was_not_sent_whole_still_shows_a_traceback() -> None:
+    assert "UnpicklingError" in complaint([], 9), "hide_unsent_workers: the server hides it of itself"
+
+
+@pytest.mark.parametrize("tenths", [0, 1, 5, 9])
+def test_a_worker_whose_run_ended_while_it_was_sent_is_silent(tenths: int) -> None:
+    assert complaint(["pipeline.engine.fork_server"], tenths) == ""
+
+
+def test_a_worker_that_fails_otherwise_says_so() -> None:
+    assert "has no attribute '_bootstrap'" in complaint(["pipeline.engine.fork_server"], 10)
+
+
 _linux = pytest.mark.skipif(sys.platform != "linux", reason="PyTorch has GNU's OpenMP on Linux alone")
 
 
