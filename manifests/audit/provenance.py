@@ -12,7 +12,7 @@ from manifests.errors import UserError
 from manifests.explore.build import Build, RawEntry
 from manifests.records.encodings import decoded
 from manifests.records.json_values import read_json
-from manifests.records.read import read_record, split_record
+from manifests.records.read import header_fields, read_record, split_record, stated_id
 from manifests.records.rows import split_csv_row
 from manifests.records.values import sound, text_of, value_at
 from manifests.storage import split_path
@@ -85,12 +85,10 @@ def _mismatch(row: dict[str, Any], format: str, record: bytes, columns: dict[str
     """
     if format in ("warc", "wet"):
         header, block = split_record(record)
-        lines = re.findall(r"(?m)^([\w-]+):[ \t]*(.*?)[ \t\r]*$", header.decode("utf-8", "replace").lower())
-        fields = dict(reversed(lines))  # of a repeated field the first counts
-        stated_id = fields.get("warc-record-id", "").strip("<>")
-        if stated_id and stated_id != row["id"].lower() and _PLACE.search(row["id"]) is None:
+        own_id = stated_id(header)
+        if own_id and own_id != row["id"] and _PLACE.search(row["id"]) is None:
             return "has another WARC-Record-ID"
-        if row["digest"] is None or fields.get("warc-payload-digest") == row["digest"].lower():
+        if row["digest"] in (None, header_fields(header).get("warc-payload-digest")):
             return None
         payload = re.split(rb"\n\r?\n", block, maxsplit=1)[-1]
         unended = re.split(rb"\n(?=[ \t]*<)", block, maxsplit=1)[-1]  # after an HTTP header without a blank line

@@ -20,7 +20,8 @@ _ARC_HEADER = re.compile(
     rb"[a-zA-Z][a-zA-Z0-9+.\-]*:[^\n]* (?:[0-9a-fA-F.:]+|-) (?:(?:19|20)\d{10,16}|null) [^\n]*? ?(\d+)[ \t\r]*\n"
 )
 _HEADER_END = re.compile(rb"\n\r?\n")
-_STATED_ID = re.compile(rb"\nwarc-record-id:([^\n]*)\n", re.IGNORECASE)
+_FOLD = re.compile(r"[ \t\r]*\n[ \t]+")
+_FIELD = re.compile(r"^([^:\n]+?)[ \t]*:(.*)$", re.MULTILINE)
 _STATED_LENGTH = re.compile(rb"\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 _PAGE_START = b"<page>"
@@ -88,7 +89,7 @@ def read_warc_record(path: str, offset: int, length: int, record_id: str | None 
         raise UserError(
             f"{path}: no WARC or ARC record starts at byte {offset}. The raw file has changed: run acquire again."
         )
-    if record_id and _is_uri(record_id) and record_id not in _header_of(record):
+    if record_id and _is_uri(record_id) and record_id != stated_id(split_record(record)[0]):
         raise UserError(f"{path}: the record at byte {offset} is not {record_id}. The raw file has changed.")
     return record
 
@@ -97,6 +98,19 @@ def split_record(record: bytes) -> tuple[bytes, bytes]:
     """Header and block of a WARC or ARC record. The block is as long as the header says, if there is so much."""
     header_bytes, block_bytes = _measure(record) or (len(record), 0)
     return record[:header_bytes], record[header_bytes : header_bytes + block_bytes]
+
+
+def header_fields(header: bytes) -> dict[str, str]:
+    """The fields of a WARC header, names in lower case: of a repeated one the first, folded lines joined."""
+    fields: dict[str, str] = {}
+    for name, value in _FIELD.findall(_FOLD.sub(" ", header.decode("utf-8", "replace"))):
+        fields.setdefault(name.strip().lower(), value.strip())
+    return fields
+
+
+def stated_id(header: bytes) -> str:
+    """The WARC-Record-ID of a header, without its angle brackets; empty where it has none."""
+    return header_fields(header).get("warc-record-id", "").strip("<>")
 
 
 def _measure(record: bytes | bytearray) -> tuple[int, int] | None:
@@ -173,11 +187,6 @@ def _is_uri(record_id: str) -> bool:
     return ":" in record_id and "#" not in record_id
 
 
-def _header_of(record: bytes) -> str:
-    end = _HEADER_END.search(record)
-    return record[: end.start() if end else len(record)].decode("utf-8", "replace")
-
-
 def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str) -> bytes:
     buffer = bytearray()
     ended = False
@@ -196,8 +205,7 @@ def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str
         header = bytes(buffer[start.start(1) : header_end.end()])
         stated = _STATED_LENGTH.search(header)
         end = header_end.end() + (int(stated.group(1)) if stated else 0)
-        stated_id = _STATED_ID.search(header)
-        if stated_id is not None and stated_id[1].decode("utf-8", "replace").strip().strip("<>") == record_id:
+        if stated_id(header) == record_id:
             while len(buffer) < end and (block := next(blocks, b"")):
                 buffer += block
             return bytes(buffer[start.start(1) : end])

@@ -59,11 +59,18 @@ def read_csv_row(path: str, offset: int, length: int, id: str, columns: Mapping[
         rest = itertools.chain(header.ahead, lines)
         taken: list[str] = []
         at_line = header.num_lines + 1
-        reader = csv.reader(_noting(rest, taken), delimiter=header.delimiter)
+        reader = csv.reader(_noting(rest, taken), delimiter=header.delimiter, strict=True)
         while True:
             while number is not None and at_line < number and next(rest, None) is not None:
                 at_line += 1
-            row = next(reader, None)
+            try:
+                row = next(reader, None)
+            except csv.Error:  # a row that cannot be made out: the next one is looked for from its second line on
+                rest = itertools.chain(taken[1:], rest)
+                taken = []
+                at_line += 1
+                reader = csv.reader(_noting(rest, taken), delimiter=header.delimiter, strict=True)
+                continue
             if row is None:
                 break
             if (number is not None and at_line == number) or (

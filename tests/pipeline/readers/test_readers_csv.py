@@ -419,3 +419,16 @@ def test_a_parquet_row_that_cannot_be_read_back_is_told(tmp_path: Path, damage: 
     path.write_bytes(data.replace(b"b" * 400, b"") if damage == "another column" else data[:-9] + bytes(5) + b"PAR1")
     with pytest.raises(UserError, match=r"x\.parquet: row x\.parquet#0 cannot be read"):
         read_record(str(path), "parquet", -1, -1, "x.parquet#0")
+
+
+def test_rows_after_one_that_cannot_be_made_out_are_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv.gz"
+    data = b'id,text\n1,"quoted" and not\n2,"words\nin lines"\n3,plain\n4,"never closed\n5,last\n'
+    path.write_bytes(gzip.compress(data))
+    reader = reader_for(RawFile("rows.csv.gz", str(path), "s", "csv"))
+    documents = list(reader.run())
+    assert [document.id for document in documents] == ["2", "3", "5"]
+    for document, row in zip(documents, (b'2,"words\nin lines"\n', b"3,plain\n", b"5,last\n"), strict=True):
+        assert read_record(str(path), "csv", -1, -1, document.id) == row
+    for line, row in ((3, b'2,"words\nin lines"\n'), (5, b"3,plain\n"), (7, b"5,last\n")):
+        assert read_record(str(path), "csv", -1, -1, f"rows.csv.gz#{line}") == row

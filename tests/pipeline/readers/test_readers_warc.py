@@ -505,3 +505,27 @@ def test_a_record_before_damage_is_read_back(tmp_path: Path) -> None:
     for document in (first, second):
         place = document.metadata["offset"], document.metadata["length"]
         assert read_warc_record(str(path), *place, document.id) == line + body
+
+
+@pytest.mark.parametrize(
+    ("field", "id"),
+    [
+        ("WARC-Record-ID: <urn:a>", "urn:a"),
+        ("warc-record-id:<urn:a>  ", "urn:a"),
+        ("WARC-Record-ID : urn:a", "urn:a"),
+        ("WARC-Record-ID: <urn:a>\r\nWARC-Record-ID: <urn:b>", "urn:a"),
+        ("WARC-Record-ID: <urn:\r\n a>", "urn: a"),
+        ("WARC-Record-ID:\n\t<urn:a>", "urn:a"),
+        ("WARC-Refers-To: <urn:b>\nWARC-Record-ID: <urn:a>", "urn:a"),
+    ],
+)
+@pytest.mark.parametrize("pack", [gzip.compress, bytes])
+def test_ids_are_found_however_they_are_written(tmp_path: Path, field: str, id: str, pack) -> None:
+    path = tmp_path / "x.warc.gz"
+    record = make_record(1, page(1)).replace(f"WARC-Record-ID: <urn:uuid:{1:032x}>".encode(), field.encode())
+    (document, _), _ = read(path, pack(record + make_record(2, page(2))))
+    assert document.id == id
+    found = read_warc_record(str(path), document.metadata["offset"], document.metadata["length"], document.id)
+    assert page(1) in found
+    row = {"id": document.id, "digest": document.metadata["digest"]}
+    assert provenance._mismatch(row, "warc", found, {}) is None
