@@ -108,9 +108,10 @@ def load_trained(path: str | Path, device: str | torch.device | None = None) -> 
         raise checkpoint.damaged(path / checkpoint.STATE_FILE, f"describes no model ({error})") from None
     checkpoint.load_model(path, model)
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-    if tokenizer.get_vocab_size() > config.vocab_size:
+    num_ids = max(tokenizer.get_vocab().values(), default=-1) + 1
+    if num_ids > config.vocab_size:
         raise UserError(
-            f"{path}: its model has {config.vocab_size} token ids, its tokenizer {tokenizer.get_vocab_size()}. Put the "
+            f"{path}: its model has {config.vocab_size} token ids, its tokenizer {num_ids}. Put the "
             f"tokenizer it was trained with at {path.resolve().parents[1] / TOKENIZER}."
         )
     return Trained(model, tokenizer, state.step)

@@ -205,3 +205,13 @@ def test_a_size_that_the_weights_have_not_takes_no_memory(saved: Path, tmp_path:
     file.write_text(json.dumps(state))
     with pytest.raises(UserError, match=r"describes no model|does not match its model"):
         load_trained(tmp_path, "cpu")
+
+
+def test_a_tokenizer_of_one_large_id_takes_no_memory(saved: Path, tmp_path: Path) -> None:
+    data = json.loads(byte_tokenizer().to_str())
+    data["model"]["vocab"]["a"] = 4_000_000_000
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    (tmp_path / "checkpoints").mkdir()
+    saved.rename(tmp_path / "checkpoints" / saved.name)
+    with pytest.raises(UserError, match="its model has 257 token ids, its tokenizer 4000000001"):
+        load_trained(tmp_path, "cpu")
