@@ -83,7 +83,11 @@ def read_warc_record(path: str, offset: int, length: int, record_id: str | None 
             place = re.search(rf"#{offset}(?:\+(\d+))?$", record_id)
             if place is not None:
                 return _take_record(blocks, path, offset, int(place.group(1) or 0))
-            return _search_warc(blocks, path, offset, record_id)
+            try:
+                return _search_warc(blocks, path, offset, record_id)
+            except UserError:  # a length that is wrong hides the records that it runs into
+                blocks = decompressed(file, path, offset, length)
+                return _search_warc(blocks, path, offset, record_id, by_lengths=False)
         record = b"".join(blocks)
     if _WARC_START.match(record) is None and _ARC_HEADER.match(record) is None:
         raise UserError(
@@ -187,7 +191,8 @@ def _is_uri(record_id: str) -> bool:
     return ":" in record_id and "#" not in record_id
 
 
-def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str) -> bytes:
+def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str, by_lengths: bool = True) -> bytes:
+    """The record of that id: of those that follow each other by their lengths, or of all lines that start one."""
     buffer = bytearray()
     ended = False
     while True:
@@ -209,7 +214,8 @@ def _search_warc(blocks: Iterator[bytes], path: str, offset: int, record_id: str
             while len(buffer) < end and (block := next(blocks, b"")):
                 buffer += block
             return bytes(buffer[start.start(1) : end])
-        while len(buffer) < end and (block := next(blocks, b"")):
+        passed = end if by_lengths else header_end.end()
+        while len(buffer) < passed and (block := next(blocks, b"")):
             buffer += block
-        del buffer[: max(1, min(end, len(buffer)))]
+        del buffer[: max(1, min(passed, len(buffer)))]
         buffer[:0] = b"\n"  # a start is looked for after a line end

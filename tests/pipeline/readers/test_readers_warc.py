@@ -529,3 +529,12 @@ def test_ids_are_found_however_they_are_written(tmp_path: Path, field: str, id: 
     assert page(1) in found
     row = {"id": document.id, "digest": document.metadata["digest"]}
     assert provenance._mismatch(row, "warc", found, {}) is None
+
+
+def test_a_record_in_another_one_by_a_wrong_length_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "x.warc.gz"
+    first = make_record(1, page(1)).replace(b"Content-Length: ", b"Content-Length: 9")
+    (document,), reader = read(path, gzip.compress(first + make_record(2, page(2))))
+    assert reader.num_dropped == {"truncated_record": 1}
+    record = read_warc_record(str(path), document.metadata["offset"], document.metadata["length"], document.id)
+    assert page(2) in record
