@@ -161,16 +161,18 @@ def read_page(path: str, offset: int, length: int, page_id: str) -> bytes:
     """
     page, _, revision = page_id.rpartition("/")
     number = page.rpartition("/")[2]
+    place = re.search(r"#\d+\.(\d+)$", page_id)  # of a page without numbers: which one it is from there on
+    wanted, num_passed = int(place[1]) if place is not None else None, 0
     buffer = bytearray()
     with open_file(path) as file:
         for block in decompressed(file, path, max(offset, 0), length if offset >= 0 else -1):
             buffer += block
-            while (end := buffer.find(_PAGE_END)) >= 0:
-                start = buffer.find(_PAGE_START)
+            while (start := buffer.find(_PAGE_START)) >= 0 and (end := buffer.find(_PAGE_END, start)) >= 0:
                 element = bytes(buffer[start : end + len(_PAGE_END)])
                 del buffer[: end + len(_PAGE_END)]
-                if start >= 0 and ("#" in page_id or _is_page(element, number, revision)):
+                if num_passed == wanted if wanted is not None else _is_page(element, number, revision):
                     return element
+                num_passed += 1
     where = f"in the {length} bytes at {offset}" if offset >= 0 else "in the file"
     raise UserError(f"{path}: page {page_id} is not {where}. The raw file has changed: run acquire again.")
 

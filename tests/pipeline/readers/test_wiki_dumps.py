@@ -327,3 +327,15 @@ def test_a_torn_dump_in_another_encoding_has_an_address_in_its_file(tmp_path: Pa
     documents = list(reader.run())
     assert [document.text for document in documents] == ["漢字漢字"]
     assert reader.damaged == ["dump.xml: at byte 0: the dump ends inside a page"]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".bz2"])
+def test_pages_without_numbers_are_read_back_by_their_places(tmp_path: Path, ending: str) -> None:
+    pages = [f"<page><title>{n}</title><ns>0</ns><revision><text>Words {n}.</text></revision></page>" for n in "abc"]
+    data = f"<mediawiki></page>{''.join(pages)}</mediawiki>".encode()
+    packed = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[ending](data)
+    documents, _, _ = read(tmp_path, packed, f"dump.xml{ending}")
+    assert [document["text"] for document in documents] == ["Words a.", "Words b.", "Words c."]
+    for document, page in zip(documents, pages, strict=True):
+        place = document["offset"], document["length"]
+        assert read_record(str(tmp_path / f"dump.xml{ending}"), "mediawiki", *place, document["id"]) == page.encode()
