@@ -23,6 +23,7 @@ _START = re.compile(rb"WARC/[01]\.\d{1,2}(?:\.\d)?[ \t]*(?:\r?\n|\Z)", re.IGNORE
 _NEXT_START = re.compile(rb"(?<=\n)WARC/[01]\.\d{1,2}(?:\.\d)?[ \t]*\r?\n", re.IGNORECASE)
 _HEADER_END = re.compile(rb"\n\r?\n")
 _START_BYTES = 16  # no start line is longer
+_LONG_HEADER_BYTES = 16 << 10
 _WINDOW_BYTES = 4 << 10
 _LINE_ENDS = b"\r\n"
 
@@ -242,7 +243,8 @@ class _Framer:
             self.may_be_arc = False
             header_end = self._find_header_end()
             if header_end is None:
-                return self._torn(start, parse_fields(bytes(stream.buffer[:MAX_HEADER_BYTES])), "its header has no end")
+                fields = bytes(stream.buffer[: self._next_start(1) or MAX_HEADER_BYTES])
+                return self._torn(start, parse_fields(fields), "its header has no end")
             headers = parse_fields(bytes(stream.buffer[:header_end]))
         else:
             header_end = arc.arc_line_end(stream.buffer) or 0
@@ -286,6 +288,11 @@ class _Framer:
 
     def _find_header_end(self) -> int | None:
         stream = self.stream
+        is_long = _HEADER_END.search(stream.buffer, 0, _LONG_HEADER_BYTES) is None
+        if is_long and self._need(_LONG_HEADER_BYTES) and not _HEADER_END.search(stream.buffer, 0, _LONG_HEADER_BYTES):
+            following = self._next_start(1)
+            if following is not None and following < _LONG_HEADER_BYTES:
+                return None  # not looked for behind the starts of many others, each time anew
         searched = 0
         while True:
             found = _HEADER_END.search(stream.buffer, max(0, searched - 3))

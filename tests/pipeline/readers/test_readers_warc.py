@@ -538,3 +538,10 @@ def test_a_record_in_another_one_by_a_wrong_length_is_read_back(tmp_path: Path) 
     assert reader.num_dropped == {"truncated_record": 1}
     record = read_warc_record(str(path), document.metadata["offset"], document.metadata["length"], document.id)
     assert page(2) in record
+
+
+def test_starts_without_the_end_of_a_header_take_time_once(tmp_path: Path) -> None:
+    data = b"WARC/1.0\r\nWARC-Type: response\r\n" * 20_000
+    documents, reader = read(tmp_path / "x.warc", data + b"\r\n" + make_record(1, page(1)))
+    assert len(documents) == 1
+    assert reader.num_dropped["truncated_record"] > 19_000
