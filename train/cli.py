@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 from pathlib import Path
@@ -18,6 +19,20 @@ from train.settings import load_run
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
+
+
+def _check_finite(value: float) -> float:
+    """The temperature, for which `min` alone would let infinity through."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not finite; set it to 0 or more.")
+    return value
+
+
+def _check_top_p(value: float | None) -> float | None:
+    """The mass; ranges of options include their ends, and this one has no 0."""
+    if value is not None and not 0 < value <= 1:
+        raise typer.BadParameter(f"{value} is not in the range 0<x<=1.")
+    return value
 
 
 def train(
@@ -56,9 +71,13 @@ def generate(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of one of its checkpoints.")],
     prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1, help="At most so many new tokens.")] = 200,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable token.")] = 0.8,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, callback=_check_finite, help="0 takes the most probable token.")
+    ] = 0.8,
     top_k: Annotated[int | None, typer.Option(min=1, help="Draw from the k most probable tokens.")] = None,
-    top_p: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Draw from this probability mass.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(callback=_check_top_p, metavar="0<X<=1", help="Draw from this probability mass.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same text.")] = 0,
     num_samples: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
 ) -> None:
