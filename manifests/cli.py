@@ -11,7 +11,7 @@ import typer
 import manifests.explore.cli
 from manifests.errors import UsageError, check_text, shown
 from manifests.explore.build import open_build
-from manifests.explore.journeys import excerpt, journey_lines, limits_of
+from manifests.explore.journeys import excerpt, journey_lines, limits_of, nowhere
 from manifests.explore.sightings import find_journeys
 from manifests.explore.sql import Tables
 
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
         record: Annotated[bool, typer.Option("--record", help="Print the raw record too.")] = False,
     ) -> None:
         """Follow a token to its document and raw record, or a document or URL to where it went."""
-        from manifests.explore.trace import nowhere, trace_journey, trace_token
+        from manifests.explore.trace import trace_journey, trace_token
 
         if sum(option is not None for option in (token, doc, url)) != 1:
             raise UsageError("trace: give one of --token, --doc and --url.")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from manifests.errors import UsageError, UserError, check_text, shown
+from manifests.errors import UsageError, check_text, shown
 from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import counted_table, funnel, funnel_lines
 from manifests.explore.journeys import (
@@ -17,7 +17,7 @@ from manifests.explore.journeys import (
     journey_data,
     journey_lines,
     limits_of,
-    nowhere_line,
+    nowhere,
     number_text,
     value_of,
 )
@@ -81,6 +81,8 @@ def register(app: typer.Typer) -> None:
 def _answer_where(build: Build, column: str, value: str, as_json: bool) -> list[str]:
     with Tables(build) as tables:
         journeys = find_journeys(build, tables, column, value)
+        if not journeys and not as_json:
+            nowhere(build, tables, column, value)
         near = near_urls(build, tables, value) if not journeys and column == "url" else []
     limits = limits_of(build)
     if as_json:
@@ -89,8 +91,6 @@ def _answer_where(build: Build, column: str, value: str, as_json: bool) -> list[
             typer.echo(_as_json({column: value, "documents": [], "near": near}))
             raise typer.Exit(1)
         return [_as_json({column: value, "documents": found})]
-    if not journeys:
-        raise UserError(nowhere_line(build, column, value, near))
     lines = [f"{len(journeys)} documents have this {column}"] if len(journeys) > 1 else []
     for journey in journeys:
         lines += journey_lines(build, journey, limits)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, NoReturn
 
 from manifests.comparison import Comparison
+from manifests.errors import UserError
 from manifests.explore.build import Build
 from manifests.explore.decisions import decisions_of
-from manifests.explore.sightings import Journey, Sighting
+from manifests.explore.sightings import Journey, Sighting, find_journeys, near_urls
+from manifests.explore.sql import Tables
 
 _EXCERPT = 300  # characters
 _WHOLE = 1e15  # up to there a whole number is a count of something
@@ -57,10 +59,16 @@ def journey_data(build: Build, journey: Journey, limits: Limits) -> dict[str, An
     }
 
 
-def nowhere_line(build: Build, column: str, value: str, near: list[str]) -> str:
-    """The line for a document that no stage has seen. `near`: URLs like it."""
-    hint = f"Of the same host: {' '.join(near)}" if near else "Check the spelling."
-    return f"{build.url}: no document with {column} {value!r} was ever read. {hint}"
+def nowhere(build: Build, tables: Tables, column: str, value: str) -> NoReturn:
+    """Raises the `UserError` that says that the build never read a document, and what it has that is like it."""
+    other, option = ("id", "--doc") if column == "url" else ("url", "--url")
+    if find_journeys(build, tables, other, value):
+        hint = f"A document has this {other}: use {option}."
+    elif column == "url" and (near := near_urls(build, tables, value)):
+        hint = f"Of the same host: {' '.join(near)}"
+    else:
+        hint = "Check the spelling."
+    raise UserError(f"{build.url}: no document with {column} {value!r} was ever read. {hint}")
 
 
 def _left_out(build: Build, journey: Journey) -> bool:

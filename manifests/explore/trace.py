@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from manifests.errors import UsageError, UserError
 from manifests.explore.build import Build
-from manifests.explore.journeys import nowhere_line
-from manifests.explore.sightings import Journey, Sighting, find_journeys, near_urls
+from manifests.explore.journeys import nowhere
+from manifests.explore.sightings import Journey, Sighting, find_journeys
 from manifests.explore.sql import Tables
 from manifests.records.origins import Origin, original_address
 from manifests.records.read import read_record
@@ -113,8 +113,3 @@ def trace_document(
     with Tables(build) as tables:
         for journey in find_journeys(build, tables, column, value) or [nowhere(build, tables, column, value)]:
             yield journey.last, trace_journey(build, tables, journey), journey.places
-
-
-def nowhere(build: Build, tables: Tables, column: str, value: str) -> NoReturn:
-    """Raises the `UserError` that says that the build never read a document."""
-    raise UserError(nowhere_line(build, column, value, near_urls(build, tables, value) if column == "url" else []))

@@ -110,6 +110,16 @@ def test_a_url_that_is_nowhere_names_those_near_it(build: Build) -> None:
     assert json.loads(answer.output)["near"] == near
 
 
+@pytest.mark.parametrize("command", ["drops", "trace"])
+def test_an_id_given_as_url_and_a_url_given_as_id_name_the_right_option(build: Build, command: str) -> None:
+    row = next(row for row in rows_of(build, "extract", False) if row["url"] and row["id"] != row["url"])
+    for value, option, right in ((row["id"], "--url", "id: use --doc."), (row["url"], "--doc", "url: use --url.")):
+        with pytest.raises(UserError, match=rf"{re.escape(repr(value))} was ever read\. A document has this {right}"):
+            CliRunner().invoke(
+                groundup.make_app(), [command, build.url, option, value], catch_exceptions=False, standalone_mode=False
+            )
+
+
 @pytest.mark.parametrize("value", ["' OR 1=1 --", '"', "$p0", "%", "", "https://docs.example/'; DROP TABLE x"])
 def test_what_a_user_types_is_only_a_value(build: Build, value: str) -> None:
     with Tables(build) as tables:
