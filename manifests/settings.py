@@ -152,20 +152,20 @@ def validate(settings: type[SettingsT], data: dict[str, Any], where: str) -> Set
     try:
         return settings.model_validate(data)
     except ValidationError as error:
-        problems = [_describe(problem, settings, data) for problem in error.errors()]
+        errors = error.errors()
+        missing = [tuple(_keys_of(problem["loc"], data)) for problem in errors if problem["type"] == "missing"]
+        problems = [_describe(problem, settings, data, missing) for problem in errors]
         raise UserError(f"{where}: " + "; ".join(problems) + ".") from None
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 
 
-def _describe(problem: Any, settings: type[Settings], data: dict[str, Any]) -> str:
+def _describe(problem: Any, settings: type[Settings], data: dict[str, Any], missing: list[tuple[Any, ...]]) -> str:
+    """A problem's key path and what is wrong with it. `missing`: the key paths of all that is missing."""
     location = _keys_of(problem["loc"], data)
     key_path = ".".join(str(part) for part in location) or "the file"
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _all_keys(settings), n=1, cutoff=0.5)
-        meant = near[0] if near else None
-        if meant == location[-1]:  # the right key in the wrong place
-            meant = next((path for path in _paths(settings) if path.rpartition(".")[2] == meant), meant)
+        meant = _meant(location, settings, missing, problem["loc"])
         hint = f" (did you mean {meant!r}?)" if meant else ""
         return f"unknown key {key_path}{hint}"
     if problem["type"] == "missing":
@@ -173,6 +173,42 @@ def _describe(problem: Any, settings: type[Settings], data: dict[str, Any]) -> s
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if isinstance(problem["input"], dict | list) else f", not {problem['input']!r}"
     return scrub(f"{key_path}: {message[0].lower()}{message[1:]}{given}")
+
+
+def _meant(
+    location: list[int | str], settings: type[Settings], missing: list[tuple[Any, ...]], place: tuple[int | str, ...]
+) -> str | None:
+    """The key that an unknown one most likely stands for; None where none is like it.
+
+    What is missing in its table comes first, then the keys of that table, then those of all tables.
+    """
+    key = str(location[-1])
+    table = tuple(location[:-1])
+    for keys in ([str(path[-1]) for path in missing if path[:-1] == table], _keys_there(settings, place[:-1])):
+        if near := difflib.get_close_matches(key, keys, n=1, cutoff=0.6):
+            return near[0]
+    near = difflib.get_close_matches(key, _all_keys(settings), n=1, cutoff=0.5)
+    if near == [key]:  # the right key in the wrong place
+        return next((path for path in _paths(settings) if path.rpartition(".")[2] == key), key)
+    return near[0] if near else None
+
+
+def _keys_there(settings: type[Settings], place: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table at a place, as pydantic names it; for a member of a union, of that one."""
+    node: Any = settings.model_json_schema()
+    definitions = node.get("$defs", {})
+    for part in place:
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part.startswith("kind:"):
+            members = [definitions.get(member.get("$ref", "").rpartition("/")[2], {}) for member in node["oneOf"]]
+            kinds = [member.get("properties", {}).get("kind", {}).get("const") for member in members]
+            node = dict(zip(kinds, members, strict=True)).get(part.removeprefix("kind:"), {})
+        else:
+            node = node.get("properties", {}).get(part, {})
+        named = next((member for member in node.get("anyOf", []) if "$ref" in member), node)  # a table or nothing
+        node = definitions.get(named.get("$ref", "").rpartition("/")[2], named)
+    return sorted(node.get("properties", {}))
 
 
 def _keys_of(location: tuple[int | str, ...], data: Any) -> list[int | str]:

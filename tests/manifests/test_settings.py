@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Discriminator, Tag
 
 from manifests.errors import UserError
 from manifests.settings import Settings, apply_override, canonical_json, load_toml, readable_json, validate
@@ -28,6 +30,56 @@ class _Outer(Settings):
 def test_an_unknown_key_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"r\.toml: unknown key quality\.min_word \(did you mean 'min_words'\?\)"):
         validate(_Outer, {"output": "x", "quality": {"min_word": 1}}, "r.toml")
+
+
+class _File(Settings):
+    kind: Literal["file"] = "file"
+    paths: list[str]
+    pattern: str = ""
+    quality: _Inner | None = None
+
+
+class _Page(Settings):
+    kind: Literal["page"] = "page"
+    urls: list[str]
+
+
+class _Model(Settings):
+    path: str = ""
+    url: str = ""
+    minimum: int = 0
+
+
+class _Union(Settings):
+    sources: tuple[
+        Annotated[
+            Annotated[_File, Tag("kind:file")] | Annotated[_Page, Tag("kind:page")],
+            Discriminator(lambda value: f"kind:{value['kind']}"),
+        ],
+        ...,
+    ] = ()
+    model: _Model = _Model()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"sources": [{"kind": "file", "path": ["x"]}]}, "unknown key sources.0.path (did you mean 'paths'?)"),
+        ({"sources": [{"kind": "page", "url": ["x"]}]}, "unknown key sources.0.url (did you mean 'urls'?)"),
+        ({"sources": [{"kind": "file", "paths": ["x"], "patern": ""}]}, "sources.0.patern (did you mean 'pattern'?)"),
+        (
+            {"sources": [{"kind": "file", "paths": ["x"], "quality": {"min_word": 1}}]},
+            "sources.0.quality.min_word (did you mean 'min_words'?)",
+        ),
+        ({"model": {"minimun": 1}}, "unknown key model.minimun (did you mean 'minimum'?)"),
+        ({"sources": [{"kind": "page", "urls": [], "path": "x"}]}, "sources.0.path (did you mean 'model.path'?)"),
+        ({"model": {"paths": "x"}}, "unknown key model.paths (did you mean 'path'?)"),
+        ({"source": []}, "unknown key source (did you mean 'sources'?)"),
+    ],
+)
+def test_an_unknown_key_is_first_looked_for_in_its_own_table(data: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        validate(_Union, data, "r.toml")
 
 
 def test_a_key_in_the_wrong_place_is_refused_with_the_right_one() -> None:
