@@ -9,7 +9,8 @@ import os
 import signal
 import threading
 
-# Loaded once in the server that local workers are forked from, so that a worker starts in milliseconds.
+# Loaded once in the server that local workers are forked from: what sets the server up, and all stages, so that a
+# worker starts in milliseconds.
 _PRELOAD = ["pipeline.engine.fork_server", "pipeline.stages.all"]
 
 

@@ -18,6 +18,7 @@ from manifests.records.encodings import wide_codec
 from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.base import RawFile, Reader
 from pipeline.readers.members import MemberStream, open_raw
+from pipeline.readers.other_formats import other_format
 from pipeline.readers.rows import fill_document, missing_column
 
 MAX_ROW_BYTES = 64 << 20
@@ -252,6 +253,9 @@ class CsvReader(Reader):
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
             stream = self.stream(raw)
+            if other := other_format(stream):
+                self.drop_unreadable(0, stream.size, f"not CSV but {other}")
+                return
             codec = self._codec(stream)
             if codec is not None and codec.startswith("utf"):
                 stream = self.stream(raw, codec, errors="replace")

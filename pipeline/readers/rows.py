@@ -16,6 +16,7 @@ from manifests.records.values import Unreadable, has_column, names_of, sound, te
 from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
 from pipeline.readers.base import RawFile, Reader
 from pipeline.readers.members import MemberStream, open_raw
+from pipeline.readers.other_formats import not_parquet, other_format
 from pipeline.readers.warc import payload_digest
 
 MAX_LINE_BYTES = 256 << 20
@@ -51,6 +52,9 @@ class JsonlReader(Reader):
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
             stream = self.stream(raw)
+            if other := other_format(stream):
+                self.drop_unreadable(0, stream.size, f"not JSON but {other}")
+                return
             codec = _wide_codec(stream)
             if codec is not None:
                 stream = self.stream(raw, codec, errors="replace")
@@ -213,8 +217,9 @@ class ParquetReader(Reader):
         with open_raw(self.file.path) as raw:
             try:
                 parquet = pq.ParquetFile(raw)
-            except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-                self.drop_unreadable(0, raw.seek(0, 2), f"not a Parquet file: {error}")
+            except (pa.ArrowException, OSError, ValueError, OverflowError):
+                stream = self.stream(raw)
+                self.drop_unreadable(0, stream.size, not_parquet(stream))
                 return
             columns = self._check_columns(parquet.schema_arrow)
             first = 0
@@ -226,7 +231,8 @@ class ParquetReader(Reader):
                     try:
                         batch = next(batches, None)
                     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-                        self._drop_rows(row_number, first, f"row group {group} from row {row_number}: {error}")
+                        what = str(error).partition(". ")[0].rstrip(".")  # the library's advice is left out
+                        self._drop_rows(row_number, first, f"row group {group} from row {row_number}: {what}")
                         break
                     if batch is None:
                         break

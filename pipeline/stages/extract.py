@@ -136,8 +136,9 @@ class ExtractStage(Stage):
         damaged = manifest.facts["damaged"]
         if damaged and self.recipe.extract.damaged == "fail":
             more = f" (and {len(damaged) - 1} more places)" if len(damaged) > 1 else ""
+            first = damaged[0].rstrip(".")
             raise UserError(
-                f"extract: {damaged[0]}{more}. What could be read is kept and the rest is counted as dropped; "
+                f"extract: {first}{more}. What could be read is kept and the rest is counted as dropped; "
                 "replace the file, or go on without that part with --set extract.damaged=drop."
             )
 
