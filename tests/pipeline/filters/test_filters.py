@@ -130,7 +130,7 @@ def test_each_reason(rule: str, reason: str, text: str) -> None:
 def test_threshold_itself_is_kept() -> None:
     """At least and at most include the threshold."""
     num_words = judge(PROSE, "en", FilterSettings()).signals["gopher_quality.num_words"]
-    exact = {"min_words": num_words, "max_words": num_words}
+    exact = {"min_words": int(num_words or 0), "max_words": int(num_words or 0)}
     assert reason_of(PROSE, "gopher_quality", gopher_quality=exact) is None
     above = {"rules": ["gopher_quality"], "gopher_quality": {"min_words": int(num_words or 0) + 1}}
     assert judge(PROSE, "en", FilterSettings().merged(above)).verdict == ("gopher_too_few_words", num_words, None)
