@@ -2,8 +2,8 @@
 
 A recipe's numbers are kept where they work: a sequence and a batch that the corpus fills, and a length that is
 written. Where one pass through the corpus has fewer than `SMALL_STEPS` steps, a batch that the recipe does not write is
-made smaller. Where it writes no length and one pass has fewer than `WANTED_STEPS` steps, the corpus is passed up to
-`MOST_EPOCHS` times, until there are as many. (Up to four times, repeated tokens are worth nearly as much as new ones:
+made smaller. Where it writes no length and one pass has fewer than `FEW_STEPS` steps, the corpus is passed up to
+`MOST_EPOCHS` times, until there are `WANTED_STEPS`. (Up to four times, repeated tokens are worth nearly as much as new ones:
 Muennighoff et al. 2023, arXiv:2305.16264.)
 """
 
@@ -15,6 +15,7 @@ from manifests.errors import UserError
 from train.settings import TrainRecipe
 
 SMALL_STEPS = 50
+FEW_STEPS = 100
 WANTED_STEPS = 200
 MOST_EPOCHS = 4
 FEWEST_SEQUENCES = 4
@@ -58,7 +59,7 @@ def fit(recipe: TrainRecipe, num_tokens: int, vocab_size: int, where: str) -> tu
         sizes["batch_tokens"] = batch
         lines.append(f"train.batch_tokens {settings.batch_tokens:,} -> {batch:,}: {corpus}")
     num_steps = num_targets // batch
-    if settings.max_tokens is None and num_steps < WANTED_STEPS:
+    if settings.max_tokens is None and num_steps < FEW_STEPS:
         longer = min(WANTED_STEPS, MOST_EPOCHS * num_steps)
         sizes["max_tokens"] = longer * batch
         lines.append(

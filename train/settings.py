@@ -52,7 +52,7 @@ class TrainSettings(Settings):
     """Sequences that pass through the model at once on one rank; the gradients of a batch are accumulated over them."""
     max_tokens: int | None = Field(default=None, ge=1)
     """Tokens to train on, rounded down to whole batches. Not set: once through the training shards; where that is
-    fewer than 200 steps, up to four times, until there are as many."""
+    fewer than 100 steps, up to four times, until there are 200."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate at the peak of the schedule."""

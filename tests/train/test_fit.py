@@ -29,8 +29,8 @@ def _recipe(**train: Any) -> TrainRecipe:
     ("num_tokens", "train", "right"),
     [
         (10_000_000, {}, (128, 16_384, None, 0)),  # large enough: as it was
-        (3_276_801, {}, (128, 16_384, None, 0)),  # 200 steps, exactly
-        (3_276_800, {}, (128, 16_384, 200 * 16_384, 1)),  # a token less: some of it twice
+        (1_638_401, {}, (128, 16_384, None, 0)),  # 100 steps, exactly
+        (1_638_400, {}, (128, 16_384, 200 * 16_384, 1)),  # a token less: some of it three times
         (819_201, {}, (128, 16_384, 200 * 16_384, 1)),  # 50 steps, exactly
         (819_200, {}, (128, 2_048, None, 1)),  # a token less: the largest power of two that gives 200 steps
         (290_112, {}, (128, 1_024, None, 1)),
