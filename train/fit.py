@@ -3,8 +3,8 @@
 A recipe's numbers are kept where they work: a sequence and a batch that the corpus fills, and a length that is
 written. Where one pass through the corpus has fewer than `SMALL_STEPS` steps, a batch that the recipe does not write is
 made smaller. Where it writes no length and one pass has fewer than `FEW_STEPS` steps, the corpus is passed up to
-`MOST_EPOCHS` times, until there are `WANTED_STEPS`. (Up to four times, repeated tokens are worth nearly as much as new ones:
-Muennighoff et al. 2023, arXiv:2305.16264.)
+`MOST_EPOCHS` times, until there are `WANTED_STEPS`. (Up to four times, repeated tokens are worth nearly as much as new
+ones: Muennighoff et al. 2023, arXiv:2305.16264.)
 """
 
 from __future__ import annotations
