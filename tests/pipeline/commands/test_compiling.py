@@ -47,7 +47,7 @@ if __name__ == "__main__":
     from pipeline.filters.rules import judge
     from pipeline.filters.settings import FilterSettings
     from pipeline.markup.html_backends import WARM_UP, groundup
-    title, text = groundup(WARM_UP, "")
+    title, text, _ = groundup(WARM_UP, "")
     assert "longest river" in text
     judge(text, "en", FilterSettings())
     assert code() == before
