@@ -19,7 +19,7 @@ _URL = re.compile(rf"(?:{_SCHEME}::)*({_SCHEME})://")
 
 
 def is_url(path: str) -> bool:
-    """Whether a text is a URL, or a chain of them as fsspec writes it (`zip://a.txt::s3://bucket/b.zip`)."""
+    """True for a URL, and for a chain of URLs in fsspec's notation (`zip://a.txt::s3://bucket/b.zip`)."""
     return _URL.match(path) is not None
 
 
@@ -48,7 +48,7 @@ def file_system(path: str, **options: Any) -> tuple[Any, str]:
 
 
 def is_chain(url: str) -> bool:
-    """Whether a URL is one inside another, such as `zip://a.txt::s3://bucket/b.zip`."""
+    """True for a chain of URLs, which names a file inside another one: `zip://a.txt::s3://bucket/b.zip`."""
     first, separator, rest = url.partition("::")
     scheme = first.partition("://")[0]
     return bool(separator) and is_url(url) and (scheme in _ARCHIVES or scheme == first or "://" in rest)

@@ -55,7 +55,7 @@ def matching_files(pattern: str, root: str) -> list[str]:
 
 
 def _leads_back(path: str) -> bool:
-    """Whether a link leads to a folder that it stands in."""
+    """True for a symbolic link whose target is one of the folders above it."""
     if not os.path.islink(path):
         return False
     here, there = os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
@@ -63,7 +63,7 @@ def _leads_back(path: str) -> bool:
 
 
 def _state(root: str, path: str, number: int) -> tuple[int, int, int] | None:
-    """What is the same for two ways to one folder; None where it is gone."""
+    """Device and inode of a folder, by which two paths to it are known as one, with `number`; None where it is gone."""
     try:
         status = os.stat(os.path.join(root, path))
     except OSError:

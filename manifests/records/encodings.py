@@ -32,7 +32,7 @@ LEGACY = (
 
 
 def decoded(data: bytes) -> Iterator[str]:
-    """What bytes may say: their UTF-8, then each of the legacy encodings."""
+    """The bytes decoded as UTF-8, then as each of the legacy encodings: all texts that they may stand for."""
     for codec in ("utf-8", *LEGACY):
         yield data.decode(codec, "replace")
 

@@ -212,7 +212,7 @@ def _next_start(stream: ByteStream, length: int, indent: bytes | None) -> int:
 
 
 def read_json(data: bytes) -> Any:
-    """What a JSON text in UTF-8 says. Raises `ValueError` for what is none, `RecursionError` for nothing but nesting.
+    """The value of a JSON text in UTF-8. Raises `ValueError` for other text, `RecursionError` for nesting alone.
 
     Surrogates in the bytes (WTF-8) are let through. An integer of more digits than Python reads is its text. Of an
     object with values that are nested too deep the others are read.

@@ -129,7 +129,7 @@ def _measure(record: bytes | bytearray) -> tuple[int, int] | None:
 
 
 def _has_header(data: bytearray) -> bool:
-    """Whether the whole header of a record is there."""
+    """True where the data has the header of a record up to its end."""
     if _WARC_START.match(data) is not None:
         return _HEADER_END.search(data) is not None
     return _ARC_HEADER.match(data) is not None
@@ -178,7 +178,7 @@ def read_page(path: str, offset: int, length: int, page_id: str) -> bytes:
 
 
 def _is_page(element: bytes, number: str, revision: str) -> bool:
-    """Whether a `<page>` element is of this number and has a revision of that one."""
+    """True for the `<page>` element with this page id that has a revision with this revision id."""
     if number.encode() not in element or revision.encode() not in element:  # most are not, and need no parser
         return False
     try:

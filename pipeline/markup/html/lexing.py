@@ -309,3 +309,20 @@ def names_formula(data: np.ndarray, start: int, end: int, is_type: bool) -> bool
         ):
             return True  # math
     return False
+
+
+@kernel
+def change_of_depth(data: np.ndarray, place: int, end: int, name_start: int, name_end: int) -> int:
+    """The change of depth at the `<` at `place`: 1 for a start tag of the name, -1 for its end tag, 0 for another tag.
+
+    The name is data[name_start:name_end], in any case; a tag is looked at before `end`.
+    """
+    is_end = place + 1 < end and data[place + 1] == 47
+    at = place + 1 + is_end
+    length = name_end - name_start
+    if at + length >= end or 97 <= data[at + length] | 32 <= 122:
+        return 0
+    for offset in range(length):
+        if data[at + offset] | 32 != data[name_start + offset] | 32:
+            return 0
+    return -1 if is_end else 1

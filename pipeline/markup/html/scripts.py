@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.compiled.cache import kernel
 from pipeline.markup import scripts
 from pipeline.markup.html.layout import S_DUE, S_FRACTION, S_LAST, S_OPEN, S_OUT, S_PENDING
-from pipeline.markup.html.lexing import read_reference
+from pipeline.markup.html.lexing import change_of_depth, read_reference
 from pipeline.markup.scripts import DIGIT, LETTER, MARK, MARK_BRACES, NO_MARK, SIGN, SPACE, SYMBOL
 
 NUMERATOR = 3
@@ -109,12 +109,12 @@ def script_mark(
     entity_characters: np.ndarray,
     low_characters: np.ndarray,
 ) -> tuple[int, int]:
-    """How a script whose content starts at `place` is marked, and of a NUMERATOR where its `<sub>` starts (0: none).
+    """The mark of a superscript or subscript, and the place of the `<sub>` that follows a NUMERATOR (0: none).
 
-    before: the last character before it; whether no white space stands between; whether that follows a digit.
+    place: where its content starts. before: the last character before it. is_glued: no white space stands between the
+    two. is_behind_digit: a digit stands before `before`.
     """
     end = min(data.size, place + _MAX_BYTES)
-    length = name_end - name_start
     depth = 1
     chars = digits = letters = signs = symbols = points = breaks = 0
     first = last = -1
@@ -125,15 +125,9 @@ def script_mark(
         if byte == 60:
             is_end = place + 1 < end and data[place + 1] == 47
             at = place + 1 + is_end
-            same = at + length < end and not 97 <= data[at + length] | 32 <= 122
-            for offset in range(length):
-                if not same:
-                    break
-                same = data[at + offset] | 32 == data[name_start + offset] | 32
-            if same:
-                depth += -1 if is_end else 1
-                if depth == 0:
-                    break
+            depth += change_of_depth(data, place, end, name_start, name_end)
+            if depth == 0:
+                break
             if not is_end and at + 1 < end:
                 name, following = data[at] | 32, data[at + 1]
                 is_short = not 97 <= following | 32 <= 122

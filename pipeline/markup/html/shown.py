@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
-from pipeline.markup.html.lexing import find_value
+from pipeline.markup.html.lexing import change_of_depth, find_value
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
 
 # What styles and class names say, as bits.
@@ -140,24 +140,15 @@ def class_says(data: np.ndarray, start: int, end: int) -> int:
 
 @kernel
 def end_of_numbers(data: np.ndarray, place: int, name_start: int, name_end: int) -> int:
-    """Whether an element's content, from `place` on, is nothing but numbers of lines: 0. Else, where other text is."""
+    """0 where an element's content, from `place` on, is numbers of lines alone; else the place of other text."""
     end = min(data.size, place + _MAX_NUMBERS)
-    length = name_end - name_start
     depth = 1
     while place < end:
         byte = data[place]
         if byte == 60:
-            is_end = place + 1 < end and data[place + 1] == 47
-            at = place + 1 + is_end
-            same = at + length < end and not 97 <= data[at + length] | 32 <= 122
-            for offset in range(length):
-                if not same:
-                    break
-                same = data[at + offset] | 32 == data[name_start + offset] | 32
-            if same:
-                depth += -1 if is_end else 1
-                if depth == 0:
-                    return 0
+            depth += change_of_depth(data, place, end, name_start, name_end)
+            if depth == 0:
+                return 0
             while place < end and data[place] != 62:
                 place += 1
         elif byte == 38 and place + 1 < end and (data[place + 1] == 110 or data[place + 1] == 35):  # &nbsp; &#160;
