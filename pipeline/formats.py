@@ -13,6 +13,7 @@ from pipeline.extractors.html import HtmlExtractor
 from pipeline.extractors.plain import CodeExtractor, PlainTextExtractor
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.extractors.wikitext import WikitextExtractor
+from pipeline.markup.html_options import Options
 from pipeline.readers.base import RawFile, Reader
 from pipeline.readers.code import CodeReader
 from pipeline.readers.csv_rows import CsvReader
@@ -55,7 +56,8 @@ def extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
 def _extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
     budget = Budget(settings.page_seconds, settings.page_memory_megabytes << 20)
     if format in ("warc", "html"):
-        return HtmlExtractor(settings.html, settings.max_page_characters, budget)
+        options = Options(comments=settings.comments)
+        return HtmlExtractor(settings.html, settings.max_page_characters, budget, options)
     if format == "mediawiki":
         return WikitextExtractor(settings.tables, settings.max_page_characters, budget)
     if format == "gutenberg":

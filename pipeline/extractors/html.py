@@ -6,11 +6,14 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
+from datatrove.data import Document
+
 from manifests.errors import UserError
 from pipeline.extractors.base import MAX_PAGE_CHARACTERS, GuardedExtractor
 from pipeline.extractors.guard.guard import Budget
 from pipeline.markup import html_backends
 from pipeline.markup.content_types import other_type
+from pipeline.markup.html_options import Options
 
 
 def extract_main_text(html: str) -> str:
@@ -38,7 +41,11 @@ class HtmlExtractor(GuardedExtractor):
     name = "HTML main content"
 
     def __init__(
-        self, backend: str = "groundup", max_characters: int = MAX_PAGE_CHARACTERS, budget: Budget | None = None
+        self,
+        backend: str = "groundup",
+        max_characters: int = MAX_PAGE_CHARACTERS,
+        budget: Budget | None = None,
+        options: Options | None = None,
     ) -> None:
         super().__init__(max_characters, budget)
         if backend not in html_backends.NAMES:
@@ -48,6 +55,11 @@ class HtmlExtractor(GuardedExtractor):
                 'extract.html = "trafilatura" needs trafilatura: pip install trafilatura, or use "groundup".'
             )
         self.extractor = f"{html_backends.__name__}:{backend}"
+
+        self._note = (options or Options()).note()
+
+    def note(self, document: Document) -> str:
+        return self._note
 
     def other_type(self, text: str) -> str:
         return other_type(text)

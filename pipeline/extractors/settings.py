@@ -14,6 +14,9 @@ class ExtractSettings(Settings):
 
     html: Literal["groundup", "resiliparse", "trafilatura"] = "groundup"
     """The program that finds the main content of a page of HTML."""
+    comments: Literal["drop", "keep"] = "drop"
+    """Comments under an article: `keep` writes them after it, `drop` leaves them out. Where they are the page (a forum,
+    questions and answers, reviews), they are its content and stay."""
     wrapped_lines: Literal["join", "keep"] = "join"
     """Lines of a book's paragraphs of prose (format gutenberg): `join` makes one line of each paragraph, `keep` leaves
     them as they are."""

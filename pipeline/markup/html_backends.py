@@ -5,6 +5,8 @@ They run behind a guard (`pipeline.extractors.guard.guard`) and load their libra
 
 from __future__ import annotations
 
+from pipeline.markup.html_options import options_of
+
 NAMES = ("groundup", "resiliparse", "trafilatura")
 
 # A page that takes every way through the extractors, so that everything is compiled before the first real one.
@@ -24,7 +26,7 @@ def groundup(html: bytes, note: str = "") -> tuple[str, str, str]:
     """Our own extractor: see `pipeline.markup.html`. The last is where the text is from, if not from what is shown."""
     from pipeline.markup.html import extract_page
 
-    page = extract_page(html)
+    page = extract_page(html, options_of(note))
     return page.title, page.text, page.origin
 
 
@@ -43,7 +45,7 @@ def resiliparse(html: bytes, note: str = "") -> tuple[str, str]:
         links=False,
         form_fields=False,
         noscript=False,
-        comments=False,
+        comments=options_of(note).comments == "keep",
         hidden_elements=False,
         skip_elements=["footer"],
     )
@@ -51,9 +53,10 @@ def resiliparse(html: bytes, note: str = "") -> tuple[str, str]:
 
 
 def trafilatura(html: bytes, note: str = "") -> tuple[str, str]:
-    """trafilatura's main content without comments. It is not asked for the title, which costs it a second parse."""
+    """trafilatura's main content. It is not asked for the title, which costs it a second parse."""
     import trafilatura as library
 
     # deduplicate stays off: it would make a page's text depend on the pages before it.
-    text = library.extract(html.decode("utf-8"), include_comments=False, deduplicate=False) if html else None
+    comments = options_of(note).comments == "keep"
+    text = library.extract(html.decode("utf-8"), include_comments=comments, deduplicate=False) if html else None
     return "", text or ""

@@ -37,6 +37,7 @@ from pipeline.markup.html.layout import (
 )
 from pipeline.markup.html.model import Model, score_blocks
 from pipeline.markup.html.tables import TAG
+from pipeline.markup.html_options import Options
 
 _CELLS = (TAG["td"], TAG["th"])
 _SECTIONS = (TAG["thead"], TAG["tbody"], TAG["tfoot"])
@@ -204,7 +205,7 @@ def _repeated_headline(scanned: Scanned, kept: np.ndarray) -> np.ndarray:
     return left
 
 
-def kept_blocks(scanned: Scanned, title: str, model: Model) -> np.ndarray:
+def kept_blocks(scanned: Scanned, title: str, model: Model, options: Options) -> np.ndarray:
     """Numbers of the blocks that are main content, in order."""
     blocks, nodes = scanned.blocks, scanned.nodes
     if not len(blocks):

@@ -16,6 +16,7 @@ from pipeline.markup.html.render import render
 from pipeline.markup.html.rewrite import rewritten
 from pipeline.markup.html.scan import scan_page
 from pipeline.markup.html.tables import TAG
+from pipeline.markup.html_options import Options
 
 _H1, _H2 = TAG["h1"], TAG["h2"]
 _MAX_HEADINGS = 64  # of a page that are looked at for its title
@@ -52,14 +53,14 @@ def _encoded(html: str) -> bytes:
     return html.encode("utf-8", "replace")
 
 
-def _read(data: bytes, model_: model.Model) -> tuple[Scanned, str, str]:
+def _read(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str]:
     """The page as scanned, its title, and its main text."""
     scanned = scan_page(data, model_.tables)
     if scanned.met & ~MET_NOSCRIPT:
         data = rewritten(data, scanned.met)
         scanned = scan_page(data, model_.tables)
     title = title_of(data, scanned)
-    return scanned, title, render(scanned, kept_blocks(scanned, title, model_))
+    return scanned, title, render(scanned, kept_blocks(scanned, title, model_, options))
 
 
 def _whole_text(markup: str, model_: model.Model) -> str:
@@ -68,9 +69,9 @@ def _whole_text(markup: str, model_: model.Model) -> str:
     return render(scanned, np.arange(len(scanned.blocks)))
 
 
-def _whole(data: bytes, model_: model.Model) -> tuple[Scanned, str, str, str]:
+def _whole(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str, str]:
     """The page as scanned, its title, its text, and the origin of that."""
-    scanned, title, text = _read(data, model_)
+    scanned, title, text = _read(data, model_, options)
     origin = ""
     if len(text) < _LITTLE:
         article = longest_article(data)
@@ -81,14 +82,14 @@ def _whole(data: bytes, model_: model.Model) -> tuple[Scanned, str, str, str]:
         elif scanned.met & MET_NOSCRIPT and len(text) < _LONG_NOTICE:
             least = max(_TIMES * len(text), _LONG_NOTICE)
             bare = without_noscript(data, least)
-            if bare is not data and len(unhidden := _read(bare, model_)[2]) > least:
+            if bare is not data and len(unhidden := _read(bare, model_, options)[2]) > least:
                 text, origin = unhidden, "noscript"
     return scanned, title, text, origin
 
 
 def text_with(html: str, model_: model.Model) -> str:
     """`extract_main_text` with other weights."""
-    return _whole(_encoded(html), model_)[2]
+    return _whole(_encoded(html), model_, Options())[2]
 
 
 def extract_main_text(html: str) -> str:
@@ -100,13 +101,13 @@ def extract_main_text(html: str) -> str:
     return text_with(html, model.load())
 
 
-def extract_page(html: str | bytes) -> Page:
+def extract_page(html: str | bytes, options: Options | None = None) -> Page:
     """Title and main content of a page, as text or in UTF-8.
 
     The title is its headline where that stands in `<title>`, else `<title>`.
     """
     data = _encoded(html) if isinstance(html, str) else html
-    scanned, title, text, origin = _whole(data, model.load())
+    scanned, title, text, origin = _whole(data, model.load(), options or Options())
     return Page(_headline(scanned, title), text, origin)
 
 
