@@ -17,9 +17,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import entry, kernel
+from pipeline.markup.html import tables
 from pipeline.markup.html.layout import B_HASH, B_NODE, N_PARENT, N_SHAPE, N_TAG, Scanned
 from pipeline.markup.html.signals import lengths
-from pipeline.markup.html.tables import TAG
+from pipeline.markup.html.tables import TAG, TAGS
 
 MIN_RECORDS = 3
 # Elements that are text rather than records of it.
@@ -29,18 +30,22 @@ for _name in (
     *("span", "b", "i", "em", "strong"),
 ):
     _IS_TEXT[TAG[_name]] = True
+# Two are records if they are prose (a question with one answer).
+_MIN_PROSE = 0.5
 # Siblings of these tags are records whatever their classes are.
 _ITEMS = tuple(TAG[name] for name in ("li", "tr", "article"))
 _LI, _TR, _ARTICLE = _ITEMS
 _TD, _TH = TAG["td"], TAG["th"]
+# The shape of an element without classes, by tag: nothing says that one in the other is a record in a record.
+_BARE = np.array([int(tables.fnv(name.encode())) >> 33 for name in TAGS], np.int32)
 _MAX_TEMPLATES = 8  # of one parent that an element is compared with: the last ones found
-# Least likeness (shared shapes of what is inside, of all) to be of one template: with the same classes, in items, else.
+# Least likeness (`_likeness` of the shapes inside) to be of one template: with the same classes, in items, else.
 _SAME_SHAPE, _SAME_ITEM, _OTHER_SHAPE = 0.25, 0.25, 0.6
 
 # Columns of the table. Numbers of a group and its slots are the same for all its blocks; all are 0 where a block
 # stands in no record. Lengths are in letters as in `signals.lengths`.
 NAMES = (
-    "rec_count",  # records of the group
+    "rec_count",  # records of the group, those in others of them too: answers to comments
     "rec_index",  # place of the block's record among them, from 0
     "rec_from_end",  # records after it
     "rec_share",  # share of the page's text in the group
@@ -90,9 +95,9 @@ def _num_bits(bits: int) -> int:
 
 @kernel
 def _likeness(some: int, other: int) -> float:
-    """The share of the bits of two sets that both have; 1 of two empty ones."""
-    either = _num_bits(some | other)
-    return 1.0 if either == 0 else _num_bits(some & other) / either
+    """Dice's coefficient of two sets of bits: what both have, of the mean of their sizes; 1 of two empty ones."""
+    sizes = _num_bits(some) + _num_bits(other)
+    return 1.0 if sizes == 0 else 2 * _num_bits(some & other) / sizes
 
 
 @kernel
@@ -148,6 +153,23 @@ def _templates(
 
 
 @kernel
+def _is_repeated(count: np.ndarray) -> bool:
+    """Whether a template has enough records."""
+    least = MIN_RECORDS - 1 if count[_T_PROSE] > _MIN_PROSE * count[_T_LENGTH] else MIN_RECORDS
+    return bool(count[_T_COUNT] >= least)
+
+
+@kernel
+def _is_nested(nodes: np.ndarray, below: np.ndarray, n: int, record: int) -> bool:
+    """Whether an element is of the template of the record that it stands in. What wraps its likes has other children."""
+    tag, shape = nodes[n, N_TAG], nodes[n, N_SHAPE]
+    if tag != nodes[record, N_TAG] or below[n] == 0 or shape == _BARE[tag]:
+        return False
+    same = shape == nodes[record, N_SHAPE]
+    return bool(_likeness(below[n], below[record]) >= (_SAME_SHAPE if same else _OTHER_SHAPE))
+
+
+@kernel
 def set_records(
     blocks: np.ndarray,
     nodes: np.ndarray,
@@ -187,6 +209,7 @@ def set_records(
     # From the root down: the record that an element is or stands in, its place in its group, the innermost group, and
     # the path from the record.
     chosen = np.full(num_nodes, -1, np.int32)
+    group_of = np.full(num_nodes, -1, np.int32)
     inner = np.full(num_nodes, -1, np.int32)
     path = np.zeros(num_nodes, np.int64)
     cells = np.zeros(num_nodes, np.int32)
@@ -201,14 +224,22 @@ def set_records(
             cells[parent] += 1
             step = np.int64(cells[parent])
         path[n] = (path[parent] * 31 + step) & 0x3FFFFFFFFFFF
-        if template < 0 or counts[template, _T_COUNT] < MIN_RECORDS:
+        is_template = template >= 0 and _is_repeated(counts[template])
+        if is_template:
+            inner[n] = template
+        record = chosen[parent]
+        group_of[n] = group = group_of[parent] if record >= 0 else template if is_template else -1
+        if group < 0:
             continue
-        inner[n] = template
-        index[n] = seen[template]
-        seen[template] += 1
-        if chosen[n] < 0:
-            chosen[n] = n
-            path[n] = 0
+        if record >= 0:  # one in it is a record too if it is like it: an answer to a comment
+            if not _is_nested(nodes, below, n, record):
+                continue
+            counts[group, _T_COUNT] += 1
+            counts[group, _T_ALIKE] += _likeness(inside[n], inside[record])
+        index[n] = seen[group]
+        seen[group] += 1
+        chosen[n] = n
+        path[n] = 0
     # Slots: of one group and path. Columns: blocks, records, length, linked, prose, same text as before.
     size = 64
     while size < 3 * count:
@@ -227,7 +258,7 @@ def set_records(
         ids[b, I_GROUP] = ids[b, I_SLOT] = -1
         if record < 0:
             continue
-        group = template_of[record]
+        group = group_of[record]
         page[group] += length[b]
         key = path[node]
         place = (key ^ key >> 17 ^ np.int64(group) * 40503) & (size - 1)
@@ -281,7 +312,7 @@ def set_records(
         record = chosen[node]
         if record < 0:
             continue
-        group_row = counts[template_of[record]]
+        group_row = counts[group_of[record]]
         num, all_length = group_row[_T_COUNT], max(np.float32(1.0), group_row[_T_LENGTH])
         out[0] = num
         out[1] = index[record]
