@@ -71,6 +71,8 @@ def close_elements(place: int, state: np.ndarray, stack: np.ndarray, last: np.nd
 @kernel
 def open_element(
     tag: int,
+    name: int,
+    start: int,
     shown: int,
     is_block: bool,
     due: int,
@@ -87,7 +89,8 @@ def open_element(
 ) -> None:
     """Add an element inside the innermost open one. Links are not put on the stack: they end where `</a>` is.
 
-    shown: the tag of an element that is shown as this one is. due: what is written where it ends (`scripts.py`).
+    name, start: the hash of the tag's name, and where it stands. shown: the tag of an element that is shown as this
+    one is. due: what is written where it ends (`scripts.py`).
     """
     node, current, depth = state[S_NODES], state[S_CURRENT], state[S_DEPTH]
     state[S_NODES] = node + 1
@@ -121,6 +124,8 @@ def open_element(
     stack[depth, 2] = last[tag]
     stack[depth, 3] = depth if is_block else (stack[depth - 1, 3] if depth > 1 else -1)
     stack[depth, 4] = due
+    stack[depth, 5] = name
+    stack[depth, 6] = start
     last[tag] = depth
     state[S_DEPTH] = depth
     state[S_CURRENT] = node

@@ -35,7 +35,7 @@ STATE_SIZE = 23
 # White space that is due, in S_PENDING: a space; one with a line end in it; one that is a character of its own
 # (no-break, ideographic), which no rule takes away; and a zero-width space beside it, where a line end is nothing.
 SPACE, LINE_END, FIXED_SPACE, BESIDE_BREAK = 1, 2, 4, 8
-MET_FORMULA, MET_SHADOW, MET_RAW, MET_FRACTION, MET_NOSCRIPT = (1 << bit for bit in range(5))
+MET_FORMULA, MET_SHADOW, MET_RAW, MET_FRACTION, MET_NOSCRIPT, MET_STREAMED = (1 << bit for bit in range(6))
 
 # What an element is, or is in: flags of a node are those of its parent and its own.
 HIDDEN, ARIA_HIDDEN, IN_SKIP, IN_PRE, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE = (
@@ -47,6 +47,8 @@ IN_ARTICLE, IN_MAIN, IN_ITEM, IN_CELL, IN_QUOTE, IN_HEADING, IN_P, IN_BOLD, IN_C
 IN_ADDRESS, IN_DIALOG, IN_CAPTION, IN_DL, IN_TIME, IN_DETAILS = (1 << bit for bit in range(20, 26))
 # Spaces and line ends are shown as they are; line ends are.
 SPACES_SHOWN, LINES_SHOWN = (1 << bit for bit in range(26, 28))
+# Hidden until somebody clicks (`panels.py`), so neither HIDDEN nor ARIA_HIDDEN: the panel of a tab, of an accordion.
+UNTIL_CLICKED = 1 << 28
 
 _FLAG_OF_TAG = {
     "pre": IN_PRE, "listing": IN_PRE, "nav": IN_NAV, "header": IN_HEADER, "footer": IN_FOOTER, "aside": IN_ASIDE,

@@ -221,34 +221,6 @@ def add_words(
 
 
 @kernel
-def shape_of(data: np.ndarray, start: int, end: int, key: np.uint64) -> np.uint64:
-    """A hash of a class attribute without its digits, so that `post-17` and `post-18` are alike."""
-    for place in range(start, end):
-        byte = data[place]
-        if not 48 <= byte <= 57:
-            key = (key ^ np.uint64(byte)) * FNV_PRIME
-    return key
-
-
-@kernel
-def class_hides(data: np.ndarray, start: int, end: int) -> bool:
-    """Whether a class attribute says that the element is for screen readers only, by the names of the usual styles."""
-    place = start
-    while place + 7 <= end:
-        if place == start or data[place - 1] <= 32:
-            byte = data[place]
-            if byte == 115:  # s: sr-only, screen-reader
-                if (data[place + 1] == 114 and data[place + 2] == 45 and data[place + 3] == 111) or (
-                    place + 13 <= end and data[place + 6] == 45 and data[place + 7] == 114 and data[place + 12] == 114
-                ):
-                    return True
-            elif byte == 118 and place + 14 <= end and data[place + 7] == 121:  # v: visually-hidden, visuallyhidden
-                return bool(data[place + 8] == 104 or data[place + 9] == 104)
-        place += 1
-    return False
-
-
-@kernel
 def read_number(data: np.ndarray, start: int, end: int, otherwise: int) -> int:
     """The whole number of up to eight digits that an attribute holds, or `otherwise`."""
     while start < end and data[start] <= 32:
@@ -262,6 +234,13 @@ def read_number(data: np.ndarray, start: int, end: int, otherwise: int) -> int:
     if place == start:
         return otherwise
     return -value if is_negative else value
+
+
+@kernel
+def is_leaf(data: np.ndarray, place: int) -> bool:
+    """Whether an element, whose content begins at `place`, holds no other element."""
+    place = find_byte(data, place, 60)
+    return bool(place + 1 < data.size and data[place + 1] == 47)
 
 
 @kernel

@@ -1,4 +1,5 @@
-"""What the scanner does not read by itself is put in words that it does: formulas, fractions, shadow trees, raw text.
+"""What the scanner does not read by itself is put in words that it does: formulas, fractions, shadow trees, raw text,
+pages in pieces.
 
 A formula stands once, as its TeX where that is on the page (an annotation or `alttext` of MathML, a script of MathJax,
 the alternative text of a picture), else as a line (`mathml.py`): the copies that MathJax, KaTeX and MediaWiki make of
@@ -11,9 +12,10 @@ from __future__ import annotations
 import html
 import re
 
-from pipeline.markup.html.layout import MET_FORMULA, MET_FRACTION, MET_RAW, MET_SHADOW
+from pipeline.markup.html.layout import MET_FORMULA, MET_FRACTION, MET_RAW, MET_SHADOW, MET_STREAMED
 from pipeline.markup.html.mathml import linear
 from pipeline.markup.html.shadow import flattened
+from pipeline.markup.html.streamed import in_place
 from pipeline.markup.html.tokens import TOKEN, Ends, attributes_of, is_void, without_tags
 
 # Elements that hold one formula, with all its copies; and those that MathJax 2 sets beside the script it came from.
@@ -58,6 +60,8 @@ _BEHIND_A_DIGIT = re.compile(r"\d(?:<[^<>]*>)*\Z")
 def rewritten(data: bytes, met: int) -> bytes:
     """The page with these in plain words. `met`: what the scanner met (MET_...)."""
     text = data.decode("utf-8", "replace")
+    if met & MET_STREAMED:
+        text = in_place(text)
     if met & MET_SHADOW:
         text = flattened(text)
         met |= MET_FORMULA | MET_RAW | MET_FRACTION  # the scanner has not seen into it

@@ -53,10 +53,12 @@ from pipeline.markup.html.layout import (
     S_TITLE_START,
     SPACES_SHOWN,
     STATE_SIZE,
+    UNTIL_CLICKED,
     Scanned,
     Tables,
 )
-from pipeline.markup.html.lexing import after_markup_declaration, end_of_raw_text, find_value, is_mark
+from pipeline.markup.html.lexing import after_markup_declaration, end_of_raw_text, find_value, is_leaf, is_mark
+from pipeline.markup.html.panels import opens
 from pipeline.markup.html.scripts import LINE_DUE, begin_script, write_due, write_line_end, write_script
 from pipeline.markup.html.shown import (
     SAYS_BLOCK,
@@ -89,7 +91,9 @@ _A, _LI, _UL, _OL, _TABLE, _TR = (TAG[name] for name in ("a", "li", "ul", "ol", 
 _BR, _TITLE, _SVG, _MATH, _IMG = (TAG[name] for name in ("br", "title", "svg", "math", "img"))
 _HTML, _HEAD, _BODY, _PLAINTEXT, _XMP = (TAG[name] for name in ("html", "head", "body", "plaintext", "xmp"))
 _SCRIPT, _NOSCRIPT, _SUP, _SUB, _DIV, _PRE = (TAG[name] for name in ("script", "noscript", "sup", "sub", "div", "pre"))
-_MML, _M_MATH, _MATHJAX, _BUTTON = (TAG[name] for name in ("mml:math", "m:math", "mjx-container", "button"))
+_MML, _M_MATH, _MATHJAX, _BUTTON, _MAIN = (
+    TAG[name] for name in ("mml:math", "m:math", "mjx-container", "button", "main")
+)
 
 
 @kernel
@@ -155,12 +159,17 @@ def _read_tag(
             elif says & (SAYS_SUP | SAYS_SUB):
                 shown = _SUP if says & SAYS_SUP else _SUB
     is_block = (kind | np.int64(tag_kinds[shown])) & BLOCK != 0
+    is_inline = kind & INLINE != 0
+    if own_flags & (HIDDEN | ARIA_HIDDEN) and tag == 0 and state[S_FLAGS] & IN_SKIP == 0:
+        is_inline = is_leaf(data, i)  # of an unknown name: an icon
+        is_block = not is_inline  # its text does not join with that around it
     if tag == _BR:
         state[S_BREAKS] += 1
     elif is_end and tag == _A:
         state[S_LINK] = -1
         state[S_LINK_SKIP] = 0
-    close_to, ends_block = place_to_close(tag, kind, is_end, last, stack, state[S_DEPTH])  # type: ignore[arg-type]
+    name = np.int64(key >> np.uint64(33))
+    close_to, ends_block = place_to_close(tag, name, kind, is_end, last, stack, state[S_DEPTH])  # type: ignore[arg-type]
     ends_block = ends_block or is_block
     if close_to >= 0:
         ends_block = close_elements(close_to, state, stack, last) or ends_block
@@ -202,7 +211,12 @@ def _read_tag(
     if (closes_itself and (tag == 0 or is_foreign)) or state[S_NODES] >= MAX_NODES:
         return i
     state[S_PAIRS] = num_pairs
-    if (kind & INLINE and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
+    if own_flags & (HIDDEN | ARIA_HIDDEN):
+        if tag == _MAIN:
+            own_flags &= ~(HIDDEN | ARIA_HIDDEN)  # shown by a script, or again when a dialog is closed
+        elif opens(data, tag_start, is_inline, stack, state[S_DEPTH], state[S_FLAGS]):
+            own_flags = own_flags & ~(HIDDEN | ARIA_HIDDEN) | UNTIL_CLICKED
+    if (is_inline and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
         own_flags |= IN_SKIP
     if tag == _BUTTON and state[S_FLAGS] & IN_PRE:  # it copies the code
         own_flags |= IN_SKIP
@@ -235,6 +249,8 @@ def _read_tag(
                 i += 1
     open_element(
         tag,
+        name,
+        tag_start,
         shown,
         is_block,
         due,
@@ -322,8 +338,8 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
     nodes[0, N_ROW] = nodes[0, N_ITEM] = nodes[0, N_PARENT] = -1
     pairs = np.empty((4096, 2), np.int32)
     # Rows of open elements: node, tag, place of the next element of its tag below, place of the nearest element that is
-    # shown as a block, closing braces that are due at its end.
-    stack = np.zeros((256, 5), np.int32)
+    # shown as a block, what is due at its end, the hash of its name, and where its tag stands.
+    stack = np.zeros((256, 7), np.int32)
     last = np.full(tag_kinds.size, -1, np.int32)  # where in the stack the innermost element of each tag is
     state = np.zeros(STATE_SIZE, np.int64)
     state[S_NODES] = 1

@@ -122,20 +122,48 @@ def style_says(data: np.ndarray, start: int, end: int) -> int:
 
 
 @kernel
-def class_says(data: np.ndarray, start: int, end: int) -> int:
-    """What a class attribute says (bits), by its words."""
+def read_class(data: np.ndarray, start: int, end: int, shape: np.uint64) -> tuple[int, np.uint64]:
+    """What a class attribute says (bits), by its words, and `shape` with the attribute hashed into it.
+
+    Digits are left out of the hash, so that `post-17` and `post-18` are alike.
+    """
     says = 0
-    place = start
-    while place < end:
-        key = FNV_OFFSET
-        while place < end and data[place] > 32:
-            key = (key ^ np.uint64(data[place])) * FNV_PRIME
+    key = FNV_OFFSET
+    first = start
+    for place in range(start, end):
+        byte = data[place]
+        if not 48 <= byte <= 57:
+            shape = (shape ^ np.uint64(byte)) * FNV_PRIME
+        if byte > 32:
+            key = (key ^ np.uint64(byte)) * FNV_PRIME
+            if place + 1 < end:
+                continue
             place += 1
-        found = find_value(_CLASS_KEYS, _CLASS_VALUES, key)
-        if found > 0:
-            says |= found
-        place += 1
-    return says
+        if place > first:
+            found = find_value(_CLASS_KEYS, _CLASS_VALUES, key)
+            if found > 0:
+                says |= found
+            if data[first] in (115, 118) and _is_for_readers(data, first, place):
+                says |= SAYS_HIDDEN
+        key = FNV_OFFSET
+        first = place + 1
+    return says, shape
+
+
+@kernel
+def _is_for_readers(data: np.ndarray, start: int, end: int) -> bool:
+    """Whether a class word says that the element is for screen readers only, by the names of the usual styles."""
+    if end - start < 7:
+        return False
+    if data[start] == 115:  # sr-only, screen-reader
+        return bool(
+            (data[start + 1] == 114 and data[start + 2] == 45 and data[start + 3] == 111)
+            or (end - start >= 13 and data[start + 6] == 45 and data[start + 7] == 114 and data[start + 12] == 114)
+        )
+    # visually-hidden, visuallyhidden, visuallyHidden
+    return bool(
+        end - start >= 14 and data[start + 7] == 121 and (data[start + 8] | 32 == 104 or data[start + 9] | 32 == 104)
+    )
 
 
 @kernel

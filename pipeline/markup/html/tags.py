@@ -12,14 +12,15 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html import tables
-from pipeline.markup.html.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED, MET_FORMULA, MET_SHADOW
-from pipeline.markup.html.lexing import add_words, class_hides, names_formula, read_number, shape_of
-from pipeline.markup.html.shown import SAYS_HIDDEN, class_says, role_tag, style_says
+from pipeline.markup.html.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED, MET_FORMULA, MET_SHADOW, MET_STREAMED
+from pipeline.markup.html.lexing import add_words, names_formula, read_number
+from pipeline.markup.html.shown import SAYS_HIDDEN, read_class, role_tag, style_says
 from pipeline.markup.html.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
 
 MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at
 PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE
 NO_NUMBER = -(1 << 30)
+_MAX_UNKNOWN = 16  # open elements of unknown names that an end tag is compared with
 NO_LINK, TO_PAGE, TO_PLACE = 0, 1, 2
 # How closely attributes are looked at: only where they end, only for a formula, or all.
 ONLY_END, FOR_FORMULA, ALL = 0, 1, 2
@@ -114,10 +115,11 @@ def read_attributes(
                         data, value_start, value_end, class_keys, class_values, pairs, num_pairs, node
                     )
                 if key == _CLASS:
-                    shape = shape_of(data, value_start, value_end, shape)
-                    says |= class_says(data, value_start, value_end)
-                    if class_hides(data, value_start, value_end):
-                        own_flags |= HIDDEN
+                    class_says, shape = read_class(data, value_start, value_end, shape)
+                    says |= class_says
+                elif key == _ID:
+                    if value_end > value_start + 2 and data[value_start] == 83 and data[value_start + 1] == 58:  # S:
+                        met |= MET_STREAMED
                 elif key == _ROLE:
                     role = role_tag(data, value_start, value_end)
             elif key == _HREF:
@@ -149,20 +151,28 @@ def read_attributes(
 
 @kernel
 def place_to_close(
-    tag: int, kind: int, is_end: bool, last: np.ndarray, stack: np.ndarray, depth: int
+    tag: int, name: int, kind: int, is_end: bool, last: np.ndarray, stack: np.ndarray, depth: int
 ) -> tuple[int, bool]:
     """Down to which place of the stack a tag closes elements (-1: none), and whether it ends the block before it.
 
-    `last` has the place of the innermost element of each tag; a row of `stack` is an element's number, its tag, the
-    place of the next element of that tag below, and the place of the innermost block element.
+    `last` has the place of the innermost element of each tag; for a row of `stack` see `scan.py`. name: the hash of the
+    tag's name, by which elements are told apart whose tag has no number.
     """
     close_to = -1
     ends_block = False
     barrier = max(last[_TD], last[_TH], last[_CAPTION], last[_TABLE], last[_TEMPLATE])
     if is_end:
         place = last[tag] if tag else -1
-        if tag == 0 or tag in (TAG_A, TAG_BR):
+        if tag in (TAG_A, TAG_BR):
             return -1, False
+        if tag == 0:  # those that a block stands around are not reached
+            place = last[0]
+            for _ in range(_MAX_UNKNOWN):
+                if place < 0 or stack[place, 5] == name:
+                    break
+                place = stack[place, 2]
+            if place >= 0 and stack[place, 5] != name:
+                return -1, False
         if _H1 <= tag <= _H6:
             for heading in range(_H1, _H6 + 1):
                 place = max(place, last[heading])

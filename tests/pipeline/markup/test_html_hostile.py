@@ -25,7 +25,8 @@ MIB = 1 << 20
      "<p>word word, word.",
      "&#x41;", "<blockquote>", "<pre> x", "<span hidden>", "<dl><dt>a<dd>b", "<template>", "<plaintext>", "<![CDATA[",
      "<table><tr><td>a<td>b<tr><td>c<td>d</table>", "<p id=cookie>x</p>", "<td><table><tr>", "</p>", "<math>",
-     "<table><tr><td><div>x."],
+     "<table><tr><td><div>x.", "<x-a>", "<x-a hidden><x-b></x-a>", "<div hidden id=ab>",
+     "<template id=P:1></template><div hidden id=S:1>"],
 )  # fmt: skip
 def test_many_of_anything(unit: str) -> None:
     """200,000 of anything are done: what takes squared time would need minutes."""
