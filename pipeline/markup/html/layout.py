@@ -27,11 +27,15 @@ BLOCK_COLUMNS = 23
 # line breaks and images since the last block, the last character, the title's place, whether `<pre>` just began,
 # whether the link is one that nobody reads, columns of white space that code shows and that are due, braces and line
 # ends that are due where elements end, where the `<sub>` of a fraction starts whose `<sup>` was read, up to where no
-# gutter is, and what the page holds for `rewrite.py` (a sum of MET_...).
+# gutter is, what the page holds for `rewrite.py` (a sum of MET_...), and rows of tags (-1: nobody asks for them).
 S_OUT, S_BLOCKS, S_NODES, S_PAIRS, S_DEPTH, S_CURRENT, S_FLAGS, S_LINK, S_LINK_DEPTH, S_OPEN, S_PENDING = range(11)
 S_BREAKS, S_IMAGES, S_LAST, S_TITLE_START, S_TITLE_END, S_AFTER_PRE, S_LINK_SKIP = range(11, 18)
-S_GAP, S_DUE, S_FRACTION, S_NO_GUTTER, S_MET = range(18, 23)
-STATE_SIZE = 23
+S_GAP, S_DUE, S_FRACTION, S_NO_GUTTER, S_MET, S_TAGS = range(18, 24)
+STATE_SIZE = 24
+# Columns of tags: the place in the text that a tag stands at, and in the page; its number, that of an end tag below 0;
+# and the number of the element that it opens if it opens one.
+T_OUT, T_AT, T_TAG, T_NODE = range(4)
+TAG_COLUMNS = 4
 # White space that is due, in S_PENDING: a space; one with a line end in it; one that is a character of its own
 # (no-break, ideographic), which no rule takes away; and a zero-width space beside it, where a line end is nothing.
 SPACE, LINE_END, FIXED_SPACE, BESIDE_BREAK = 1, 2, 4, 8

@@ -28,10 +28,10 @@ from pipeline.markup.html.layout import (
 )
 from pipeline.markup.html.tables import TAG
 
-_CELLS = (TAG["td"], TAG["th"])
-_HEADINGS = frozenset(range(TAG["h1"], TAG["h6"] + 1))
+CELLS = (TAG["td"], TAG["th"])
+HEADINGS = frozenset(range(TAG["h1"], TAG["h6"] + 1))
 _OL, _DIV = TAG["ol"], TAG["div"]
-_LINE_OF_CODE = SPACES_SHOWN | IN_CODE
+LINE_OF_CODE = SPACES_SHOWN | IN_CODE
 # A row stands in one line where its cells hold words rather than a page's columns: at most so many blocks a cell, and
 # where there are two or more, short ones (bytes).
 _MAX_LINES, _LONG_LINE = 6, 100
@@ -47,7 +47,7 @@ _CODE_LINE = re.compile(
 _MIN_VERSE, _LONGEST_VERSE, _LEAST_INDENT = 4, 80, 2
 
 
-def _number(nodes: np.ndarray, item: int) -> str:
+def number_of(nodes: np.ndarray, item: int) -> str:
     """What stands before an item: "- ", or "3. " in an ordered list, with letters where the list asks for them."""
     parent = int(nodes[item, N_PARENT])
     if nodes[parent, N_TAG] != _OL:
@@ -80,7 +80,7 @@ def _cells_of(nodes: np.ndarray, places: np.ndarray, rows: np.ndarray) -> np.nda
         if not inside.any():
             break
         at = np.where(inside, cells, 0)
-        is_cell = inside & np.isin(nodes[at, N_TAG], _CELLS) & (nodes[at, N_ROW] == rows)
+        is_cell = inside & np.isin(nodes[at, N_TAG], CELLS) & (nodes[at, N_ROW] == rows)
         found[is_cell] = at[is_cell]
         cells = np.where(inside & ~is_cell & (nodes[at, N_ROW] == rows) & (at != rows), nodes[at, N_PARENT], -1)
     return found
@@ -108,7 +108,7 @@ def _lines_of_code(nodes: np.ndarray, blocks: np.ndarray, cells: np.ndarray) -> 
 
 def _with_empty_cells(nodes: np.ndarray, scanned: Scanned, rows: list[int]) -> dict[int, dict[int, int]]:
     """For each row, the places of its cells among those it has, where more than half of them hold text."""
-    wanted = np.flatnonzero(np.isin(nodes[:, N_TAG], _CELLS) & np.isin(nodes[:, N_ROW], rows))
+    wanted = np.flatnonzero(np.isin(nodes[:, N_TAG], CELLS) & np.isin(nodes[:, N_ROW], rows))
     columns: dict[int, dict[int, int]] = {row: {} for row in rows}
     for cell, row in zip(wanted.tolist(), nodes[wanted, N_ROW].tolist(), strict=True):
         columns[row][cell] = len(columns[row])
@@ -127,11 +127,14 @@ def _row_line(cells: list[int], lines: list[list[str]], columns: dict[int, int])
     return " | ".join(row).lstrip(" ") if row[0] else "| " + " | ".join(row[1:])
 
 
-def _indents(scanned: Scanned, blocks: np.ndarray) -> list[int]:
-    """Columns that each block is indented by: of code, and of verse, where no-break spaces show them."""
+def indents_of(scanned: Scanned, blocks: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """Columns that each block is indented by, of code, and of verse, where no-break spaces show them; and whether it is
+    a line of code by its look alone.
+    """
     indents = blocks[:, B_INDENT]
+    looks_like_code = np.zeros(len(blocks), bool)
     if not indents.any():
-        return [0] * len(blocks)
+        return [0] * len(blocks), looks_like_code
     nodes = scanned.nodes
     is_code = nodes[blocks[:, B_INNER], N_FLAGS] & IN_CODE != 0
     places = blocks[:, B_NODE]
@@ -146,13 +149,37 @@ def _indents(scanned: Scanned, blocks: np.ndarray) -> list[int]:
         if indents[run].max() < _LEAST_INDENT or is_code[run].all() or nodes[places[run], N_ITEM].max() >= 0:
             continue
         lines = [scanned.text[a:b].tobytes().decode("utf-8") for a, b in blocks[run, B_START : B_END + 1].tolist()]
+        looks_like_code[run] = len(lines) > 1 and 2 * sum(_CODE_LINE.search(line) is not None for line in lines) >= len(
+            lines
+        )
         is_verse = len(lines) >= _MIN_VERSE and indents[run].min() == 0 and max(map(len, lines)) <= _LONGEST_VERSE
-        if is_verse or (
-            len(lines) > 1 and 2 * sum(_CODE_LINE.search(line) is not None for line in lines) >= len(lines)
-        ):
+        if is_verse or looks_like_code[run].any():
             shown[run] = indents[run]
     found: list[int] = shown.tolist()
-    return found
+    return found, looks_like_code
+
+
+def rows_of(scanned: Scanned, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each block the row that it is written in one line with, and the cell that it stands in; -1 without."""
+    nodes = scanned.nodes
+    places = blocks[:, B_NODE]
+    around = nodes[places]
+    rows = around[:, N_ROW]
+    if not (rows >= 0).any():
+        return (none := np.full(len(blocks), -1, np.int64)), none
+    cells = _cells_of(nodes, places, rows)
+    flags = around[:, N_FLAGS]
+    plain = (flags & IN_PRE == 0) & (flags & LINE_OF_CODE != LINE_OF_CODE) & ~np.isin(around[:, N_TAG], list(HEADINGS))
+    plain &= ~_lines_of_code(nodes, blocks, cells)
+    joined = _rows_of_words(rows, cells, blocks[:, B_END] - blocks[:, B_START], plain)
+    return np.where(joined, rows, -1), cells
+
+
+def begins_item(nodes: np.ndarray, node: int, item: int) -> bool:
+    """Whether the first block of an item, which stands in `node`, has the item's mark before it."""
+    if item not in (node, nodes[node, N_PARENT]) or nodes[node, N_TAG] in HEADINGS:
+        return False
+    return not nodes[item, N_FLAGS] & IN_PRE  # there, it numbers lines
 
 
 def render(scanned: Scanned, kept: np.ndarray) -> str:
@@ -162,33 +189,22 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
     places = blocks[:, B_NODE]
     around = nodes[places]
     starts, ends = blocks[:, B_START].tolist(), blocks[:, B_END].tolist()
-    rows = around[:, N_ROW]
-    row_of = cell_of = [-1] * len(blocks)
+    rows, cells = rows_of(scanned, blocks)
     columns: dict[int, dict[int, int]] = {}
     if (rows >= 0).any():
-        cells = _cells_of(nodes, places, rows)
-        flags = around[:, N_FLAGS]
-        plain = (
-            (flags & IN_PRE == 0)
-            & (flags & _LINE_OF_CODE != _LINE_OF_CODE)
-            & ~np.isin(around[:, N_TAG], list(_HEADINGS))
-        )
-        plain &= ~_lines_of_code(nodes, blocks, cells)
-        joined = _rows_of_words(rows, cells, blocks[:, B_END] - blocks[:, B_START], plain)
-        row_of, cell_of = np.where(joined, rows, -1).tolist(), cells.tolist()
-        columns = _with_empty_cells(nodes, scanned, sorted(set(row_of) - {-1}))
+        columns = _with_empty_cells(nodes, scanned, sorted(set(rows.tolist()) - {-1}))
     lines: list[str] = []
     last_item = open_row = -1
     row_cells: list[int] = []
     row_lines: list[list[str]] = []
-    for start, end, indent, node, row, cell, (tag, parent, item, lists) in zip(
+    for start, end, indent, node, row, cell, (item, lists) in zip(
         starts,
         ends,
-        _indents(scanned, blocks),
+        indents_of(scanned, blocks)[0],
         places.tolist(),
-        row_of,
-        cell_of,
-        around[:, [N_TAG, N_PARENT, N_ITEM, N_LISTS]].tolist(),
+        rows.tolist(),
+        cells.tolist(),
+        around[:, [N_ITEM, N_LISTS]].tolist(),
         strict=True,
     ):
         line = text[start:end].decode("utf-8")
@@ -206,9 +222,8 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
         else:
             if indent:
                 line = " " * indent + line
-            is_first = item >= 0 and item != last_item and (node == item or parent == item)
-            if is_first and tag not in _HEADINGS and not nodes[item, N_FLAGS] & IN_PRE:  # there, it numbers lines
-                line = "  " * (min(lists, _MAX_INDENT) - 1) + _number(nodes, item) + line
+            if item >= 0 and item != last_item and begins_item(nodes, node, item):
+                line = "  " * (min(lists, _MAX_INDENT) - 1) + number_of(nodes, item) + line
             lines.append(line)
         open_row, last_item = row, item
     if open_row >= 0:

@@ -49,10 +49,16 @@ from pipeline.markup.html.layout import (
     S_OUT,
     S_PAIRS,
     S_PENDING,
+    S_TAGS,
     S_TITLE_END,
     S_TITLE_START,
     SPACES_SHOWN,
     STATE_SIZE,
+    T_AT,
+    T_NODE,
+    T_OUT,
+    T_TAG,
+    TAG_COLUMNS,
     UNTIL_CLICKED,
     Scanned,
     Tables,
@@ -107,6 +113,7 @@ def _read_tag(
     pairs: np.ndarray,
     stack: np.ndarray,
     last: np.ndarray,
+    tags: np.ndarray,
     tag_keys: np.ndarray,
     tag_values: np.ndarray,
     tag_kinds: np.ndarray,
@@ -197,6 +204,11 @@ def _read_tag(
         state[S_MET] |= MET_NOSCRIPT
     elif tag in (_MATH, _MML, _M_MATH, _MATHJAX):
         state[S_MET] |= MET_FORMULA
+    if state[S_TAGS] >= 0:
+        row = state[S_TAGS]
+        tags[row, T_OUT], tags[row, T_AT] = state[S_OUT], tag_start
+        tags[row, T_TAG], tags[row, T_NODE] = -tag if is_end else tag, state[S_NODES]
+        state[S_TAGS] = row + 1
     if is_end or tag in (_BR, _HTML, _HEAD, _BODY, _PLAINTEXT):
         return i
     if kind & VOID:
@@ -279,6 +291,7 @@ def _scan_on(
     pairs: np.ndarray,
     stack: np.ndarray,
     last: np.ndarray,
+    tags: np.ndarray,
     tag_keys: np.ndarray,
     tag_values: np.ndarray,
     tag_kinds: np.ndarray,
@@ -304,6 +317,7 @@ def _scan_on(
             or state[S_NODES] + 2 > nodes.shape[0]
             or state[S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]
             or state[S_DEPTH] + 2 > stack.shape[0]
+            or state[S_TAGS] + 1 > tags.shape[0]
         ):
             return i
         if data[i] == 60 and i + 1 < end:
@@ -311,7 +325,7 @@ def _scan_on(
             first = data[i + 2] if following == 47 and i + 2 < end else following
             if 97 <= first | 32 <= 122:
                 i = _read_tag(
-                    data, i, state, text, blocks, nodes, pairs, stack, last,
+                    data, i, state, text, blocks, nodes, pairs, stack, last, tags,
                     tag_keys, tag_values, tag_kinds, tag_flags, class_keys, class_values, text_keys, text_values,
                     entity_keys, entity_values, entity_characters, low_characters,
                 )  # fmt: skip
@@ -326,8 +340,12 @@ def _scan_on(
 
 
 @entry
-def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int, int]:
-    """Scan a page (UTF-8 bytes): text, blocks, nodes, word pairs, start and end of the title in `data`, what it met."""
+def scan(
+    data: np.ndarray, tables: Tables, with_tags: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int, int, np.ndarray]:
+    """Scan a page (UTF-8 bytes): text, blocks, nodes, word pairs, start and end of the title in `data`, what it met,
+    and its tags (T_...; none if not `with_tags`).
+    """
     (
         tag_keys, tag_values, tag_kinds, tag_flags, entity_keys, entity_values, entity_characters, low_characters,
         class_keys, class_values, text_keys, text_values,
@@ -342,13 +360,16 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
     stack = np.zeros((256, 7), np.int32)
     last = np.full(tag_kinds.size, -1, np.int32)  # where in the stack the innermost element of each tag is
     state = np.zeros(STATE_SIZE, np.int64)
+    tags = np.empty((4096 if with_tags else 0, TAG_COLUMNS), np.int32)
     state[S_NODES] = 1
+    state[S_TAGS] = 0 if with_tags else -1
     state[S_LINK] = state[S_TITLE_START] = state[S_TITLE_END] = -1
     state[S_LAST] = 32
     i = np.int64(0)  # a plain 0 has a type of its own, for which all would be compiled once more
     while True:
         i = _scan_on(
             view(data), i, view(state), view(text), view(blocks), view(nodes), view(pairs), view(stack), view(last),
+            view(tags),
             view(tag_keys), view(tag_values), view(tag_kinds), view(tag_flags),
             view(class_keys), view(class_values), view(text_keys), view(text_values),
             view(entity_keys), view(entity_values), view(entity_characters), view(low_characters),
@@ -363,6 +384,8 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
             pairs = grown(pairs)
         if state[S_DEPTH] + 2 > stack.shape[0]:
             stack = grown(stack)
+        if state[S_TAGS] + 1 > tags.shape[0]:
+            tags = grown(tags)
     if state[S_OPEN]:
         end_block(blocks, state, text, text_keys, text_values)
     return (
@@ -373,10 +396,17 @@ def scan(data: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray, np.n
         state[S_TITLE_START],
         state[S_TITLE_END],
         state[S_MET],
+        tags[: max(0, state[S_TAGS])],
     )
 
 
 def scan_page(data: bytes, looked_up: Tables) -> Scanned:
     """Scan a page of UTF-8 bytes."""
-    text, blocks, nodes, words, start, end, met = scan(np.frombuffer(data, np.uint8), looked_up)
+    text, blocks, nodes, words, start, end, met, _ = scan(np.frombuffer(data, np.uint8), looked_up, False)
     return Scanned(text, blocks, nodes, words, (start, end), met)
+
+
+def scan_tags(data: bytes, looked_up: Tables) -> np.ndarray:
+    """A row (T_...) for each tag that `scan_page` reads, in order."""
+    tags: np.ndarray = scan(np.frombuffer(data, np.uint8), looked_up, True)[-1]
+    return tags

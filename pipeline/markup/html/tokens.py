@@ -15,6 +15,7 @@ TOKEN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]++))""")
+_START_TAG = re.compile(rf"<[a-z][^\s/>]*+{_ATTRIBUTES}>".encode(), re.IGNORECASE)
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 )
@@ -27,6 +28,12 @@ def attributes_of(text: str) -> dict[str, str]:
     for name, double, single, bare in _ATTRIBUTE.findall(text):
         found.setdefault(name.lower(), html.unescape(double or single or bare))
     return found
+
+
+def attributes_at(page: bytes, position: int) -> dict[str, str]:
+    """The attributes of the start tag that stands at a position of a page, as `attributes_of` gives them."""
+    tag = _START_TAG.match(page, position)
+    return attributes_of(tag[1].decode("utf-8", "replace")) if tag is not None else {}
 
 
 def is_void(name: str, attributes: str) -> bool:
