@@ -15,6 +15,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.writers.disk_base import DiskWriter
 
+LOST_TEXT = "lost_text"
 METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
     ("url", pa.string()),
     ("title", pa.string()),  # of the page or book, null where none is known
@@ -27,6 +28,12 @@ METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
     ("length", pa.int64()),  # bytes of the record as stored, -1 where unknown
     ("num_bytes", pa.int64()),  # of the text in UTF-8; counted where a part is written
     ("digest", pa.string()),  # of the raw record as its source states it, else sha1 of its payload: "sha1:BASE32"
+    # Of pages of HTML, null for others. Characters are those that are no white space.
+    ("page_type", pa.string()),  # one of `pipeline.markup.page_types`
+    ("page_type_score", pa.float32()),  # how sure that is, 0 to 1
+    ("shown_characters", pa.int64()),  # of the page that a reader sees
+    ("kept_characters", pa.int64()),  # of these in the text that extract made, 0 where it found none
+    (LOST_TEXT, pa.string()),  # where little was kept, an excerpt of what was not; in extract alone
 ]
 DOCUMENT_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), *METADATA_FIELDS])
 DROP_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -91,5 +98,6 @@ def document_row(document: Document) -> dict[str, Any]:
 
 
 def row_document(row: dict[str, Any]) -> Document:
-    """The document of one row of `DOCUMENT_SCHEMA`."""
-    return Document(text=row["text"], id=row["id"], metadata={name: row[name] for name, _ in METADATA_FIELDS})
+    """The document of one row of `DOCUMENT_SCHEMA`, without what extract says of its page's other text."""
+    metadata = {name: row[name] for name, _ in METADATA_FIELDS if name != LOST_TEXT}
+    return Document(text=row["text"], id=row["id"], metadata=metadata)

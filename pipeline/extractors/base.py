@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -75,7 +75,8 @@ class GuardedExtractor(TextExtractor):
 
     Besides the reasons of `TextExtractor`: page_too_large (value: characters), page_timeout (value: seconds),
     page_memory, extractor_crashed (detail: how the process ended). `num_from` counts the texts that are not from what
-    a page shows, by where they are from.
+    a page shows, by where they are from; `pages` has, by the type of page, the numbers of pages and of those that were
+    dropped, and of characters that they show and that were kept (at most as many as a page shows).
     """
 
     extractor: str  # `module:function`, see `Guard`
@@ -85,6 +86,7 @@ class GuardedExtractor(TextExtractor):
         self.max_characters = max_characters
         self.budget = budget or Budget()
         self.num_from: Counter[str] = Counter()
+        self.pages: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def guard(self) -> Guard:
         """This process's guard for this extractor."""
@@ -149,11 +151,17 @@ class GuardedExtractor(TextExtractor):
                 value = self.budget.seconds if answer.reason == TIMED_OUT else None
                 self.refuse(document, answer.reason, value, answer.detail or None)
                 continue
-            if answer.detail:
-                self.num_from[answer.detail] += 1
+            document.metadata.update(answer.columns)
+            if origin := answer.columns.get("text_origin"):
+                self.num_from[origin] += 1
             if answer.title:
                 document.metadata["title"] = answer.title
-            yield from self.finish(document, answer.text)
+            finished = list(self.finish(document, answer.text))
+            if (page_type := answer.columns.get("page_type")) is not None:
+                shown, kept = (answer.columns[f"{what}_characters"] for what in ("shown", "kept"))
+                counts = {"pages": 1, "dropped": 1 - len(finished), "shown": shown, "kept": min(kept, shown)}
+                self.pages[page_type].update(counts)
+            yield from finished
 
 
 def composed(text: str, form: Form) -> str:

@@ -6,6 +6,7 @@ A task is a raw file, a range of a multistream dump, or some hundred small files
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Any
 
 from manifests.errors import UserError
@@ -26,7 +27,7 @@ from pipeline.sources.settings import INDEX_FORMAT
 from pipeline.stages.base import Stage, StageResult, say_compiling
 
 OPERATIONAL = {"damaged"}  # decides whether a build stops, not what is extracted
-
+PageTypes = dict[str, dict[str, int]]  # by type of page: what is counted of them, by name
 
 # Formats whose files hold one document each, and how many of them make a task.
 _ONE_DOCUMENT = frozenset({"html", "text", "gutenberg", "code"})
@@ -42,7 +43,7 @@ class Extract(Phase):
 
     def __init__(self, settings: ExtractSettings, locations: dict[str, str], weights: str | None) -> None:
         self._settings = settings
-        self._weights = weights  # digest of what the extractor of HTML has learned, where it is our own
+        self._weights = weights  # digest of what our reading of HTML has learned, where there are pages
         self._locations = locations  # key of a raw file -> where it can be opened; may differ between hosts
 
     def settings(self) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class Extract(Phase):
 
     def process(self, task: Task, output: TaskOutput) -> None:
         extractors: dict[str, TextExtractor] = {}
+        page_types: dict[str, PageTypes] = {}
         with PartWriter(output, f"part-{task.name}") as writer:
             for entry, settings in zip(task.inputs, task.settings["files"], strict=True):
                 memory_bytes = self._settings.page_memory_megabytes << 20
@@ -67,10 +69,13 @@ class Extract(Phase):
                     for origin, number in extractor.num_from.items():
                         output.counts.edited(file.source, f"text_from_{origin}", number)
                     extractor.num_from.clear()
+                    _add_pages(page_types.setdefault(file.source, {}), extractor.pages)
+                    extractor.pages.clear()
                 output.damaged.extend(reader.damaged)
                 if isinstance(reader, JsonlReader) and reader.columns_there is not None:
                     columns = {"missing": sorted(reader.missing_columns), "there": reader.columns_there}
                     output.facts["columns"] = {"source": file.source, **columns}
+        output.facts["page_types"] = {source: pages for source, pages in page_types.items() if pages}
 
 
 class ExtractStage(Stage):
@@ -80,12 +85,11 @@ class ExtractStage(Stage):
     reads = ("acquire",)
     takes_documents = False
     worker_bytes = 0.6e9
-    libraries: tuple[str, ...] = ("fastwarc", "pyarrow", "resiliparse")
+    libraries: tuple[str, ...] = ("fastwarc", "numba", "numpy", "pyarrow", "resiliparse")
 
     def __init__(self, recipe: Recipe, build: Folder, documents_from: str | None) -> None:
         super().__init__(recipe, build, documents_from)
-        html = {"groundup": ("numba", "numpy"), "trafilatura": ("lxml", "trafilatura")}.get(recipe.extract.html, ())
-        self.libraries = (*type(self).libraries, *html)
+        self.libraries += ("lxml", "trafilatura") if recipe.extract.html == "trafilatura" else ()
 
     def settings(self) -> dict[str, Any]:
         """The table of the recipe, and how each raw file is read."""
@@ -99,10 +103,9 @@ class ExtractStage(Stage):
         return [_entry(file) for file in self._raw_files()]
 
     @property
-    def _finds_main_content(self) -> bool:
-        """Whether our own extractor reads pages in this build."""
-        pages = any(file["format"] in ("warc", "html") for file in self._raw_files())
-        return pages and self.recipe.extract.html == "groundup"
+    def _reads_pages(self) -> bool:
+        """Whether there are pages of HTML. Our scanner reads them, whatever finds their main content."""
+        return any(file["format"] in ("warc", "html") for file in self._raw_files())
 
     def _html_guard(self) -> Guard:
         """The guard of the run's own process; with one worker it is the one that the tasks use."""
@@ -111,7 +114,7 @@ class ExtractStage(Stage):
         return extractor.guard()
 
     def _weights(self) -> str | None:
-        return weights_digest() if self._finds_main_content else None
+        return weights_digest() if self._reads_pages else None
 
     def _raw_files(self) -> list[dict[str, Any]]:
         """Raw files that hold documents; an index of a dump holds none."""
@@ -120,13 +123,21 @@ class ExtractStage(Stage):
     def run(self, runner: PhaseRunner) -> StageResult:
         files = self._raw_files()
         locations = {file["key"]: raw_location(self.recipe.resolve, self.build.url, file) for file in files}
-        if self._finds_main_content:
+        if self._reads_pages:
             say_compiling(runner.watcher, self.name, "pipeline.markup.html")
             self._html_guard().start()  # compiles, where that was not done yet, once for all workers
         records = runner.run(Extract(self.recipe.extract, locations, self._weights()), extract_tasks(files))
         close_guards()
         damaged = [line for record in records for line in record.damaged]
-        facts = {"damaged": damaged, "missing_columns": missing_columns([record.facts for record in records])}
+        page_types: dict[str, PageTypes] = {}
+        for record in records:
+            for source, pages in record.facts["page_types"].items():
+                _add_pages(page_types.setdefault(source, {}), pages)
+        facts = {
+            "damaged": damaged,
+            "missing_columns": missing_columns([record.facts for record in records]),
+            "page_types": {source: dict(sorted(pages.items())) for source, pages in sorted(page_types.items())},
+        }
         return StageResult(records=records, facts=facts)
 
     def check(self, manifest: Manifest) -> None:
@@ -141,6 +152,14 @@ class ExtractStage(Stage):
                 f"extract: {first}{more}. What could be read is kept and the rest is counted as dropped; "
                 "replace the file, or go on without that part with --set extract.damaged=drop."
             )
+
+
+def _add_pages(into: PageTypes, more: Mapping[str, Mapping[str, int]]) -> None:
+    """Add what was counted of pages of each type (`GuardedExtractor.pages`)."""
+    for kind, counts in more.items():
+        total = into.setdefault(kind, {})
+        for name, number in counts.items():
+            total[name] = total.get(name, 0) + number
 
 
 def missing_columns(facts: list[dict[str, Any]]) -> list[str]:

@@ -141,7 +141,8 @@ class _Batch:
 class Guard:
     """One process that runs one extractor, started when first needed. Not for two threads at a time.
 
-    extractor: `module:function`, which takes a page's bytes and note and returns its title and text.
+    extractor: `module:function`, which takes a page's bytes and note and returns its title and text, and where it
+    knows more, a dict of other columns of the document.
     `submit` gives batches and `answers` takes their answers, in the same order; with two batches under way the process
     never waits for this one. Raises `UserError` where the process does not start or there is no room for pages.
     """

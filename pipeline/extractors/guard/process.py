@@ -21,7 +21,7 @@ from pipeline.extractors.guard.protocol import Answer, pack_answer
 _PR_SET_PDEATHSIG = 1
 _MOST_DETAIL = 500
 
-Extract = Callable[[bytes, str], tuple[str, ...]]  # to title and text, and where that is from if not from the page
+Extract = Callable[[bytes, str], tuple[Any, ...]]  # to title and text, and other columns of the document if there are
 
 
 def serve(start: dict[str, Any]) -> None:
@@ -54,12 +54,12 @@ def serve(start: dict[str, Any]) -> None:
 
 def _answer(extract: Extract, data: bytes, note: str) -> Answer:
     try:
-        title, text, *origin = extract(data, note)
+        title, text, *columns = extract(data, note)
     except MemoryError:
         return Answer(reason=protocol.OUT_OF_MEMORY)
     except (Exception, RecursionError) as error:  # parsers state no narrower type; every one is a drop
         return Answer(reason=protocol.FAILED, detail=f"{type(error).__name__}: {error}"[:_MOST_DETAIL])
-    return Answer(title, text, detail="".join(origin))
+    return Answer(title, text, columns=columns[0] if columns else {})
 
 
 class _Shared:

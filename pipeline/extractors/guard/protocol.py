@@ -6,9 +6,11 @@ is at, and writes back the number of bytes that follow (int64) and the answers t
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 LEAST_AREA = 8 << 20  # bytes of each of the two areas; one is larger only while it holds larger pages
 READY = b"r"
@@ -21,7 +23,7 @@ OUT_OF_MEMORY = "page_memory"
 FAILED = "extraction_error"
 
 REQUEST = struct.Struct("<4q")  # which area, its bytes, where the contents (JSON) start, their bytes
-_ANSWER = struct.Struct("<4q")  # bytes of reason, detail, title, text
+_ANSWER = struct.Struct("<5q")  # bytes of reason, detail, columns (JSON), title, text
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,21 @@ class Page:
 
 @dataclass(frozen=True)
 class Answer:
-    """Title and text of a page, or the reason why there is none. `detail` is of the reason; of a text, its origin."""
+    """Title and text of a page, or the reason why there is none, and its detail.
+
+    columns: what else is known of the page, as columns of its document.
+    """
 
     title: str = ""
     text: str = ""
     reason: str = ""
     detail: str = ""
+    columns: dict[str, Any] = field(default_factory=dict)
 
 
 def pack_answer(answer: Answer) -> bytes:
-    parts = [part.encode("utf-8", "replace") for part in (answer.reason, answer.detail, answer.title, answer.text)]
+    texts = (answer.reason, answer.detail, json.dumps(answer.columns), answer.title, answer.text)
+    parts = [text.encode("utf-8", "replace") for text in texts]
     return _ANSWER.pack(*map(len, parts)) + b"".join(parts)
 
 
@@ -56,5 +63,5 @@ def parse_answers(data: bytes) -> Iterator[Answer]:
         for length in lengths:
             parts.append(data[position : position + length].decode("utf-8"))
             position += length
-        reason, detail, title, text = parts
-        yield Answer(title, text, reason, detail)
+        reason, detail, columns, title, text = parts
+        yield Answer(title, text, reason, detail, json.loads(columns))

@@ -45,7 +45,7 @@ _H1, _H6 = TAG["h1"], TAG["h6"]
 # Elements whose class names are those of the page (a post about cookies has the tag `cookies`), so say nothing.
 _WHOLE_PAGE = tuple(TAG[name] for name in ("html", "body", "main", "article"))
 CONSENT, COMMENTS, BOX = 1, 2, 4  # bits of the groups of `class_groups.json`
-_HIDDEN_SHARE = 0.5  # of a page's text: above it, scripts show what styles hide
+HIDDEN_SHARE = 0.5  # of a page's text: above it, scripts show what styles hide
 _GROUP_SHARE = 0.5  # of a page's text: what holds more is no box, whatever its class says
 # Where fewer letters than this are kept (a CJK character is 2.5), the page may be of an unusual kind: what is less
 # likely is taken too, if it stands in no box. Measured on held-out pages: nothing gained or lost with segments; with
@@ -224,7 +224,7 @@ def kept_blocks(scanned: Scanned, title: str, model: Model, options: Options) ->
     flags = nodes[blocks[:, B_INNER], N_FLAGS]
     chars = blocks[:, B_CHARS]
     for hidden in (flags & HIDDEN != 0, flags & ARIA_HIDDEN != 0):
-        if hidden.any() and chars[hidden].sum() <= _HIDDEN_SHARE * chars.sum():
+        if hidden.any() and chars[hidden].sum() <= HIDDEN_SHARE * chars.sum():
             scores[hidden] = 0
     groups = _groups(scanned, model)
     scores[groups & CONSENT > 0] = 0

@@ -12,9 +12,11 @@ from pipeline.markup.html import model
 from pipeline.markup.html.decide import kept_blocks
 from pipeline.markup.html.elsewhere import longest_article, without_noscript
 from pipeline.markup.html.layout import B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned
+from pipeline.markup.html.page_type import page_type_of
 from pipeline.markup.html.render import render
 from pipeline.markup.html.rewrite import rewritten
 from pipeline.markup.html.scan import scan_page
+from pipeline.markup.html.seen import LONG_NOTICE, measured
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
 
@@ -22,9 +24,8 @@ _H1, _H2 = TAG["h1"], TAG["h2"]
 _MAX_HEADINGS = 64  # of a page that are looked at for its title
 _SEPARATOR = re.compile(r"\s+(?:[|–—·•»«-]|::)\s+|\s*\|\s*")
 _MAX_TITLE_BYTES = 4096
-# A page with less main text than this (characters) may have its text elsewhere, where it is so many times as long. A
-# notice that the page needs scripts is shorter than the last number.
-_LITTLE, _TIMES, _LONG_NOTICE = 3000, 3, 400
+# A page with less main text than this (characters) may have its text elsewhere, where it is so many times as long.
+_LITTLE, _TIMES = 3000, 3
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,19 @@ class Page:
 
     origin: where the text is from if not from what the page shows: "json_ld" (the `articleBody` of its linked data),
     "noscript" (what it shows where scripts do not run).
+    page_type, page_type_score: what kind of page it is, and how sure that is, from 0 to 1.
+    num_shown, num_kept, lost: characters that a reader sees, those of the text, and where that is little of it, an
+    excerpt of the rest (see `pipeline.markup.html.seen`).
     """
 
     title: str
     text: str
     origin: str = ""
+    page_type: str = ""
+    page_type_score: float = 0.0
+    num_shown: int = 0
+    num_kept: int = 0
+    lost: str | None = None
 
 
 def title_of(data: bytes, scanned: Scanned) -> str:
@@ -53,14 +62,21 @@ def _encoded(html: str) -> bytes:
     return html.encode("utf-8", "replace")
 
 
-def _read(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str]:
-    """The page as scanned, its title, and its main text."""
+def _scan(data: bytes, model_: model.Model) -> tuple[bytes, Scanned]:
+    """The page, with formulas and the like as text, and what the scanner says of it."""
     scanned = scan_page(data, model_.tables)
     if scanned.met & ~MET_NOSCRIPT:
         data = rewritten(data, scanned.met)
         scanned = scan_page(data, model_.tables)
+    return data, scanned
+
+
+def _read(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str, np.ndarray]:
+    """The page as scanned, its title, its main text, and the numbers of the blocks that are kept."""
+    data, scanned = _scan(data, model_)
     title = title_of(data, scanned)
-    return scanned, title, render(scanned, kept_blocks(scanned, title, model_, options))
+    kept = kept_blocks(scanned, title, model_, options)
+    return scanned, title, render(scanned, kept), kept
 
 
 def _whole_text(markup: str, model_: model.Model) -> str:
@@ -69,9 +85,9 @@ def _whole_text(markup: str, model_: model.Model) -> str:
     return render(scanned, np.arange(len(scanned.blocks)))
 
 
-def _whole(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str, str]:
-    """The page as scanned, its title, its text, and the origin of that."""
-    scanned, title, text = _read(data, model_, options)
+def _whole(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str, str, np.ndarray]:
+    """The page as scanned, its title, its text, the origin of that, and the numbers of the blocks that are kept."""
+    scanned, title, text, kept = _read(data, model_, options)
     origin = ""
     if len(text) < _LITTLE:
         article = longest_article(data)
@@ -79,12 +95,12 @@ def _whole(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned,
             article = _whole_text(article, model_)
         if len(article) > _TIMES * len(text):
             text, origin = article, "json_ld"
-        elif scanned.met & MET_NOSCRIPT and len(text) < _LONG_NOTICE:
-            least = max(_TIMES * len(text), _LONG_NOTICE)
+        elif scanned.met & MET_NOSCRIPT and len(text) < LONG_NOTICE:
+            least = max(_TIMES * len(text), LONG_NOTICE)
             bare = without_noscript(data, least)
             if bare is not data and len(unhidden := _read(bare, model_, options)[2]) > least:
                 text, origin = unhidden, "noscript"
-    return scanned, title, text, origin
+    return scanned, title, text, origin, kept
 
 
 def text_with(html: str, model_: model.Model) -> str:
@@ -107,8 +123,19 @@ def extract_page(html: str | bytes, options: Options | None = None) -> Page:
     The title is its headline where that stands in `<title>`, else `<title>`.
     """
     data = _encoded(html) if isinstance(html, str) else html
-    scanned, title, text, origin = _whole(data, model.load(), options or Options())
-    return Page(_headline(scanned, title), text, origin)
+    model_ = model.load()
+    scanned, title, text, origin, kept = _whole(data, model_, options or Options())
+    page_type, score = page_type_of(scanned)
+    seen = measured(data, scanned, text, None if origin else kept, model_)
+    return Page(_headline(scanned, title), text, origin, page_type, score, *seen)
+
+
+def page_with(html: bytes, text: str) -> Page:
+    """What a page is and shows, for a text that another extractor made of it. It has no title."""
+    model_ = model.load()
+    data, scanned = _scan(html, model_)
+    page_type, score = page_type_of(scanned)
+    return Page("", text, "", page_type, score, *measured(data, scanned, text, None, model_))
 
 
 def _headline(scanned: Scanned, title: str) -> str:

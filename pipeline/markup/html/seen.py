@@ -1,0 +1,93 @@
+"""How much of a page a reader sees, how much of that is in its text, and an excerpt of what is not.
+
+Characters are those that are no white space. They are counted in the page, so marks that stand for lists, headings or
+links in the text count for nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.markup.html.decide import HIDDEN_SHARE
+from pipeline.markup.html.elsewhere import without_noscript
+from pipeline.markup.html.layout import (
+    B_CHARS,
+    B_END,
+    B_INNER,
+    B_START,
+    HIDDEN,
+    IN_ASIDE,
+    IN_FOOTER,
+    IN_HEADER,
+    IN_NAV,
+    MET_NOSCRIPT,
+    N_FLAGS,
+    Scanned,
+)
+from pipeline.markup.html.model import Model
+from pipeline.markup.html.scan import scan_page
+
+_AROUND = IN_NAV | IN_HEADER | IN_FOOTER | IN_ASIDE
+_LITTLE = 0.25  # of what is shown: where less is kept, an excerpt says of what the rest is
+_MOST_LOST = 200  # characters of that excerpt
+LONG_NOTICE = 400  # characters: a notice that the page needs scripts is shorter
+
+
+def measured(
+    data: bytes, scanned: Scanned, text: str, kept: np.ndarray | None, model: Model
+) -> tuple[int, int, str | None]:
+    """Characters of a page that a reader sees, those that are kept, and where that is little, what is lost.
+
+    kept: numbers of the blocks that make the text; None where it is made otherwise. What stands in `<noscript>` is
+    shown where nearly nothing else is.
+    """
+    num_kept = sum(map(len, text.split())) if kept is None else int(scanned.blocks[kept, B_CHARS].sum())
+    shown = _shown(scanned)
+    if scanned.met & MET_NOSCRIPT and scanned.blocks[shown, B_CHARS].sum() < LONG_NOTICE:
+        bare = without_noscript(data, LONG_NOTICE)
+        if bare is not data:
+            scanned, kept = scan_page(bare, model.tables), None
+            shown = _shown(scanned)
+    num_shown = int(scanned.blocks[shown, B_CHARS].sum())
+    if num_kept >= _LITTLE * num_shown:
+        return num_shown, num_kept, None
+    lost = np.setdiff1d(np.flatnonzero(shown), _blocks_in(scanned, text) if kept is None else kept)
+    return num_shown, num_kept, _excerpt(scanned, lost)
+
+
+def _shown(scanned: Scanned) -> np.ndarray:
+    """Which blocks no style hides; all where styles hide most of the page, which scripts show then."""
+    blocks = scanned.blocks
+    hidden = scanned.nodes[blocks[:, B_INNER], N_FLAGS] & HIDDEN != 0
+    if blocks[hidden, B_CHARS].sum() > HIDDEN_SHARE * blocks[:, B_CHARS].sum():
+        hidden[:] = False
+    shown: np.ndarray = ~hidden
+    return shown
+
+
+def _words(scanned: Scanned, number: int) -> str:
+    start, end = scanned.blocks[number, B_START], scanned.blocks[number, B_END]
+    return scanned.text[start:end].tobytes().decode("utf-8", "replace")
+
+
+def _blocks_in(scanned: Scanned, text: str) -> np.ndarray:
+    """Numbers of the blocks whose words stand in a text."""
+    folded = "".join(text.split())
+    found = [number for number in range(len(scanned.blocks)) if "".join(_words(scanned, number).split()) in folded]
+    return np.array(found, np.int64)
+
+
+def _excerpt(scanned: Scanned, lost: np.ndarray) -> str:
+    """What stands in the middle of the characters of these blocks, those around the content left out if others are."""
+    if not len(lost):
+        return ""
+    around = scanned.nodes[scanned.blocks[lost, B_INNER], N_FLAGS] & _AROUND != 0
+    lost = lost if around.all() else lost[~around]
+    ends = np.cumsum(scanned.blocks[lost, B_CHARS])
+    first = int(np.searchsorted(ends, ends[-1] // 2))
+    words = ""
+    for number in lost[first:].tolist():
+        words = f"{words} / {' '.join(_words(scanned, number).split())}".removeprefix(" / ")
+        if len(words) > _MOST_LOST:
+            break
+    return words[:_MOST_LOST].rstrip()
