@@ -1,22 +1,24 @@
 """Main-content extraction beside its peers: accuracy on pages with gold, and pages a second, in one process each.
 
 The definitions of the scores are in `bench/extraction_data.py`. The extractors take turns over the same pages in every
-round; a speed is the median over the rounds. The weights of "groundup" were learned from all of these pages, so its own
-rows flatter it. "groundup, held out" has weights that never saw the pages of the held-out hosts: among their rows
-it is the one to compare with the others.
+round; a speed is the median over the rounds. They get the HTML alone, without its address. The weights of "groundup"
+were learned from all of these pages, so its own rows flatter it. "groundup, held out" has weights that never saw the
+pages of the held-out hosts: among their rows it is the one to compare with the others.
 """
 
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 
 from bench.data import missing_data, missing_modules
-from bench.extraction_data import SETS, GoldPage, read_pages, score
-from bench.extractors import EXTRACTORS, MODULES, run
+from bench.extraction_data import PAGE_TYPES, SETS, GoldPage, Score, read_pages, score
+from bench.extractors import EXTRACTORS, MODULES, missing_extractors, run
 from bench.results import Bench, Result, Table
 
 _HELD_OUT = "groundup, held out"
 _MIN_PAGES = 20  # of a language, to have a row
+_UNITS = {"trafilatura": "segments", "waddle-daniel": "4-grams", "wcxb-dev": "words"}
 
 
 def _parts(pages: list[GoldPage]) -> dict[str, list[int]]:
@@ -33,48 +35,56 @@ def _parts(pages: list[GoldPage]) -> dict[str, list[int]]:
     return parts
 
 
+def _numbers(pages: list[GoldPage], texts: list[str], places: list[int]) -> dict[str, float]:
+    """The scores of these pages by the names of their columns; where pages have a type, F1 of each type too."""
+
+    def of(chosen: list[int]) -> Score:
+        return score([pages[place] for place in chosen], [texts[place] for place in chosen])
+
+    found = of(places)
+    if pages[0].page_type is None:
+        return {"F1": found.f1, "precision": found.precision, "recall": found.recall}
+    types = {kind: of([place for place in places if pages[place].page_type == kind]).f1 for kind in PAGE_TYPES}
+    shares = {"with": found.with_share, "without": found.without_share}
+    return {"F1": found.f1, **types, "precision": found.precision, "recall": found.recall, **shares}
+
+
 def _run(num_rounds: int) -> Result:
     figures: dict[str, object] = {}
     tables: list[Table] = []
+    missing = missing_extractors()
+    extractors = [extractor for extractor in EXTRACTORS if extractor not in missing]
     for name in SETS:
         pages = read_pages(name)
-        seconds: dict[str, list[float]] = {extractor: [] for extractor in EXTRACTORS}
+        seconds: dict[str, list[float]] = {extractor: [] for extractor in extractors}
         texts: dict[str, list[str]] = {}
         for _ in range(num_rounds):
-            for extractor in EXTRACTORS:
+            for extractor in extractors:
                 texts[extractor], took = run(extractor, pages)
                 seconds[extractor].append(took)
         speeds = {extractor: len(pages) / statistics.median(took) for extractor, took in seconds.items()}
+        columns: list[str] = []
         rows = []
         for part, places in _parts(pages).items():
-            for extractor in EXTRACTORS:
+            if pages[0].page_type is not None:
+                counts = Counter(pages[place].page_type for place in places)
+                rows.append([f"{part}: pages", *[""] * 2, *(f"{counts[kind]:,}" for kind in PAGE_TYPES), *[""] * 6])
+            for extractor in extractors:
                 if extractor == _HELD_OUT and "held out" not in part:
                     continue
-                found = score([pages[place] for place in places], [texts[extractor][place] for place in places])
-                speed = f"{speeds[extractor]:,.0f}" if part == "all" else ""
-                ratio = f"{speeds[extractor] / speeds['trafilatura']:.1f}" if part == "all" else ""
+                numbers = _numbers(pages, texts[extractor], places)
+                speed = speeds[extractor]
+                figures[f"{name}/{part}/{extractor}"] = {**numbers, "pages": len(places), "pages_per_second": speed}
+                ends = [f"{speed:,.0f}", f"{speed / speeds['trafilatura']:.1f}"] if part == "all" else ["", ""]
                 rows.append(
-                    [
-                        f"{part}: {extractor}",
-                        f"{len(places):,}",
-                        f"{found.f1:.3f}",
-                        f"{found.precision:.3f}",
-                        f"{found.recall:.3f}",
-                        speed,
-                        ratio,
-                    ]
+                    [f"{part}: {extractor}", f"{len(places):,}", *(f"{each:.3f}" for each in numbers.values()), *ends]
                 )
-                figures[f"{name}/{part}/{extractor}"] = {
-                    "f1": found.f1,
-                    "precision": found.precision,
-                    "recall": found.recall,
-                    "pages": found.num_pages,
-                    "pages_per_second": speeds[extractor],
-                }
-        what = "segments" if pages[0].gold is None else "4-grams"
-        columns = [what, "pages", "F1", "precision", "recall", "pages/s", "x trafilatura"]
+                columns = [_UNITS[name], "pages", *numbers, "pages/s", "x trafilatura"]
         tables.append(Table(f"web/{name}", columns, rows))
-    return Result(figures, tables, ["Speeds: one process, start-up left out, decoded text in; ratios are of this run."])
+    notes = ["Speeds: one process, start-up left out, decoded text in; ratios are of this run."]
+    if missing:
+        notes.append(f"Not installed, so without rows: {', '.join(missing)} (`pip` has them for Python 3.12).")
+    return Result(figures, tables, notes)
 
 
 def _missing() -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import time
@@ -78,6 +79,27 @@ def justext() -> Extract:
     return extract
 
 
+def rs_trafilatura() -> Extract:
+    """Rules and a model by the page's type, of the makers of WCXB, whose development half they learned from."""
+    import rs_trafilatura as library
+
+    return lambda html: library.extract(html).main_content or ""
+
+
+def magic_html() -> Extract:
+    """Its reading of forums: on forums much better than its reading of articles, on others the same."""
+    from magic_html import GeneralExtractor
+    from resiliparse.extract.html2text import extract_plain_text
+
+    extractor = GeneralExtractor()
+
+    def extract(html: str) -> str:
+        main = extractor.extract(html, html_type="forum")["html"]
+        return str(extract_plain_text(main, main_content=False, alt_texts=False)) if main.strip() else ""
+
+    return extract
+
+
 EXTRACTORS: dict[str, Callable[[], Extract]] = {
     "groundup": groundup,
     "groundup, held out": groundup_held_out,
@@ -87,8 +109,16 @@ EXTRACTORS: dict[str, Callable[[], Extract]] = {
     "trafilatura precision": trafilatura_precision,
     "readability-lxml": readability,
     "jusText": justext,
+    "rs-trafilatura": rs_trafilatura,
+    "magic-html": magic_html,
 }
+_OPTIONAL = {"rs-trafilatura": "rs_trafilatura", "magic-html": "magic_html"}
 _DISTRIBUTIONS = {"resiliparse": "resiliparse", "readability-lxml": "readability-lxml", "jusText": "jusText"}
+
+
+def missing_extractors() -> list[str]:
+    """Names of the peers that are not installed. The registry has these two for Python 3.12 only."""
+    return [name for name, module in _OPTIONAL.items() if importlib.util.find_spec(module) is None]
 
 
 def run(name: str, pages: list[GoldPage]) -> tuple[list[str], float]:
