@@ -12,12 +12,14 @@ import statistics
 from collections import Counter
 
 from bench.data import missing_data, missing_modules
-from bench.extraction_data import PAGE_TYPES, SETS, GoldPage, Score, read_pages, score
+from bench.extraction_data import PAGE_TYPES, SETS, GoldPage, Score, read_pages, score, words_of
 from bench.extractors import EXTRACTORS, MODULES, missing_extractors, run
 from bench.results import Bench, Result, Table
 
 _HELD_OUT = "groundup, held out"
 _MIN_PAGES = 20  # of a language, to have a row
+# A held-out page of each type that an extractor which learned from news alone lost.
+_EXAMPLES = ("4674.html", "0681.html", "4287.html", "4145.html", "1310.html", "2936.html", "0620.html")
 _UNITS = {"trafilatura": "segments", "waddle-daniel": "4-grams", "wcxb-dev": "words"}
 
 
@@ -47,6 +49,18 @@ def _numbers(pages: list[GoldPage], texts: list[str], places: list[int]) -> dict
     types = {kind: of([place for place in places if pages[place].page_type == kind]).f1 for kind in PAGE_TYPES}
     shares = {"with": found.with_share, "without": found.without_share}
     return {"F1": found.f1, **types, "precision": found.precision, "recall": found.recall, **shares}
+
+
+def _examples(pages: list[GoldPage], texts: dict[str, list[str]]) -> Table:
+    """Single pages: words of the gold text and of ours, F1 of ours and of trafilatura's."""
+    chosen = {page.page_type: place for place, page in enumerate(pages) if page.file in _EXAMPLES}
+    rows = []
+    for kind in PAGE_TYPES:
+        page, ours, theirs = (each[chosen[kind]] for each in (pages, texts[_HELD_OUT], texts["trafilatura"]))
+        counts = [f"{len(words_of(text)):,}" for text in (page.gold or "", ours)]
+        f1s = [f"{score([page], [text]).f1:.3f}" for text in (ours, theirs)]
+        rows.append([f"{kind}: {page.host} ({page.file})", *counts, *f1s])
+    return Table("web/wcxb-dev, single pages", ["page", "words of gold", "words", "F1", "trafilatura"], rows)
 
 
 def _run(num_rounds: int) -> Result:
@@ -81,6 +95,8 @@ def _run(num_rounds: int) -> Result:
                 )
                 columns = [_UNITS[name], "pages", *numbers, "pages/s", "x trafilatura"]
         tables.append(Table(f"web/{name}", columns, rows))
+        if pages[0].page_type is not None:
+            tables.append(_examples(pages, texts))
     notes = ["Speeds: one process, start-up left out, decoded text in; ratios are of this run."]
     if missing:
         notes.append(f"Not installed, so without rows: {', '.join(missing)} (`pip` has them for Python 3.12).")
