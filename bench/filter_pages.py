@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.data import OUTPUT
-from bench.extraction_data import SETS, read_pages
+from bench.extraction_data import NEWS_SETS, read_pages
 from manifests.code import code_digest
 from pipeline.filters.language import identify_language
 from pipeline.markup.html import extract_main_text
@@ -33,7 +33,7 @@ def real_pages() -> list[Page]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(".unfinished")
         with unfinished.open("w", encoding="utf-8") as file:
-            for name in SETS:
+            for name in NEWS_SETS:
                 for page in read_pages(name):
                     text = extract_main_text(page.html)
                     if text.strip():

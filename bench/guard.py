@@ -11,7 +11,7 @@ from typing import Any
 from datatrove.data import Document
 
 from bench.data import data_folder, missing_data
-from bench.extraction_data import SETS, read_pages
+from bench.extraction_data import NEWS_SETS, read_pages
 from bench.results import Bench, Result, Table
 from pipeline.extractors.base import GuardedExtractor, normalise
 from pipeline.extractors.html import HtmlExtractor
@@ -20,12 +20,12 @@ from pipeline.formats import RawFile, reader_for
 from pipeline.markup.html_backends import groundup
 
 _WIKI = "wiki/json-wikipedia/it__small-dump.xml.gz"
-_WEB = tuple(f"web/{name}" for name in SETS)
+_WEB = tuple(f"web/{name}" for name in NEWS_SETS)
 _HALVES = 2  # each round measures both ways in turn, so that a machine that slows down slows both
 
 
 def _html() -> list[Document]:
-    pages = [page for name in SETS for page in read_pages(name)]
+    pages = [page for name in NEWS_SETS for page in read_pages(name)]
     return [Document(text=page.html, id=page.file) for page in pages]
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data import OUTPUT, data_folder, missing_data
-from bench.extraction_data import SETS, read_pages
+from bench.extraction_data import NEWS_SETS, read_pages
 from bench.results import Bench, Result, Table
 from pipeline.extractors.html import extract_main_text, weights_digest
 from pipeline.filters.language import UNKNOWN, Language, identify_language, identify_languages, load_language_model
@@ -45,7 +45,7 @@ def _pages() -> list[str]:
     """Texts of real pages, extracted once and kept."""
     target = OUTPUT / "data" / f"language-pages-{_NUM_PAGES}-{weights_digest()[:8]}.json"
     if not target.exists():
-        pages = [page for name in SETS for page in read_pages(name)[:_NUM_PAGES]]
+        pages = [page for name in NEWS_SETS for page in read_pages(name)[:_NUM_PAGES]]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps([extract_main_text(page.html) for page in pages]))
     return [text for text in json.loads(target.read_text()) if text]

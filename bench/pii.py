@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.data import OUTPUT, data_folder, missing_data
+from bench.extraction_data import NEWS_SETS
 from bench.results import Bench, Result, Table
 
 GOLD = Path(__file__).with_name("pii_gold.json")
-_SETS = ("trafilatura", "waddle-daniel")
 _HOSTILE_BYTES = 500_000
 _HOSTILE = {
     "digits": "1", "at signs": "@", "a@": "a@", "a@a.": "a@a.", "1.1.1.1.": "1.1.1.1.",
@@ -56,7 +56,7 @@ def texts() -> list[Text]:
     target = OUTPUT / "data" / f"pii-texts-{weights_digest()[-8:]}.json"
     if not target.exists():
         found = []
-        for name in _SETS:
+        for name in NEWS_SETS:
             for page in read_web_pages(data_folder() / "web" / name):
                 text = extract_main_text(decode(page.html).text)
                 found.append((f"{name}/{page.file}", page.url, identify_language(text).code, text))
@@ -128,7 +128,7 @@ def _run(rounds: int) -> Result:
 
 
 def _missing() -> str | None:
-    return missing_data(*(f"web/{name}" for name in _SETS))
+    return missing_data(*(f"web/{name}" for name in NEWS_SETS))
 
 
 BENCHES = [
