@@ -20,9 +20,10 @@ MODULES = ("trafilatura", "readability", "justext", "lxml")
 
 
 def groundup() -> Extract:
-    from pipeline.markup.html import extract_main_text
+    """With all that the stage asks of a page: its title and whatever else is told of it."""
+    from pipeline.markup.html import extract_page
 
-    return extract_main_text
+    return lambda html: extract_page(html).text
 
 
 def groundup_held_out() -> Extract:
