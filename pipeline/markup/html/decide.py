@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import entry
+from pipeline.markup.html.formula_blocks import keep_formulas
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
     B_CHARS,
@@ -236,6 +237,7 @@ def kept_blocks(scanned: Scanned, title: str, model: Model, options: Options) ->
         box = (flags & _ASIDE != 0) | (groups > 0) | (blocks[:, B_TEXT_WORDS] & _SAYS_BOX != 0)
         scores[box & (scores <= threshold)] = 0
         threshold = _LESS_LIKELY
+    keep_formulas(scanned, scores, threshold, flags & (HIDDEN | ARIA_HIDDEN) != 0)
     _keep_between(scanned, scores, threshold)
     _keep_whole_lists(scanned, scores, threshold)
     _keep_whole_tables(scanned, scores, threshold)

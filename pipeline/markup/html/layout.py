@@ -39,7 +39,9 @@ TAG_COLUMNS = 4
 # White space that is due, in S_PENDING: a space; one with a line end in it; one that is a character of its own
 # (no-break, ideographic), which no rule takes away; and a zero-width space beside it, where a line end is nothing.
 SPACE, LINE_END, FIXED_SPACE, BESIDE_BREAK = 1, 2, 4, 8
-MET_FORMULA, MET_SHADOW, MET_RAW, MET_FRACTION, MET_NOSCRIPT, MET_STREAMED = (1 << bit for bit in range(6))
+MET_FORMULA, MET_SHADOW, MET_RAW, MET_FRACTION, MET_NOSCRIPT, MET_STREAMED, MET_DELIMITERS = (
+    1 << bit for bit in range(7)
+)
 
 # What an element is, or is in: flags of a node are those of its parent and its own.
 HIDDEN, ARIA_HIDDEN, IN_SKIP, IN_PRE, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE = (

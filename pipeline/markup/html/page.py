@@ -14,7 +14,7 @@ from pipeline.markup.html.elsewhere import longest_article, without_noscript
 from pipeline.markup.html.layout import B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned
 from pipeline.markup.html.page_type import page_type_of
 from pipeline.markup.html.render import render
-from pipeline.markup.html.rewrite import rewritten
+from pipeline.markup.html.rewrite import met_in_text, rewritten
 from pipeline.markup.html.scan import scan_page
 from pipeline.markup.html.seen import LONG_NOTICE, measured
 from pipeline.markup.html.tables import TAG
@@ -65,8 +65,8 @@ def _encoded(html: str) -> bytes:
 def _scan(data: bytes, model_: model.Model) -> tuple[bytes, Scanned]:
     """The page, with formulas and the like as text, and what the scanner says of it."""
     scanned = scan_page(data, model_.tables)
-    if scanned.met & ~MET_NOSCRIPT:
-        data = rewritten(data, scanned.met)
+    if met := scanned.met & ~MET_NOSCRIPT | met_in_text(scanned.text.tobytes(), data):
+        data = rewritten(data, met)
         scanned = scan_page(data, model_.tables)
     return data, scanned
 

@@ -161,7 +161,7 @@ def _is_repeated(count: np.ndarray) -> bool:
 
 @kernel
 def _is_nested(nodes: np.ndarray, below: np.ndarray, n: int, record: int) -> bool:
-    """Whether an element is of the template of the record that it stands in. What wraps its likes has other children."""
+    """Whether an element is of the template of the record around it. What wraps its likes has other children."""
     tag, shape = nodes[n, N_TAG], nodes[n, N_SHAPE]
     if tag != nodes[record, N_TAG] or below[n] == 0 or shape == _BARE[tag]:
         return False

@@ -1,10 +1,10 @@
 """What the scanner does not read by itself is put in words that it does: formulas, fractions, shadow trees, raw text,
 pages in pieces.
 
-A formula stands once, as its TeX where that is on the page (an annotation or `alttext` of MathML, a script of MathJax,
-the alternative text of a picture), else as a line (`mathml.py`): the copies that MathJax, KaTeX and MediaWiki make of
-it go. TeX stands bare, as `<math>` of wikitext does. The scanner says which pages hold any of these; others are never
-looked at here.
+A formula stands once, as TeX (`formulas.py` finds it): `$x^2$` in a line, `$$x^2$$` on a line of its own. The copies
+that MathJax, KaTeX and MediaWiki make of it go. On pages that load MathJax or KaTeX, what those would read in the text,
+`\\(…\\)`, `\\[…\\]`, `$$…$$` and environments, is put in the same form; `$…$` stays as it is. The scanner says which
+pages hold any of these; others are never looked at here.
 """
 
 from __future__ import annotations
@@ -12,40 +12,59 @@ from __future__ import annotations
 import html
 import re
 
-from pipeline.markup.html.layout import MET_FORMULA, MET_FRACTION, MET_RAW, MET_SHADOW, MET_STREAMED
-from pipeline.markup.html.mathml import linear
+from pipeline.markup.html import formula_classes
+from pipeline.markup.html.asciimath import tex_of_asciimath
+from pipeline.markup.html.formulas import (
+    MATHML,
+    SCRIPT,
+    aligned,
+    formula_of,
+    is_display,
+    is_picture,
+    looks_like_tex,
+    numbered,
+    plain_words,
+    tex_of,
+)
+from pipeline.markup.html.layout import MET_DELIMITERS, MET_FORMULA, MET_FRACTION, MET_RAW, MET_SHADOW, MET_STREAMED
 from pipeline.markup.html.shadow import flattened
 from pipeline.markup.html.streamed import in_place
 from pipeline.markup.html.tokens import TOKEN, Ends, attributes_of, is_void, without_tags
 
-# Elements that hold one formula, with all its copies; and those that MathJax 2 sets beside the script it came from.
-_WRAPPERS = frozenset({"katex", "katex-display", "katex--inline", "katex--display", "mwe-math-element", "ltx_Math"})
-_MATHJAX = frozenset(
-    {"MathJax_Preview", "MathJax", "MathJax_Display", "MathJax_SVG", "MathJax_SVG_Display", "MathJax_CHTML"}
-    | {"MathJax_MathML", "mjx-chtml", "MJXc-display", "MathJax_PlainSource", "MathJax_PHTML"}
-)
-_PICTURES = re.compile(
-    r"(?:^|\s)(?:mwe-math-fallback-image|tex(?:\s|$)|latex|mathtex|math(?:\s|$)|wp-katex)", re.IGNORECASE
-)
 _FRACTIONS = frozenset({"frac", "sfrac", "fraction"})
-_MATH_TAGS = frozenset({"math", "mml:math", "m:math", "mjx-container"})
+_MATH_TAGS = frozenset({"math", "mml:math", "m:math", "mjx-container", "tex-math"})
+_HOLDERS = frozenset({"span", "div", "nobr", "p", "code", "pre", "section", "figure", "eq", "td"})
+_CODE = frozenset({"pre", "code"})
 _MAX_FAILED = 500  # elements that seemed to hold a formula and do not: then the page is no page of formulas
-_DISPLAY = re.compile(
-    r"mode\s*=\s*display|display\s*=\s*[\"']?(?:block|true)|katex-+display|MathJax_(?:SVG_)?Display|MJXc-display"
+_MAX_WORDED = 20000  # characters of a formula
+# What MathJax and KaTeX read in a page's text, and the programs themselves in a page that loads them.
+_IN_TEXT = (b"\\(", b"\\[", b"$$", b"\\begin{")
+_TYPESETTER = re.compile(rb"mathjax|katex", re.IGNORECASE)
+_OPENS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
+_PART = r"(?:[^<$]|<br\s*/?>|<wbr\s*/?>|\\\$)"
+_FORMULA_IN_TEXT = re.compile(
+    rf"\\\((?:(?!\\[()]){_PART}){{1,4000}}\\\)|\\\[(?:(?!\\\]){_PART}){{1,9000}}\\\]|\$\$\$?{_PART}{{1,9000}}\$\$\$?"
+    rf"|\\begin\{{([a-z]+\*?)\}}(?:(?!\\end\{{\1\}}){_PART}){{1,9000}}\\end\{{\1\}}",
+    re.IGNORECASE,
 )
-_ANNOTATION = re.compile(r"<(?:\w+:)?annotation\s[^>]*?encoding\s*=\s*[\"']?[^\"'>]*tex[^>]*+>([^<]*+)<", re.IGNORECASE)
-_TEX_ATTRIBUTE = re.compile(
-    r"\s(?:alttext|data-latex|data-tex|data-expr)\s*=\s*(?:\"([^\"]*+)\"|'([^']*+)')", re.IGNORECASE
+_EQNO = re.compile(
+    r"<(span|div|td)\s[^>]*class\s*=\s*[\"']?[^\"'>]*(?:eqno|eqn-num|equation-?number|ltx_tag_equation)[^>]*>(.*?)</\1",
+    re.IGNORECASE | re.DOTALL,
 )
-_MATHML_ATTRIBUTE = re.compile(r"\sdata-mathml\s*=\s*(?:\"([^\"]*+)\"|'([^']*+)')", re.IGNORECASE)
-_MATHML = re.compile(r"<((?:\w+:)?math)(?=[\s>])[^>]*+>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_SCRIPT = re.compile(
-    r"<script\s[^>]*?type\s*=\s*[\"']?math/(tex|mml|asciimath)[^>]*+>(.*?)</script", re.IGNORECASE | re.DOTALL
+_NUMBER = re.compile(r"\(?[\w.*′'-]{1,12}\)?")
+_LINES = re.compile(r"<br\s*/?>|<wbr\s*/?>|<!--.*?-->|</?span(?:\s+class=\"?nolink\"?)?>", re.IGNORECASE | re.DOTALL)
+_ROW, _CELL = (
+    re.compile(r"<tr\b", re.IGNORECASE),
+    re.compile(r"<td\b([^>]*)>(.*?)(?=<td\b|</tr|\Z)", re.IGNORECASE | re.DOTALL),
 )
-_ALT = re.compile(r"<img\s[^>]*?\salt\s*=\s*(?:\"([^\"]*+)\"|'([^']*+)')", re.IGNORECASE)
-_CDATA = re.compile(r"%?\s*<!\[CDATA\[|%?\s*\]\]>")
-_STYLED = re.compile(r"\{\s*\\(?:display|text|script)style(?![a-zA-Z])(.*)\}", re.DOTALL)
-_DELIMITED = re.compile(r"\$\$(.+)\$\$|\$([^$]+)\$|\\\((.+)\\\)|\\\[(.+)\\\]", re.DOTALL)
+_METADATA = re.compile(r"<(div|span)\s[^>]*ltx_(?:metadata|note)[^>]*>.*?</\1>", re.DOTALL | re.IGNORECASE)
+# A number rather than a formula: it is written as other fractions are.
+_FRACTION_OF_NUMBERS = re.compile(
+    r"<(?:\w+:)?math(?:\s[^>]*)?>(?:\s|</?(?:\w+:)?m(?:row|style)[^>]*>)*<(?:\w+:)?mfrac>\s*<(?:\w+:)?mn>(\d+)</(?:\w+:)?mn>"
+    r"\s*<(?:\w+:)?mn>(\d+)</(?:\w+:)?mn>\s*</(?:\w+:)?mfrac>(?:\s|</(?:\w+:)?m(?:row|style)>)*</(?:\w+:)?math\s*>",
+    re.IGNORECASE,
+)
+_PUNCTUATION = re.compile(r"\s*([.,;:])(?=\s|<|\Z)")
 _NUMERATOR = re.compile(
     r"class\s*=\s*[\"']?(?:[^\"'>]*\s)?num(?:erator)?(?:\s[^\"'>]*)?[\"']?[^>]*>(.*?)</span", re.DOTALL
 )
@@ -57,6 +76,12 @@ _PLAIN_FRACTION = re.compile(r"(?:(\d+) )?(\d+) ?[/\u2044\u2215] ?(\d+)")
 _BEHIND_A_DIGIT = re.compile(r"\d(?:<[^<>]*>)*\Z")
 
 
+def met_in_text(text: bytes, data: bytes) -> int:
+    """MET_DELIMITERS where a page (`data`; `text`: what it shows) leaves formulas in its text to a program it loads."""
+    is_met = any(sign in text for sign in _IN_TEXT) and _TYPESETTER.search(data) is not None
+    return MET_DELIMITERS if is_met else 0
+
+
 def rewritten(data: bytes, met: int) -> bytes:
     """The page with these in plain words. `met`: what the scanner met (MET_...)."""
     text = data.decode("utf-8", "replace")
@@ -65,53 +90,15 @@ def rewritten(data: bytes, met: int) -> bytes:
     if met & MET_SHADOW:
         text = flattened(text)
         met |= MET_FORMULA | MET_RAW | MET_FRACTION  # the scanner has not seen into it
-    if met & (MET_FORMULA | MET_RAW | MET_FRACTION):
-        text = _Rewriter(text).text()
+    if met & (MET_FORMULA | MET_RAW | MET_FRACTION | MET_DELIMITERS):
+        text = _Rewriter(text, is_typeset=met & MET_DELIMITERS != 0).text()
     return text.encode("utf-8", "replace")
 
 
-def tex_of(text: str) -> str:
-    """TeX without what the page has put around it: delimiters, sections of CDATA, `{\\displaystyle …}`."""
-    text = " ".join(_CDATA.sub(" ", text).split())
-    if (delimited := _DELIMITED.fullmatch(text)) is not None:
-        text = next(filter(None, delimited.groups())).strip()
-    if (styled := _STYLED.fullmatch(text)) is not None and _is_balanced(styled[1]):
-        text = styled[1].strip()
-    return text
-
-
-def _is_balanced(text: str) -> bool:
-    depth = 0
-    for brace in re.findall(r"(?<!\\)[{}]", text):
-        depth += 1 if brace == "{" else -1
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str:
-    """What the first group of a pattern that has any holds, references decoded."""
-    found = pattern.search(text)
-    return html.unescape(next(filter(None, found.groups()), "")) if found is not None else ""
-
-
-def formula_of(markup: str) -> str:
-    """The formula of an element (tags, content and all); "" where it shows none that can be read."""
-    for pattern in (_ANNOTATION, _TEX_ATTRIBUTE):
-        if tex := tex_of(_first(pattern, markup)):
-            return tex
-    if (found := _SCRIPT.search(markup)) is not None:
-        return linear(found[2]) if found[1].lower() == "mml" else tex_of(found[2])
-    if (mathml := _MATHML.search(markup)) is not None:
-        return linear(mathml[0])
-    if stored := _first(_MATHML_ATTRIBUTE, markup):
-        return linear(stored)
-    return tex_of(_first(_ALT, markup))
-
-
 class _Rewriter:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_typeset: bool) -> None:
         self._text = text
+        self._is_typeset = is_typeset
         self._ends = Ends(text)
         self._parts: list[str] = []
         self._done = 0
@@ -121,7 +108,9 @@ class _Rewriter:
     def text(self) -> str:
         position = 0
         while (token := TOKEN.search(self._text, position)) is not None and self._failed < _MAX_FAILED:
-            position = self._read(token)
+            if self._is_typeset:
+                self._read_text(position, token.start())
+            position = max(self._done, self._read(token)) if token.start() >= self._done else self._done
         self._parts.append(self._text[self._done :])
         return "".join(self._parts)
 
@@ -131,25 +120,92 @@ class _Rewriter:
         if raw == "xmp":
             return self._put(token.start(), token.end(), f"<pre>{html.escape(token[3], quote=False)}</pre>")
         if raw == "script":
-            if _SCRIPT.match(token[0]) is not None:
-                return self._put_formula(token.start(), token.end(), formula_of(token[0]), token[2])
+            if SCRIPT.match(token[0]) is not None:
+                return self._put_formula(token.start(), token.end(), *formula_of(token[0]))
         elif name and not token[4]:
             if name == "plaintext":
                 rest = html.escape(self._text[token.end() :], quote=False)
                 return self._put(token.start(), len(self._text), f"<pre>{rest}</pre>")
             if name in _MATH_TAGS:
                 return self._read_element(token, name)
-            if "class" in token[6]:
-                classes = attributes_of(token[6]).get("class", "")
-                words = frozenset(classes.split())
-                if name == "img":
-                    if _PICTURES.search(classes):
-                        return self._put_formula(token.start(), token.end(), formula_of(token[0]), classes)
-                elif name in ("span", "div", "nobr", "p") and words & (_WRAPPERS | _MATHJAX):
-                    return self._read_element(token, name, is_mathjax=not words.isdisjoint(_MATHJAX))
-                elif name == "span" and words & _FRACTIONS:
+            if name == "img":
+                if is_picture(token[6]):
+                    return self._put_formula(token.start(), token.end(), *formula_of(token[0]))
+            elif "class" in token[6]:
+                words = frozenset(attributes_of(token[6]).get("class", "").split())
+                if name == "table" and words & formula_classes.EQUATIONS:
+                    return self._read_equations(token)
+                if name in _HOLDERS and words & (formula_classes.WRAPPERS | formula_classes.MATHJAX):
+                    return self._read_element(token, name, is_mathjax=not words.isdisjoint(formula_classes.MATHJAX))
+                if name in _HOLDERS and words & formula_classes.WORDED:
+                    return self._read_worded(token, name, words)
+                if name == "span" and words & _FRACTIONS:
                     return self._read_fraction(token)
+            if name in _CODE and self._is_typeset:
+                inside = self._ends.of(name, token.end())
+                return token.end() if inside is None else inside[1]
         return token.end()
+
+    def _read_text(self, start: int, end: int) -> None:
+        """Put the formulas that begin in a piece of text in other words."""
+        position = max(start, self._done)
+        while (opening := _OPENS.search(self._text, position, end)) is not None:
+            found = _FORMULA_IN_TEXT.match(self._text, opening.start())
+            if found is None:
+                position = opening.end()
+                continue
+            tex, is_own_line = tex_of(html.unescape(_LINES.sub(" ", found[0])))
+            position = found.end()
+            if tex and (found[0][0] == "\\" or looks_like_tex(tex)):
+                self._put_formula(found.start(), position, tex, is_own_line)
+
+    def _read_worded(self, token: re.Match[str], name: str, words: frozenset[str]) -> int:
+        """An element whose text is TeX, or AsciiMath."""
+        inside = self._ends.of(name, token.end())
+        if inside is None or inside[0] - token.end() > _MAX_WORDED:
+            return token.end()
+        content, number = _without_number(self._text[token.end() : inside[0]])
+        content = _LINES.sub(" ", content)
+        if "<" in content:
+            return token.end()  # what is in it is looked at
+        text = " ".join(html.unescape(content).split())
+        tex, is_own_line = tex_of(html.unescape(content))
+        if tex == text and not is_own_line:  # without delimiters
+            if not looks_like_tex(text) or "$" in text or "\\(" in text or "\\[" in text:
+                return token.end()
+            is_own_line = name in ("div", "p", "pre", "section", "figure") or any("display" in word for word in words)
+            is_own_line = is_own_line or "math-block" in words or is_display(token[0])
+            if words & formula_classes.ASCIIMATH:
+                tex = tex_of_asciimath(tex)
+        elif name == "div" and "arithmatex" in words:
+            is_own_line = True
+        return self._put_formula(token.start(), inside[1], numbered(tex, number), is_own_line)
+
+    def _read_equations(self, token: re.Match[str]) -> int:
+        """A table of LaTeXML: equations in one, or a line each where more than one has a number."""
+        inside = self._ends.of("table", token.end())
+        if inside is None or "<table" in (content := self._text[token.end() : inside[0]]):
+            return token.end()
+        rows: list[tuple[list[str], str]] = []
+        for row in _ROW.split(_METADATA.sub("", content))[1:]:
+            cells: list[str] = []
+            number = ""
+            for attributes, cell in _CELL.findall(row):
+                if "eqno" in attributes or (not cells and "ltx_tag_equation" in cell and "<math" not in cell):
+                    number = without_tags(cell)
+                elif "padleft" not in attributes and "padright" not in attributes:
+                    cells.append(_cell(cell))
+            if any(cells):
+                rows.append((cells, number))
+        if not rows or MATHML.search(content) is None:
+            return token.end()
+        if sum(bool(number) for _, number in rows) > 1:
+            lines = [numbered(" ".join(filter(None, cells)), number) for cells, number in rows]
+        else:
+            lines = [
+                numbered(aligned([cells for cells, _ in rows]), next(filter(None, (each for _, each in rows)), ""))
+            ]
+        return self._put(token.start(), inside[1], "".join(f"<p>{_shown(line, True)}</p>" for line in lines))
 
     def _read_element(self, token: re.Match[str], name: str, is_mathjax: bool = False) -> int:
         inside = None if is_void(name, token[6]) else self._ends.of(name, token.end())
@@ -158,12 +214,15 @@ class _Rewriter:
         after = inside[1]
         if is_mathjax and self._has_script(after):
             return self._put(token.start(), after, "")
-        markup = self._text[token.start() : after]
-        formula = formula_of(markup)
-        if not formula:
+        numbers = _FRACTION_OF_NUMBERS.fullmatch(self._text, token.start(), after)
+        if numbers is not None and "alttext" not in token[6]:
+            return self._put(token.start(), after, self._spaced(token.start(), f"{numbers[1]}/{numbers[2]}"))
+        markup, number = _without_number(self._text[token.start() : after])
+        tex, is_own_line = formula_of(markup)
+        if not tex:
             self._failed += 1
             return token.end()
-        return self._put_formula(token.start(), after, formula, markup[:4000])
+        return self._put_formula(token.start(), after, numbered(tex, number), is_own_line)
 
     def _has_script(self, position: int) -> bool:
         """Whether the script of a formula follows, behind other copies of it."""
@@ -172,9 +231,13 @@ class _Rewriter:
             if token is None or self._text[position : token.start()].strip():
                 return False
             if token[1]:
-                return _SCRIPT.match(token[0]) is not None
+                return SCRIPT.match(token[0]) is not None
             name = (token[5] or "").lower()
-            if not name or token[4] or not _MATHJAX & frozenset(attributes_of(token[6]).get("class", "").split()):
+            if (
+                not name
+                or token[4]
+                or not formula_classes.MATHJAX & frozenset(attributes_of(token[6]).get("class", "").split())
+            ):
                 return False
             inside = self._ends.of(name, token.end())
             if inside is None:
@@ -204,15 +267,19 @@ class _Rewriter:
         is_behind = line[:1].isdigit() and _BEHIND_A_DIGIT.search(self._text, max(0, start - 200), start) is not None
         return f" {line}" if is_behind else line
 
-    def _put_formula(self, start: int, end: int, formula: str, how: str) -> int:
-        if not formula:
+    def _put_formula(self, start: int, end: int, tex: str, is_own_line: bool) -> int:
+        if not tex:
             return end
         last, since = self._last
-        self._last = formula, end
-        if formula == last and not without_tags(self._text[since:start][:4000]):
+        self._last = tex, end
+        if tex == last and since <= start and not without_tags(self._text[since:start][:4000]):
             return self._put(start, end, "")
-        line = self._spaced(start, html.escape(formula, quote=False))
-        return self._put(start, end, f"<br>{line}<br>" if _DISPLAY.search(how) else line)
+        line = _shown(tex, is_own_line)
+        if not is_own_line:
+            return self._put(start, end, line)
+        if (punctuation := _PUNCTUATION.match(self._text, end)) is not None:
+            line, end = line + punctuation[1], punctuation.end()
+        return self._put(start, end, f"<br>{line}<br>")
 
     def _put(self, start: int, end: int, markup: str) -> int:
         self._parts += [self._text[self._done : start], markup]
@@ -222,3 +289,28 @@ class _Rewriter:
 
 def _grouped(text: str) -> str:
     return text if text.isalnum() else f"({text})"
+
+
+def _shown(tex: str, is_own_line: bool) -> str:
+    """A formula between its delimiters, as markup."""
+    return html.escape(f"$${tex}$$" if is_own_line else f"${tex}$", quote=False)
+
+
+def _without_number(markup: str) -> tuple[str, str]:
+    """The markup of an equation without its number, and that."""
+    for found in _EQNO.finditer(markup):
+        number = without_tags(found[2]).rstrip("¶# ")
+        if _NUMBER.fullmatch(number) is not None:
+            return markup[: found.start()] + markup[found.end() + 1 :], number
+    return markup, ""
+
+
+def _cell(markup: str) -> str:
+    """The formulas of a cell, with the words between them."""
+    parts: list[str] = []
+    position = 0
+    for found in MATHML.finditer(markup):
+        parts += [plain_words(markup[position : found.start()]), formula_of(found[0])[0]]
+        position = found.end()
+    parts.append(plain_words(markup[position:]))
+    return " ".join(filter(None, parts))

@@ -69,6 +69,7 @@ from pipeline.markup.html.scripts import LINE_DUE, begin_script, write_due, writ
 from pipeline.markup.html.shown import (
     SAYS_BLOCK,
     SAYS_CODE,
+    SAYS_FORMULA,
     SAYS_FRACTION,
     SAYS_LINES,
     SAYS_NUMBERS,
@@ -202,7 +203,7 @@ def _read_tag(
         state[S_MET] |= MET_RAW
     elif tag == _NOSCRIPT:
         state[S_MET] |= MET_NOSCRIPT
-    elif tag in (_MATH, _MML, _M_MATH, _MATHJAX):
+    elif tag in (_MATH, _MML, _M_MATH, _MATHJAX) or says & SAYS_FORMULA:
         state[S_MET] |= MET_FORMULA
     if state[S_TAGS] >= 0:
         row = state[S_TAGS]

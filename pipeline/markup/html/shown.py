@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
+from pipeline.markup.html import formula_classes
 from pipeline.markup.html.lexing import change_of_depth, find_value
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
 
@@ -12,7 +13,7 @@ from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
 SAYS_HIDDEN, SAYS_SPACES, SAYS_LINES, SAYS_BLOCK, SAYS_SUP, SAYS_SUB, SAYS_NUMBERS, SAYS_CODE, SAYS_FRACTION = (
     1 << bit for bit in range(9)
 )
-SAYS_REFERENCE = 1 << 9
+SAYS_REFERENCE, SAYS_FORMULA = 1 << 9, 1 << 10
 # Elements whose text is the numbers of lines, and those whose style sheets show spaces as they are, as highlighters and
 # hosts of code name them.
 _NUMBERS = (
@@ -48,6 +49,7 @@ _REFERENCES = (
     "noteref",
 )
 _CLASSES = {
+    **dict.fromkeys(sorted(formula_classes.ALL), SAYS_FORMULA),
     **dict.fromkeys(_NUMBERS, SAYS_NUMBERS),
     **dict.fromkeys(_CODE, SAYS_CODE),
     **dict.fromkeys(_FRACTIONS, SAYS_FRACTION),

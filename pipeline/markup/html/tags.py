@@ -37,6 +37,7 @@ _CLASS, _ID, _STYLE, _HREF, _HIDDEN, _ARIA, _ROLE, _ITEMPROP, _REL = (
 _START, _VALUE, _TYPE, _REVERSED, _LEVEL, _SHADOW = (
     np.uint64(tables.fnv(name)) for name in (b"start", b"value", b"type", b"reversed", b"aria-level", b"shadowrootmode")
 )
+_SRC, _ALT, _MATHML = (np.uint64(tables.fnv(name)) for name in (b"src", b"alt", b"data-mathml"))
 
 
 @kernel
@@ -105,7 +106,9 @@ def read_attributes(
                 value_end = i
         closes_itself = False
         if look == FOR_FORMULA:
-            if key in (_CLASS, _TYPE) and names_formula(data, value_start, value_end, key == _TYPE):
+            if key in (_CLASS, _TYPE, _SRC, _ALT, _MATHML) and names_formula(
+                data, value_start, min(value_end, value_start + MAX_ATTRIBUTE), key == _TYPE, key == _ALT
+            ):
                 met = MET_FORMULA
         elif look == ALL:
             if key in (_CLASS, _ID, _ROLE, _ITEMPROP, _REL):

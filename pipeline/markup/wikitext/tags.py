@@ -35,6 +35,9 @@ _ENDS = {
 _ENDS["ref"] = re.compile(r"</ref\s*+>|<ref(?:\s[^<>]*+)?(?<!/)>", re.IGNORECASE)
 _BLOCKS = frozenset({"pre", "syntaxhighlight", "source"})
 _FORMULAS = frozenset({"math", "chem", "ce"})
+_CHEMISTRY = frozenset({"chem", "ce"})
+_ON_OWN_LINE = re.compile(r"display\s*=\s*[\"']?\s*block", re.IGNORECASE)
+_PUNCTUATION = re.compile(r"[ \t]*([.,;:])(?=\s|<|\Z)")
 _TEX_PAIRS = re.compile(r"(?<=\{)(?=[{|])|(?<=\})(?=\})|(?<=\|)(?=\})|(?<=\[)(?=\[)|(?<=\])(?=\])|(?<=')(?=')")
 _CODE_TAGS = frozenset(_CODE.split("|"))
 # Pairs that are a template or a link inside code, and those that are not and so are shown.
@@ -139,7 +142,12 @@ def set_aside(text: str) -> tuple[str, list[str]]:
             continue
         content = text[position : closed.start()]
         position = closed.end()
-        if name in _BLOCKS or name in _FORMULAS or name == "nowiki":
+        if name in _FORMULAS:
+            is_own_line = _ON_OWN_LINE.search(tag[2]) is not None
+            ending = _PUNCTUATION.match(text, position) if is_own_line else None
+            position = ending.end() if ending is not None else position
+            parts.append(_formula(name, content, is_own_line, ending[1] if ending is not None else "", aside))
+        elif name in _BLOCKS or name == "nowiki":
             parts.append(_keep(name, tag[2], content, aside))
         elif name in _LEAVES_HOLE:
             parts.append(CUT)
@@ -152,20 +160,27 @@ def _keep(name: str, attributes: str, content: str, aside: list[str]) -> str:
         content = _NOWIKI.sub("", content)
     if name in ("pre", "nowiki"):
         content = decode_entities(content)
-    if name in _FORMULAS:
-        # Doubled braces would pass for markup; to TeX the space between them is nothing.
-        content = _TEX_PAIRS.sub(" ", content)
     is_block = name in _BLOCKS and ("\n" in content or name == "pre") and "inline" not in attributes
     if is_block:
         content = content.strip("\n").rstrip()
-    elif name in _FORMULAS:
-        content = " ".join(content.split())
     elif name != "nowiki":
         content = content.strip()
     if not content:
         return ""
     mark = _put_aside(content, aside)
     return f"\n\n{mark}\n\n" if is_block else mark
+
+
+def _formula(name: str, content: str, is_own_line: bool, ending: str, aside: list[str]) -> str:
+    """A formula as pages show it too: `$x^2$`, or on a line of its own `$$x^2$$`, with the punctuation after it."""
+    # Doubled braces would pass for markup; to TeX the space between them is nothing.
+    content = " ".join(_TEX_PAIRS.sub(" ", content).split())
+    if not content:
+        return ending
+    content = f"\\ce{{{content}}}" if name in _CHEMISTRY else content
+    if not is_own_line:
+        return _put_aside(f"${content}$", aside)
+    return f"\n{_put_aside(f'$${content}$${ending}', aside)}\n"
 
 
 def _put_aside(content: str, aside: list[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.markup.html import extract_main_text, extract_page, model
 from pipeline.markup.html.render import render
-from pipeline.markup.html.rewrite import rewritten
+from pipeline.markup.html.rewrite import met_in_text, rewritten
 from pipeline.markup.html.scan import scan_page
 
 _TABLES = model.load().tables
@@ -20,8 +20,8 @@ def _shown(html: str) -> str:
     """All blocks of a page as text, main content or not."""
     data = html.encode("utf-8")
     scanned = scan_page(data, _TABLES)
-    if scanned.met:
-        scanned = scan_page(rewritten(data, scanned.met), _TABLES)
+    if met := scanned.met | met_in_text(scanned.text.tobytes(), data):
+        scanned = scan_page(rewritten(data, met), _TABLES)
     return render(scanned, np.arange(len(scanned.blocks)))
 
 
@@ -117,12 +117,12 @@ _ANNOTATED = (
     ],
 )
 def test_a_formula_stands_once_as_its_tex(html: str) -> None:
-    assert _shown(f"<p>It is {html}, where m is the mass.</p>") == "It is E = mc^2, where m is the mass."
+    assert _shown(f"<p>It is {html}, where m is the mass.</p>") == "It is $E = mc^2$, where m is the mass."
 
 
 def test_a_formula_on_a_line_of_its_own() -> None:
     html = '<p>So<script type="math/tex; mode=display">a &lt; b < c</script>and so on, $x$ and \\(y\\).</p>'
-    assert _shown(html) == "So\na &lt; b < c\nand so on, $x$ and \\(y\\)."
+    assert _shown(html) == "So\n$$a &lt; b < c$$\nand so on, $x$ and \\(y\\)."
 
 
 @pytest.mark.parametrize(
@@ -132,32 +132,32 @@ def test_a_formula_on_a_line_of_its_own() -> None:
         (
             "<mi>x</mi><mo>=</mo><mfrac><mrow><mo>−</mo><mi>b</mi><mo>±</mo><msqrt><mi>d</mi></msqrt></mrow>"
             "<mrow><mn>2</mn><mi>a</mi></mrow></mfrac>",
-            "x=(−b±sqrt(d))/(2a)",
+            "x=\\frac{-b\\pm\\sqrt{d}}{2a}",
         ),
         (
             "<msup><mrow><mo>(</mo><mi>a</mi><mo>+</mo><mi>b</mi><mo>)</mo></mrow>"
             "<mrow><mi>n</mi><mo>+</mo><mn>1</mn></mrow></msup>",
             "(a+b)^{n+1}",
         ),
-        ("<msup><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></msup>", "(a+b)^2"),
+        ("<msup><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></msup>", "{a+b}^2"),
         (
             "<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover><mi>i</mi>",
-            "∑_{i=1}^n i",
+            "\\sum_{i=1}^n i",
         ),
-        ("<mi>sin</mi><mo>&#x2061;</mo><mi>x</mi>", "sin x"),
+        ("<mi>sin</mi><mo>&#x2061;</mo><mi>x</mi>", "\\sin x"),
         (
             '<mfenced open="[" close="]"><mtable><mtr><mtd><mi>a</mi></mtd><mtd><mi>b</mi></mtd></mtr>'
             "<mtr><mtd><mi>c</mi></mtd><mtd><mi>d</mi></mtd></mtr></mtable></mfenced>",
-            "[a, b; c, d]",
+            "\\begin{bmatrix}a & b \\\\ c & d\\end{bmatrix}",
         ),
-        ("<mroot><mi>x</mi><mn>3</mn></mroot><mo>+</mo><msup><mi>f</mi><mo>′</mo></msup>", "root(x, 3)+f′"),
-        ("<mmultiscripts><mi>C</mi><mprescripts/><mn>6</mn><mn>14</mn></mmultiscripts>", "_6^14C"),
-        ("<msup><mn>10</mn><mrow><mo>-</mo><mn>3</mn></mrow></msup><mtext> m</mtext>", "10^-3 m"),
-        ("<mover><mi>x</mi><mo>¯</mo></mover>", "x̄"),
+        ("<mroot><mi>x</mi><mn>3</mn></mroot><mo>+</mo><msup><mi>f</mi><mo>′</mo></msup>", "\\sqrt[3]{x}+f'"),
+        ("<mmultiscripts><mi>C</mi><mprescripts/><mn>6</mn><mn>14</mn></mmultiscripts>", "{}_6^{14}C"),
+        ("<msup><mn>10</mn><mrow><mo>-</mo><mn>3</mn></mrow></msup><mtext> m</mtext>", "10^{-3}\\text{ m}"),
+        ("<mover><mi>x</mi><mo>¯</mo></mover>", "\\bar{x}"),
     ],
 )
-def test_mathml_without_tex_is_a_line(markup: str, text: str) -> None:
-    assert _shown(f"<p>a <math>{markup}</math> z</p>") == f"a {text} z"
+def test_mathml_without_tex_becomes_tex(markup: str, text: str) -> None:
+    assert _shown(f"<p>a <math>{markup}</math> z</p>") == f"a ${text}$ z"
 
 
 def test_formulas_nobody_closed_are_read_in_linear_time() -> None:
@@ -316,7 +316,7 @@ def test_hidden_until_found_is_main_text() -> None:
         ('<a-b><template shadowrootmode="x">no</template>a</a-b><template>no</template>', "a"),
         ('<a-b><template shadowrootmode="open">no light</template>gone</a-b>', "no light"),
         ("<!-- <a-b><template shadowrootmode=open> --><p>x</p>", "x"),
-        ('<div><template shadowrootmode="open">x<sup>2</sup><math alttext="y"></math></template></div>', "x2y"),
+        ('<div><template shadowrootmode="open">x<sup>2</sup><math alttext="y"></math></template></div>', "x2$y$"),
     ],
 )
 def test_shadow_trees(html: str, text: str) -> None:
@@ -370,9 +370,9 @@ def test_what_is_shown_without_scripts_is_for_pages_that_show_nothing() -> None:
     [
         ("07-html-math/sup.html", ("100^2 = 10000", "10^8 km", "km^2", "H_2O")),
         ("07-html-math/fraction.html", ("Take 1 1/2 cups", "and 3/4 cup")),
-        ("07-html-math/katex.html", ("at rest is E = mc^2, where",)),
-        ("07-html-math/mathjax2.html", ("at rest is E = mc^2, where",)),
-        ("07-html-math/mediawiki-rendered.html", ("at rest is E=mc^{2}, where",)),
+        ("07-html-math/katex.html", ("at rest is $E = mc^2$, where",)),
+        ("07-html-math/mathjax2.html", ("at rest is $E = mc^2$, where",)),
+        ("07-html-math/mediawiki-rendered.html", ("at rest is $E=mc^{2}$, where",)),
         ("08-html-code/br-code.html", (f"Call it with two numbers.\n{_CODE}\n",)),
         ("08-html-code/github-table.html", (f"field:\n{_CODE}\nCall",)),
         ("08-html-code/codehilite-table.html", (f"field:\n{_CODE}\nCall",)),
@@ -410,7 +410,7 @@ _HIGHLIGHTED = (
         ("5<span class='frac'>1<span>⁄</span>2</span> cups", "5 1/2 cups"),
         ("1<span class=fraction>1/2</span> or <span class=frac>3/4</span> cup", "1 1/2 or 3/4 cup"),
         ("a <span class=fraction>small</span> part", "a small part"),
-        ("<m:math xmlns:m='x'><m:msup><m:mn>10</m:mn><m:mn>2</m:mn></m:msup></m:math> m", "10^2 m"),
+        ("<m:math xmlns:m='x'><m:msup><m:mn>10</m:mn><m:mn>2</m:mn></m:msup></m:math> m", "$10^2$ m"),
     ],
 )
 def test_more_of_what_is_shown(html: str, text: str) -> None:

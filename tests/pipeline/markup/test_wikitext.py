@@ -200,7 +200,7 @@ def test_empty_sections_lose_their_headings() -> None:
 
 def test_tags() -> None:
     for source, text in (
-        ("<math>\\frac{a}{{b}}</math> and <math>x'' [[0,1]]</math>", "\\frac{a}{ {b} } and x' ' [ [0,1] ]"),
+        ("<math>\\frac{a}{{b}}</math> and <math>x'' [[0,1]]</math>", "$\\frac{a}{ {b} }$ and $x' ' [ [0,1] ]$"),
         ("<code>a = [b]</code> <nowiki>* &lt;b&gt; ''c''</nowiki>", "a = [b] * <b> ''c''"),
         (
             "a\n<syntaxhighlight lang=c>\nif (a[b[0]]) {{\n    c();\n}}\n</syntaxhighlight>d",

@@ -99,9 +99,9 @@ def test_superscripts_and_subscripts() -> None:
             "e<sup>x<sup>2</sup></sup> x<sub>i<sub>j</sub></sub>": "e^{x^2} x_{i_j}",
             "10<sup>2</sup>3": "10^{2}3",
             "x<sup></sup> y<sup>2 z": "x y2 z",
-            "½ m² H₂O 10⁻³ <math>x^2</math>": "½ m² H₂O 10⁻³ x^2",
+            "½ m² H₂O 10⁻³ <math>x^2</math>": "½ m² H₂O 10⁻³ $x^2$",
             "{{math|''x''<sup>2</sup>}} {{sup|2}}": "x^2 ^2",
-            "<ce>H2O</ce> <chem>H2O</chem>": "H2O H2O",
+            "<ce>H2O</ce> <chem>H2O</chem>": "$\\ce{H2O}$ $\\ce{H2O}$",
             "a<sup>{{r|x}}</sup>b a<sup><ref>n</ref></sup>": "ab a",
             "3 km<sup>2</sup> and 10<sup>3</sup>{{e|5}}": "3 km^2 and 10^3×10^5",
         }
