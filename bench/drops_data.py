@@ -168,7 +168,10 @@ def _documents(random: Any, texts: pa.Array, source: str, part: str, size: int) 
         "digest": [f"sha1:{number:032X}" for number in numbers],
     }
     columns["num_bytes"] = pc.binary_length(columns["text"])
-    return pa.table({name: pa.array(columns[name]) for name in DOCUMENT_SCHEMA.names}).cast(DOCUMENT_SCHEMA)
+    nothing = pa.nulls(size)  # columns of pages of HTML
+    return pa.table({name: pa.array(columns.get(name, nothing)) for name in DOCUMENT_SCHEMA.names}).cast(
+        DOCUMENT_SCHEMA
+    )
 
 
 def _drops(documents: pa.Table, stage: str, reasons: Any, values: Any) -> pa.Table:

@@ -11,9 +11,11 @@ from manifests.errors import shown
 from manifests.explore.build import DROPPED, Build
 from manifests.explore.decisions import Decisions, decisions_of
 from manifests.explore.journeys import number_text
+from manifests.explore.least_kept import by_page_type
 from manifests.manifest import Manifest
 
 _MUCH = 0.5  # of a source's documents
+_LITTLE, _FEW = 0.3, 20  # of what the pages of a type show; and a type of fewer pages is not named
 _REASONS = 3
 _COLUMNS = ["id", "url", "reason", "value", "detail", "language", "duplicate_of"]
 # What keeps documents of a reason that the filter's comparisons do not name; `{source}` is the source's table.
@@ -31,11 +33,18 @@ _SETTINGS = {
 
 
 def loss_lines(build: Build, manifest: Manifest) -> Iterator[str]:
-    """For each source that lost more than half in a stage: a line with the largest reasons, and one for each of these.
+    """For each type of page of which little is kept, a line; for each source that lost more than half in a stage, one
+    with the largest reasons, and one for each of these.
 
     A reason's line has one example, its value against the threshold, and the setting that would keep such documents.
     """
     decisions = decisions_of(manifest)
+    for row in by_page_type(manifest):
+        if row.share < _LITTLE and row.pages >= _FEW:
+            yield (
+                f"{manifest.stage}: of {row.pages:,} pages of type {row.name} {100 * row.share:.0f} % of the "
+                f"characters that they show are kept. See them with: groundup drops {shlex.quote(build.url)} --lost"
+            )
     for source, counts in manifest.counts.sources.items():
         lost = counts.documents_in - counts.documents_out
         if not manifest.writes_documents or lost <= _MUCH * counts.documents_in:

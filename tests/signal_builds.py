@@ -117,12 +117,17 @@ def copy_build(build: Build, target: Path) -> Build:
 
 def change_filter(build: Build, **facts: Any) -> Build:
     """Replace facts of the filter stage's manifest, as if a run had written them; None takes one out."""
-    manifest, folder = build.manifest("filter"), build.folder.folder("filter")
+    return change_facts(build, "filter", facts)
+
+
+def change_facts(build: Build, stage: str, facts: dict[str, Any]) -> Build:
+    """The same of any stage."""
+    manifest, folder = build.manifest(stage), build.folder.folder(stage)
     kept = {name: fact for name, fact in (manifest.facts | facts).items() if fact is not None}
     write_manifest(folder, manifest.model_copy(update={"facts": kept}))
     seal = read_seal(build.folder)
     if seal is not None:
-        write_seal(build.folder, seal["recipe"], {"filter": stage_seal(folder)})
+        write_seal(build.folder, seal["recipe"], {stage: stage_seal(folder)})
     return Build(build.url)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from manifests.audit.provenance import check_documents
-from manifests.audit.recount import recount_shards
+from manifests.audit.recount import PAGE_COLUMNS, count_pages, recount_shards
 from manifests.audit.recount_signals import recount_signals
 from manifests.audit.tokens import check_tokens
 from manifests.errors import UserError
@@ -222,13 +222,18 @@ def _recount(build: Build, manifest: Manifest, report: AuditReport) -> None:
     """Law 1: the documents in the files are those of the counts, by source and reason."""
     stage = manifest.stage
     kept: Counter[str] = Counter()
+    page_types: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
     entries = {f"{stage}/{entry.path}": entry for entry in manifest.outputs}
+    counts_pages = "page_types" in manifest.facts
+    page_columns = PAGE_COLUMNS if counts_pages else []
     for path in [*build.parts(stage), *build.parts(stage, dropped=True)]:
         is_drop = path.startswith(f"{stage}/{DROPPED}/")
         num_rows = 0
-        for table in build.tables(path, ["source", "reason"] if is_drop else ["source"]):
+        for table in build.tables(path, ["source", *page_columns, *(["reason"] if is_drop else [])]):
             num_rows += table.num_rows
+            if counts_pages:
+                count_pages(page_types, table, is_drop)
             if is_drop:
                 pairs = zip(table["source"].to_pylist(), table["reason"].to_pylist(), strict=True)
                 for source, reason in pairs:
@@ -238,6 +243,17 @@ def _recount(build: Build, manifest: Manifest, report: AuditReport) -> None:
         report.checked["documents"] += num_rows
         if entries[path].documents != num_rows:
             report.problems.append(f"{path}: {num_rows} documents, not {entries[path].documents} as the manifest says")
+    if counts_pages:
+        stated = {
+            (source, page_type): Counter(counts)
+            for source, types in manifest.facts["page_types"].items()
+            for page_type, counts in types.items()
+        }
+        report.problems += [
+            f"{stage}: facts.page_types: source {source}, {page_type}: not what the documents say"
+            for source, page_type in sorted({*stated, *page_types})
+            if stated.get((source, page_type)) != page_types[source, page_type]
+        ]
     for source in sorted({*manifest.counts.sources, *kept, *dropped}):
         counts = manifest.counts.sources.get(source)
         if counts is None:

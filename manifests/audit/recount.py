@@ -1,8 +1,8 @@
-"""Recount the shards: the rows of their index files against the counts and facts of the manifest."""
+"""Recount the shards, whose index files have a row a document, and pages by their type, against the manifest."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +14,19 @@ from manifests.explore.build import Build
 
 _COLUMNS = ["source", "part", "row", "copy", "length", "num_bytes"]
 _MOST_ROWS = 2_000_000  # rows of the indexes that are compared at a time, at about 60 bytes each
+PAGE_COLUMNS = ["page_type", "shown_characters", "kept_characters"]
+
+
+def count_pages(into: defaultdict[tuple[str, str], Counter[str]], table: pa.Table, is_drop: bool) -> None:
+    """Add what a table of documents has of pages, by source and type: pages, drops, characters shown and kept."""
+    table = table.filter(pc.is_valid(table["page_type"]))
+    source, page_type, shown, kept = (table[name] for name in ("source", *PAGE_COLUMNS))
+    pages = pa.table([source, page_type, shown, pc.min_element_wise(shown, kept)], ["source", "type", "shown", "kept"])
+    groups = pages.group_by(["source", "type"]).aggregate([("shown", "count"), ("shown", "sum"), ("kept", "sum")])
+    for row in groups.to_pylist():
+        number = row["shown_count"]
+        counts = {"pages": number, "dropped": number * is_drop, "shown": row["shown_sum"], "kept": row["kept_sum"]}
+        into[row["source"], row["type"]].update(counts)
 
 
 def recount_shards(build: Build, problems: list[str]) -> None:

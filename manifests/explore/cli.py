@@ -21,6 +21,7 @@ from manifests.explore.journeys import (
     number_text,
     value_of,
 )
+from manifests.explore.least_kept import by_page_type, least_kept, table_lines
 from manifests.explore.near import NearDrop, near_drops
 from manifests.explore.samples import find_drops
 from manifests.explore.sightings import Sighting, find_journeys, near_urls
@@ -38,24 +39,27 @@ def register(app: typer.Typer) -> None:
         url: Annotated[str | None, typer.Option(help="What became of this page?")] = None,
         doc: Annotated[str | None, typer.Option(help="What became of the document of this id?")] = None,
         reason: Annotated[str | None, typer.Option(help="Show examples of this reason.")] = None,
+        lost: Annotated[
+            bool, typer.Option("--lost", help="Types of pages, and hosts, of which least was kept.")
+        ] = False,
         near: Annotated[bool, typer.Option("--near", help="Those that just failed or passed --reason.")] = False,
         what_if_: Annotated[
             list[str] | None, typer.Option("--what-if", help="KEY=VALUE: what would another threshold move?")
         ] = None,
-        sample: Annotated[int | None, typer.Option(min=1, help="How many examples; 10 if not given.")] = None,
-        source: Annotated[str | None, typer.Option(help="Examples of this source only.")] = None,
+        sample: Annotated[int | None, typer.Option(min=1, help="How many examples or hosts; 10 if not given.")] = None,
+        source: Annotated[str | None, typer.Option(help="Examples or hosts of this source only.")] = None,
         seed: Annotated[int | None, typer.Option(help="Another seed than 0 draws other examples.")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     ) -> None:
         """Show which documents were dropped, by which stage, rule and value; and what other thresholds would do."""
-        asked = [url is not None, doc is not None, reason is not None, bool(what_if_)]
+        asked = [url is not None, doc is not None, reason is not None, bool(what_if_), lost]
         if sum(asked) > 1:
-            raise UsageError("drops: give one of --url, --doc, --reason and --what-if.")
+            raise UsageError("drops: give one of --url, --doc, --reason, --what-if and --lost.")
         if near and reason is None:
             raise UsageError("drops: --near needs --reason: near to which threshold?")
         for option, value in (("--source", source), ("--sample", sample), ("--seed", seed)):
-            if value is not None and reason is None:
-                raise UsageError(f"drops: {option} goes with --reason.")
+            if value is not None and reason is None and (not lost or option == "--seed"):
+                raise UsageError(f"drops: {option} goes with --reason{'' if option == '--seed' else ' or --lost'}.")
         if near and seed is not None:
             raise UsageError("drops: --near shows the nearest and draws nothing; leave --seed out.")
         check_text({"--url": url, "--doc": doc, "--reason": reason, "--source": source})
@@ -68,12 +72,18 @@ def register(app: typer.Typer) -> None:
             answer = _answer_where(build, "id", doc, as_json)
         elif what_if_:
             answer = _answer_what_if(what_if(build, what_if_), as_json)
+        elif lost:
+            answer = _answer_lost(build, sample or _EXAMPLES, source, as_json)
         elif reason is not None and near:
             answer = _answer_near(near_drops(build, reason, sample or _EXAMPLES, source), as_json)
         elif reason is not None:
             answer = _answer_samples(build, reason, sample or _EXAMPLES, source, seed or 0, as_json)
         else:
-            answer = [_as_json({"funnel": _funnel_data(build)})] if as_json else funnel_lines(build)
+            types = by_page_type(build.manifests.get("extract"))
+            if as_json:
+                answer = [_as_json({"funnel": _funnel_data(build), "page_types": [row._asdict() for row in types]})]
+            else:
+                answer = funnel_lines(build) + table_lines("page_types", types, {})
         for line in answer:
             typer.echo(line if as_json else shown(line))
 
@@ -116,6 +126,18 @@ def _answer_samples(build: Build, reason: str, most: int, source: str | None, se
             lines.append(f"    copy of {row['duplicate_of']}")
         lines.append(f"    {excerpt(row['text'])}")
     return lines
+
+
+def _answer_lost(build: Build, most: int, source: str | None, as_json: bool) -> list[str]:
+    tables_ = least_kept(build, most, source)
+    if as_json:
+        data = {
+            what: [{**row._asdict(), "examples": pages.get(row.name, [])} for row in rows]
+            for what, (rows, pages) in tables_.items()
+        }
+        return [_as_json(data)]
+    lines = [line for what, (rows, pages) in tables_.items() for line in table_lines(what, rows, pages)]
+    return lines or ["no page of HTML was extracted"]
 
 
 def _answer_near(found: list[NearDrop], as_json: bool) -> list[str]:

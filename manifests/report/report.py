@@ -15,6 +15,7 @@ from manifests.errors import UserError
 from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import reason_table
 from manifests.explore.journeys import number_text
+from manifests.explore.least_kept import least_kept
 from manifests.explore.samples import find_drops
 from manifests.storage import writing
 
@@ -23,6 +24,7 @@ _METRICS = "train/metrics.jsonl"
 REPORT = "report.html"  # below the build
 _SAMPLES = 5  # kept documents of each source
 _DROP_SAMPLES = 3  # documents of each reason
+_HOSTS = 50  # of which least was kept
 _EXCERPT = 600  # characters
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 800, 300, 44, 24
 
@@ -56,6 +58,7 @@ def report_data(build: Build) -> dict[str, Any]:
         "version": groundup_version(),
         "funnel": list(_funnel(build)),
         "reasons": reasons,
+        "least_kept": {what.replace("_", " "): table for what, table in least_kept(build, _HOSTS).items() if table[0]},
         "tokenizer": list(_token_facts(build)),
         "loss": _loss(build),
         "kept": list(_kept_samples(build)),
