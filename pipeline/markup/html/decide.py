@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import entry
+from pipeline.markup.html.comments import with_options
 from pipeline.markup.html.formula_blocks import keep_formulas
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
@@ -21,6 +22,7 @@ from pipeline.markup.html.layout import (
     IN_BUTTON,
     IN_CAPTION,
     IN_CELL,
+    IN_CODE,
     IN_DL,
     IN_FOOTER,
     IN_FORM,
@@ -81,9 +83,10 @@ def _groups(scanned: Scanned, model: Model) -> np.ndarray:
     """Of each block, the bits of the groups whose class words are on an element that it stands in."""
     blocks, nodes, words = scanned.blocks, scanned.nodes, scanned.words
     bits = np.zeros(len(nodes), np.int32)
-    found = model.word_groups[words[:, 1]]
+    found = model.word_groups[words[:, 1]] & (CONSENT | COMMENTS | BOX)
     np.bitwise_or.at(bits, words[found > 0, 0], found[found > 0])
     bits[np.isin(nodes[:, N_TAG], _WHOLE_PAGE)] = 0
+    bits[nodes[:, N_FLAGS] & (IN_PRE | IN_CODE) != 0] = 0  # colours of code: a comment is none of the page's
     if not bits.any():
         return np.zeros(len(blocks), np.int32)
     parents = np.ascontiguousarray(nodes[:, N_PARENT])
@@ -230,8 +233,10 @@ def kept_blocks(scanned: Scanned, title: str, model: Model, options: Options) ->
     groups = _groups(scanned, model)
     scores[groups & CONSENT > 0] = 0
     remarks = groups & COMMENTS > 0
+    under_article = False
     if remarks.any() and chars[remarks & (scores > threshold)].sum() < chars[~remarks & (scores > threshold)].sum():
-        scores[remarks] = 0  # else a forum's or a guest book's
+        under_article = True  # else they are a forum's or a guest book's
+        scores[remarks] = 0
     kept = blocks[scores > threshold]
     if kept[:, B_CHARS].sum() + 1.5 * kept[:, B_CJK].sum() < _FEW_LETTERS:
         box = (flags & _ASIDE != 0) | (groups > 0) | (blocks[:, B_TEXT_WORDS] & _SAYS_BOX != 0)
@@ -241,4 +246,7 @@ def kept_blocks(scanned: Scanned, title: str, model: Model, options: Options) ->
     _keep_between(scanned, scores, threshold)
     _keep_whole_lists(scanned, scores, threshold)
     _keep_whole_tables(scanned, scores, threshold)
-    return _repeated_headline(scanned, np.flatnonzero(scores > threshold))
+    kept = _repeated_headline(scanned, np.flatnonzero(scores > threshold))
+    if options.comments == "keep" or options.authors == "drop":
+        kept = with_options(scanned, kept, remarks, under_article, model.word_groups, options)
+    return kept

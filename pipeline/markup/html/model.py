@@ -40,7 +40,7 @@ class Trees(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Tables of the scanner, number of each class word, the bit of its group in `class_groups.json` (0: in none), trees
+    """Tables of the scanner, number of each class word, the bits of its groups in `class_groups.json`, trees
     of the first and the second look, least score to keep.
     """
 
@@ -91,7 +91,10 @@ def load(file: Path = FOLDER / "model.json") -> Model:
     stored = json.loads(file.read_text(encoding="utf-8"))
     words = json.loads((FOLDER / "text_words.json").read_text(encoding="utf-8"))
     groups = json.loads((FOLDER / "class_groups.json").read_text(encoding="utf-8"))
-    bits = {word: 1 << bit for bit, group in enumerate(groups.values()) for word in group}
+    bits: dict[str, int] = {}
+    for bit, group in enumerate(groups.values()):
+        for word in group:
+            bits[word] = bits.get(word, 0) | 1 << bit
     weights: dict[str, float] = {**dict.fromkeys(sorted(bits), 0.0), **stored["class_words"]}
     tables = make_tables({word: number for number, word in enumerate(weights)}, text_word_bits(words))
     first, second = stored["first"], stored["second"]

@@ -1,0 +1,162 @@
+"""Which blocks are what people wrote under an article, and which say who wrote a post and when.
+
+Comments stand in elements whose class words say so (`class_groups.json`). Not all that stands there is one: reply
+forms, invitations to log in, menus of sorting, buttons and counts do too. What is left has text of its own: paragraphs,
+code, what is prose, or a slot of repeated records (`records.py`) in which the texts differ. The author lines of posts
+are short, stand in small elements whose class words say so (author, user, date), or in `<time>`, `<cite>`, `<address>`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.compiled.cache import entry
+from pipeline.markup.html.layout import (
+    ARIA_HIDDEN,
+    B_CHARS,
+    B_CJK,
+    B_COMMAS,
+    B_ENDS,
+    B_INNER,
+    B_LINK_CHARS,
+    B_NODE,
+    B_TEXT_WORDS,
+    HIDDEN,
+    IN_ADDRESS,
+    IN_BUTTON,
+    IN_FORM,
+    IN_HEADING,
+    IN_NAV,
+    IN_P,
+    IN_PRE,
+    IN_QUOTE,
+    IN_TIME,
+    N_FLAGS,
+    N_PARENT,
+    N_TAG,
+    Scanned,
+)
+from pipeline.markup.html.records import I_GROUP, I_RECORD, NAMES, records
+from pipeline.markup.html.tables import TAG
+from pipeline.markup.html_options import Options
+
+AUTHORS, CONTROLS, BODIES = 8, 16, 32  # bits of `class_groups.json`: who wrote it and when; what is clicked; the text
+_WHOLE = (TAG["li"], TAG["article"])  # each may be one comment, whose class words tell who wrote it
+_MAX_AUTHOR, _MAX_CONTROL = 120, 250  # letters of an element that those words may speak of: larger ones hold the text
+_NO_TEXT = HIDDEN | ARIA_HIDDEN | IN_FORM | IN_BUTTON | IN_NAV
+_SAYS_ACCOUNT, _SAYS_COMMENTS, _SAYS_SHARE = 1 << 4, 1 << 5, 1 << 6  # of `text_words.json`
+_PROMPT = 120  # letters: what is shorter and speaks of an account or of commenting, or is mostly a link, is a control
+_LEAST_SLOT = 12  # letters: the least mean length of a slot of texts
+_LEAST_PROSE = 0.2  # of a group's text: it is of posts rather than of links
+_REACH = 6  # blocks between an author line and the text it is of
+_SLOT_RECORDS, _SLOT_LENGTH, _SLOT_SAME, _SLOT_DENSITY, _COUNT, _PROSE = (
+    NAMES.index(name) for name in ("slot_records", "slot_length", "slot_same", "slot_density", "rec_count", "rec_prose")
+)
+
+
+@entry
+def _of_small(parents: np.ndarray, own: np.ndarray, sizes: np.ndarray, most_author: int, most_control: int) -> None:
+    """Set `own` to the bits of AUTHORS and CONTROLS of each element and of what it stands in, but of small ones only.
+
+    sizes: letters directly in each element; made those of all in it.
+    """
+    for n in range(parents.size - 1, 0, -1):
+        sizes[parents[n]] += sizes[n]
+    for n in range(parents.size):
+        bits = 0
+        if sizes[n] <= most_author:
+            bits |= own[n] & 8
+        if sizes[n] <= most_control:
+            bits |= own[n] & 16
+        own[n] = bits | (own[parents[n]] if n else 0)
+
+
+def _bits(scanned: Scanned, word_groups: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Of each block, which of AUTHORS and CONTROLS the class words of the small elements around it say, but for the
+    records themselves (a comment by the author); and BODIES if its element or the one around that says so.
+    """
+    blocks, nodes, words = scanned.blocks, scanned.nodes, scanned.words
+    own = np.zeros(len(nodes), np.int32)
+    np.bitwise_or.at(own, words[:, 0], word_groups[words[:, 1]] & (AUTHORS | CONTROLS | BODIES))
+    places = blocks[:, B_NODE]
+    bodies = (own[places] | own[nodes[places, N_PARENT]]) & BODIES
+    own[np.isin(nodes[:, N_TAG], _WHOLE)] &= CONTROLS
+    own[ids[ids[:, I_RECORD] >= 0, I_RECORD]] &= CONTROLS
+    sizes = np.bincount(blocks[:, B_NODE], blocks[:, B_CHARS] + 1.5 * blocks[:, B_CJK], len(nodes))
+    _of_small(np.ascontiguousarray(nodes[:, N_PARENT]), own, sizes, _MAX_AUTHOR, _MAX_CONTROL)
+    bits: np.ndarray = own[blocks[:, B_INNER]] | bodies
+    return bits
+
+
+def _author_lines(scanned: Scanned, bits: np.ndarray) -> np.ndarray:
+    """Of each block, whether it says who wrote a post, or when. `bits`: those of `_bits`."""
+    blocks, nodes = scanned.blocks, scanned.nodes
+    flags = nodes[blocks[:, B_INNER], N_FLAGS]
+    says = (bits & AUTHORS != 0) | (flags & (IN_TIME | IN_ADDRESS) != 0)
+    found: np.ndarray = says & (blocks[:, B_CHARS] <= _MAX_AUTHOR) & (bits & CONTROLS == 0) & (flags & _NO_TEXT == 0)
+    return found
+
+
+def with_options(
+    scanned: Scanned,
+    kept: np.ndarray,
+    region: np.ndarray,
+    under_article: bool,
+    word_groups: np.ndarray,
+    options: Options,
+) -> np.ndarray:
+    """The kept blocks, then comments under the article where the options want them, without author lines of posts where
+    they do not. region: of each block whether it stands in an element of comments; under_article: whether those are it.
+    """
+    ids, table = records(scanned)
+    bits = _bits(scanned, word_groups, ids)
+    by_author = _author_lines(scanned, bits)
+    if options.authors == "drop":
+        in_post = region | ((ids[:, I_GROUP] >= 0) & (table[:, _PROSE] >= _LEAST_PROSE))
+        kept = kept[~(by_author & in_post)[kept]]
+    if options.comments == "keep" and under_article:
+        found = _comments(scanned, region, bits, by_author, ids, table, options.authors == "keep")
+        kept = np.concatenate([kept, np.setdiff1d(found, kept)])
+    return kept
+
+
+def _comments(
+    scanned: Scanned,
+    region: np.ndarray,
+    bits: np.ndarray,
+    by_author: np.ndarray,
+    ids: np.ndarray,
+    table: np.ndarray,
+    authors: bool,
+) -> np.ndarray:
+    """Numbers of the blocks that are comments, with their author lines if wanted. ids and table: see `records`."""
+    blocks, nodes = scanned.blocks, scanned.nodes
+    flags = nodes[blocks[:, B_INNER], N_FLAGS]
+    length = blocks[:, B_CHARS] + 1.5 * blocks[:, B_CJK]
+    density = blocks[:, B_LINK_CHARS] / np.maximum(1, blocks[:, B_CHARS])
+    says = blocks[:, B_TEXT_WORDS]
+    linked = blocks[:, B_LINK_CHARS] > 0
+    prompt = (length < _PROMPT) & (
+        ((says & (_SAYS_ACCOUNT | _SAYS_COMMENTS | _SAYS_SHARE) != 0) & linked) | (density > 0.8)
+    )
+    prompt |= (length < _PROMPT) & (says & _SAYS_COMMENTS != 0) & (ids[:, I_GROUP] < 0)  # "Comments are closed."
+    usable = region & (flags & _NO_TEXT == 0) & (bits & CONTROLS == 0) & ~prompt & ~by_author
+    is_prose = ((blocks[:, B_COMMAS] + blocks[:, B_ENDS] > 0) & (length >= 25)) | (length >= 120)
+    in_record = ids[:, I_GROUP] >= 0
+    heading = (flags & IN_HEADING != 0) & ~in_record
+    slot = in_record & (table[:, _COUNT] >= 2) & (table[:, _SLOT_SAME] < 0.4) & (table[:, _SLOT_LENGTH] >= _LEAST_SLOT)
+    slot &= (table[:, _SLOT_RECORDS] >= 0.5) & (table[:, _SLOT_DENSITY] < 0.5)
+    text = usable & ~heading & (is_prose | (flags & (IN_P | IN_PRE | IN_QUOTE) != 0) | (bits & BODIES != 0) | slot)
+    if authors:
+        text |= _before(np.flatnonzero(region & by_author), np.flatnonzero(text), ids[:, I_RECORD], len(blocks))
+    return np.flatnonzero(text)
+
+
+def _before(lines: np.ndarray, texts: np.ndarray, records: np.ndarray, count: int) -> np.ndarray:
+    """Which of the author lines stand at most _REACH blocks before a text, and in its record if in one."""
+    found = np.zeros(count, np.bool_)
+    if len(lines) and len(texts):
+        following = texts[np.minimum(np.searchsorted(texts, lines), len(texts) - 1)]
+        near = (following > lines) & (following - lines <= _REACH)
+        found[lines[near & (records[lines] == records[following])]] = True
+    return found

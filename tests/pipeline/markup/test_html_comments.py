@@ -1,0 +1,136 @@
+"""Comments under an article, and author lines, by the options that a recipe gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.markup.html import extract_page
+from pipeline.markup.html_options import Options, options_of
+
+_ARTICLE = "<h1>The old mill of the valley</h1>" + "".join(
+    f"<p>The mill was built in {year} by the people of the valley, who brought their grain there, and it turned for "
+    "many years until the river ran dry.</p>"
+    for year in range(1700, 1708)
+)
+
+
+def _page(comments: str) -> str:
+    return (
+        "<html><head><title>The old mill of the valley</title></head><body><nav><a href=/>Home</a></nav><main>"
+        f"<article>{_ARTICLE}</article>{comments}</main><footer><p>Copyright 2026</p></footer></body></html>"
+    )
+
+
+def _after(comments: str, options: Options) -> list[str]:
+    """The lines after the article's."""
+    lines = extract_page(_page(comments), options).text.split("\n")
+    assert len([line for line in lines if "until the river ran dry" in line]) == 8
+    return lines[9:]
+
+
+_TEXTS = ("My grandfather worked there", "Lovely story, thank you for it.", "I remember the wheel. It was huge.")
+_WORDPRESS = (
+    '<div id="comments" class="comments-area"><h2>3 thoughts on “The old mill”</h2><ol class="comment-list">'
+    + "".join(
+        f'<li id="comment-{n}" class="comment byuser comment-author-ann {("odd alt", "even")[n % 2]}"><article '
+        f'class="comment-body"><footer class="comment-meta"><div class="comment-author vcard"><b '
+        f'class="fn">Ann {n}</b> '
+        f'<span class="says">says:</span></div><div class="comment-metadata"><time>January {n}</time></div></footer>'
+        f'<div class="comment-content"><p>{text}</p></div><div class="reply"><a '
+        f'href="#r">Reply</a></div></article></li>'
+        for n, text in enumerate(_TEXTS)
+    )
+    + '</ol><div id="respond" class="comment-respond"><h3>Leave a Reply <a href="#x">Cancel reply</a></h3><p class='
+    '"must-log-in">You must be <a href="/login">logged in</a> to post a comment.</p><form><p>Your email address will '
+    "not be published.</p><label>Comment</label><textarea></textarea></form></div></div>"
+)
+_PLAIN = (
+    '<div class="comments"><div class="sort-menu"><a href=#>Newest</a> <a href=#>Oldest</a></div>'
+    + "".join(
+        f'<div class="comment-item"><div class="user-name">Ann {n}</div><div class="date">January '
+        f"{n}</div><div class=txt>"
+        f'{text}</div><div class="actions"><span>Like</span> <span>Report</span></div></div>'
+        for n, text in enumerate(_TEXTS)
+    )
+    + "</div>"
+)
+_GERMAN = (
+    '<section class="kommentare"><h2>Kommentare (3)</h2><ul>'
+    + "".join(
+        f'<li class="kommentar"><h4 class="autor">Ann {n}</h4><time>January {n}</time><p>{text}</p><button>Antworten'
+        "</button></li>"
+        for n, text in enumerate(_TEXTS)
+    )
+    + "</ul><form><p>Bitte melden Sie sich an, um zu kommentieren.</p></form></section>"
+)
+_NESTED = (
+    '<div id="disqus_thread"><ul class="list">'
+    + "".join(
+        f'<li class="post"><header><span class="author"><a href="/u">Ann {n}</a></span></header><div '
+        f'class="message"><p>'
+        f'{text}</p></div><footer class="post-actions"><a href=#>Reply</a></footer><ul class="children">'
+        for n, text in enumerate(_TEXTS)
+    )
+    + "</ul></li>" * 3
+    + "</ul></div>"
+)
+_MICRODATA = "<div class=comments>" + "".join(
+    f'<div itemprop="comment"><span itemprop="author">Ann {n}</span><time itemprop="dateCreated">January '
+    f"{n}</time><div "
+    f'itemprop="text">{text}</div><a href=#>Share</a></div>'
+    for n, text in enumerate(_TEXTS)
+)
+
+
+@pytest.mark.parametrize("comments", [_WORDPRESS, _PLAIN, _GERMAN, _NESTED, _MICRODATA])
+def test_comments_under_an_article(comments: str) -> None:
+    assert _after(comments, Options()) == []
+    bare = [line.removeprefix("- ") for line in _after(comments, Options(comments="keep", authors="drop"))]
+    assert [line.strip() for line in bare] == list(_TEXTS)
+    kept = _after(comments, Options(comments="keep"))
+    said = [line for line in kept if "Ann" not in line and "January" not in line]
+    assert [line.removeprefix("- ").strip() for line in said] == list(_TEXTS)
+    assert len([line for line in kept if "Ann" in line]) == 3
+
+
+def test_a_single_comment() -> None:
+    comment = (
+        '<section id="comments"><h3>1 Comment</h3><div class="comment"><span '
+        'class="comment-author">Zoe</span> <span class='
+        '"comment-date">2 days ago</span><div class="comment-text">Great!! Never knew that</div><a '
+        'href="#">Reply</a></div>'
+        '<p><a href="/login">Log in</a> to comment</p><p>Comments are closed.</p></section>'
+    )
+    assert _after(comment, Options(comments="keep")) == ["Zoe 2 days ago", "Great!! Never knew that"]
+
+
+def test_comments_of_code_are_code() -> None:
+    code = (
+        '<pre><code>int x; <span class="comment">// a remark</span>\n<span class="comment">// '
+        "more</span>\nrun();</code></pre>"
+    )
+    page = _page("").replace("</article>", code + "</article>")
+    assert extract_page(page).text.endswith("int x; // a remark\n// more\nrun();")
+
+
+def test_author_lines_of_posts() -> None:
+    posts = "".join(
+        f'<div class="post"><p class="author">by <a href=/u>Ann {n}</a></p><div class="date">January '
+        f"{n}</div><div class="
+        f'"content"><p>Post number {n} says what its author thinks of the mill, at some length, and why it is '
+        f"so.</p><p>It "
+        "goes on in a second paragraph, which has two sentences. This is the other one.</p></div></div>"
+        for n in range(6)
+    )
+    page = (
+        f"<html><head><title>The mill</title></head><body><h1>The mill</h1><div class=topic>{posts}</div></body></html>"
+    )
+    lines = extract_page(page, Options(authors="drop")).text.split("\n")
+    assert len([line for line in lines if line.startswith("Post number")]) == 6
+    assert not [line for line in lines if "Ann" in line or "January" in line]
+
+
+def test_options_reach_the_other_process() -> None:
+    options = Options(comments="keep", authors="drop")
+    assert options_of(options.note()) == options
+    assert options_of("") == Options()
