@@ -55,7 +55,6 @@ class HtmlExtractor(GuardedExtractor):
                 'extract.html = "trafilatura" needs trafilatura: pip install trafilatura, or use "groundup".'
             )
         self.extractor = f"{html_backends.__name__}:{backend}"
-
         self._note = (options or Options()).note()
 
     def note(self, document: Document) -> str:
