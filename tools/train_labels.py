@@ -1,8 +1,9 @@
 """Labels of blocks for training: how much of a block is main content, and how sure that is.
 
-Where a page has a gold text, a block's label is the share of its 4-grams that the gold has, if the block lies on the
-heaviest chain of blocks whose places in the gold rise: so the page's title in a list of other articles is not taken for
-the headline. Blocks too short for 4-grams count if the gold has them between what their neighbours are.
+Where a page has a gold text, its words and the gold's are aligned: the chain of equal words, in order in both, that is
+worth most, where a run of them costs something to begin. So the page's title in a list of other articles is not taken
+for the headline, nor a word of the menu for one of the text. A block's label is the share of its words that are
+aligned.
 
 Where a page has segments only, the label is a vote of other extractors, weighted by how good they are, and the segments
 overrule it: the weights learn from these extractors what the segments leave open.
@@ -10,8 +11,7 @@ overrule it: the weights learn from these extractors what the segments leave ope
 
 from __future__ import annotations
 
-import bisect
-
+import numba
 import numpy as np
 
 from bench.extraction_data import GoldPage, words_of
@@ -25,8 +25,8 @@ VOTES = {
     "resiliparse": 0.3,
 }
 _GRAM = 4
-_CHAIN_REACH = 300  # blocks looked back at in the search for the chain
-_NEAR = 6  # blocks
+_MATCH, _BEGIN = 2, 3  # what a word of a run is worth, and what the run costs
+_MAX_CELLS = 600_000_000  # of the table of an alignment: the words of longer pages are aligned part by part
 Labels = tuple[np.ndarray, np.ndarray]
 
 
@@ -34,58 +34,56 @@ def _grams(words: list[str]) -> list[tuple[str, ...]]:
     return [tuple(words[place : place + _GRAM]) for place in range(len(words) - _GRAM + 1)]
 
 
-def _heaviest_chain(candidates: list[tuple[int, int, float]]) -> list[int]:
-    """Of (block, place in the gold, weight): the blocks with rising places that weigh most, later ones on ties."""
-    best: list[float] = []
-    previous: list[int] = []
-    for number, (_, place, weight) in enumerate(candidates):
-        reached, before = 0.0, -1
-        for other in range(max(0, number - _CHAIN_REACH), number):
-            if candidates[other][1] < place and best[other] >= reached:
-                reached, before = best[other], other
-        best.append(reached + weight)
-        previous.append(before)
-    number = max(range(len(candidates)), key=lambda place: (best[place], place), default=-1)
-    chain = []
-    while number >= 0:
-        chain.append(candidates[number][0])
-        number = previous[number]
-    return chain[::-1]
+@numba.njit
+def _aligned(words: np.ndarray, gold: np.ndarray) -> np.ndarray:
+    """For each word (a number), whether it is in the alignment that is worth most (Gotoh 1982, gaps free inside)."""
+    count, size = words.size, gold.size
+    best, run = np.zeros(size + 1, np.int32), np.full(size + 1, -(1 << 30), np.int32)
+    best_before, run_before = best.copy(), run.copy()
+    came = np.zeros((count + 1, size + 1), np.uint8)  # how `best` came: 0 from above, 1 from the left, 2 of a run
+    goes_on = np.zeros((count + 1, size + 1), np.bool_)
+    for i in range(1, count + 1):
+        for j in range(1, size + 1):
+            if words[i - 1] == gold[j - 1]:
+                begun, on = best_before[j - 1] + _MATCH - _BEGIN, run_before[j - 1] + _MATCH
+                run[j], goes_on[i, j] = max(begun, on), on >= begun
+            else:
+                run[j] = -(1 << 30)
+            value, how = best_before[j], 0
+            if best[j - 1] > value:
+                value, how = best[j - 1], 1
+            if run[j] > value:
+                value, how = run[j], 2
+            best[j], came[i, j] = value, how
+        best_before[:], run_before[:] = best, run
+    found = np.zeros(count, np.bool_)
+    i, j = count, size
+    inside = False
+    while i > 0 and j > 0:
+        if inside or came[i, j] == 2:
+            found[i - 1] = True
+            inside = goes_on[i, j]
+            i -= 1
+            j -= 1
+        elif came[i, j] == 0:
+            i -= 1
+        else:
+            j -= 1
+    return found
 
 
 def labels_by_gold(texts: list[str], gold: str) -> Labels:
     """Label and weight of each block of a page with gold text."""
-    gold_words = words_of(gold)
-    places: dict[tuple[str, ...], int] = {}
-    for place, gram in enumerate(_grams(gold_words)):
-        places.setdefault(gram, place)
-    labels, sure = np.zeros(len(texts), np.float32), np.ones(len(texts), np.float32)
-    words = [words_of(text) for text in texts]
-    short, candidates = [], []
-    for number, own in enumerate(words):
-        grams = _grams(own)
-        if not grams:
-            short.append(number)
-            continue
-        labels[number] = sum(gram in places for gram in grams) / len(grams)
-        if labels[number] > 0.3:
-            first = next(places[gram] for gram in grams if gram in places)
-            candidates.append((number, first, float(labels[number]) * len(own)))
-    chain = _heaviest_chain(candidates)
-    starts = {number: first for number, first, _ in candidates}
-    for number in starts.keys() - set(chain):
-        labels[number], sure[number] = 0, 0.3
-    for number in short:
-        if not words[number]:
-            continue
-        after = bisect.bisect(chain, number)
-        low = chain[after - 1] if after else None
-        high = chain[after] if after < len(chain) else None
-        is_near = (low is not None and number - low <= _NEAR) or (high is not None and high - number <= _NEAR)
-        span = gold_words[starts[low] if low is not None else 0 : starts[high] + 1 if high is not None else None]
-        if is_near and f" {' '.join(words[number])} " in f" {' '.join(span)} ":
-            labels[number], sure[number] = (1, 0.5) if high is not None else (0.7, 0.3)
-    return labels, sure
+    numbers: dict[str, int] = {}
+    gold_words = np.array([numbers.setdefault(word.lower(), len(numbers)) for word in words_of(gold)], np.int32)
+    words = [[numbers.get(word.lower(), -1) for word in words_of(text)] for text in texts]
+    flat = np.array([word for block in words for word in block], np.int32)
+    step = max(1, _MAX_CELLS // max(1, len(gold_words)))
+    found = [_aligned(flat[start : start + step], gold_words) for start in range(0, len(flat), step)]
+    owner = np.repeat(np.arange(len(texts)), [len(block) for block in words])
+    aligned = np.bincount(owner, np.concatenate(found) if found else None, minlength=len(texts))
+    sizes = np.maximum(1, [len(block) for block in words])
+    return (aligned / sizes).astype(np.float32), np.ones(len(texts), np.float32)
 
 
 def labels_by_votes(page: GoldPage, texts: list[str], votes: dict[str, str]) -> Labels:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiled.cache import entry
+from pipeline.compiled.cache import kernel
 from pipeline.markup.html.layout import B_NODE, N_PARENT, N_SHAPE
+from pipeline.markup.html.records import SCORE_NAMES, set_means
 from pipeline.markup.html.signals import lengths
 
 NAMES = (
     *("score", "p1", "n1", "p2", "n2", "p3", "n3", "k1", "k2", "k3", "k4", "k2_mass", "k3_mass", "alike"),
     *("window", "wide", "above", "below", "mass_before", "mass_after", "page_mass", "page_best", "k2_others", "run"),
+    *SCORE_NAMES,
 )
 NUM_CONTEXT = len(NAMES)
 
 
-@entry
-def set_context(blocks: np.ndarray, nodes: np.ndarray, scores: np.ndarray, table: np.ndarray) -> None:
-    """Set `table`: a row of NUM_CONTEXT numbers (float32) a block, from probabilities `scores`."""
+@kernel
+def set_context(blocks: np.ndarray, nodes: np.ndarray, ids: np.ndarray, scores: np.ndarray, table: np.ndarray) -> None:
+    """Set `table`: a row of NUM_CONTEXT numbers (float32) a block, from probabilities `scores`.
+
+    ids: the group, record and slot of each block (`records.py`).
+    """
     count, num_nodes = blocks.shape[0], nodes.shape[0]
     length, _, _ = lengths(blocks)
     weight = length + np.float32(5.0)
@@ -30,6 +35,7 @@ def set_context(blocks: np.ndarray, nodes: np.ndarray, scores: np.ndarray, table
         parent = nodes[n, N_PARENT]
         sums[parent, 0] += sums[n, 0]
         sums[parent, 1] += sums[n, 1]
+    set_means(ids, num_nodes, weight, scores, table[:, NUM_CONTEXT - len(SCORE_NAMES) :])
     mass = max(np.float32(1e-6), sums[0, 1])
     size = 64
     while size < 3 * count:
@@ -104,11 +110,3 @@ def set_context(blocks: np.ndarray, nodes: np.ndarray, scores: np.ndarray, table
         fade = np.float32(np.exp(-weight[b] / 150.0))
         above = above * fade + scores[b] * (1 - fade)
         before += own
-
-
-def context(blocks: np.ndarray, nodes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """A new table of context."""
-    table = np.empty((len(blocks), NUM_CONTEXT), np.float32)
-    if len(table):
-        set_context(blocks, nodes, scores, table)
-    return table

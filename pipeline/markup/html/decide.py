@@ -16,7 +16,7 @@ from pipeline.markup.html.layout import (
     B_LAST,
     B_LINK_CHARS,
     B_NODE,
-    B_TEXT_WORDS,
+    B_SPACES,
     HIDDEN,
     IN_ASIDE,
     IN_BUTTON,
@@ -38,7 +38,7 @@ from pipeline.markup.html.layout import (
     N_TAG,
     Scanned,
 )
-from pipeline.markup.html.model import Model, score_blocks
+from pipeline.markup.html.model import Model
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
 
@@ -50,12 +50,9 @@ _WHOLE_PAGE = tuple(TAG[name] for name in ("html", "body", "main", "article"))
 CONSENT, COMMENTS, BOX = 1, 2, 4  # bits of the groups of `class_groups.json`
 HIDDEN_SHARE = 0.5  # of a page's text: above it, scripts show what styles hide
 _GROUP_SHARE = 0.5  # of a page's text: what holds more is no box, whatever its class says
-# Where fewer letters than this are kept (a CJK character is 2.5), the page may be of an unusual kind: what is less
-# likely is taken too, if it stands in no box. Measured on held-out pages: nothing gained or lost with segments; with
-# 0.15 instead, 0.2 points are lost with texts.
-_FEW_LETTERS, _LESS_LIKELY = 400, 0.3
+# Bounds of the least score to keep, which is chosen by page: a page without main content has none.
+_LEAST_CUT, _MOST_CUT = 0.2, 0.5
 _ASIDE = IN_NAV | IN_FOOTER | IN_ASIDE | IN_FORM | IN_BUTTON
-_SAYS_BOX = 0b1111 | 1 << 4  # the first groups of `text_words.json`: consent, social, copyright, newsletter, account
 # A table holds data if it has two rows, nearly two cells a row, most text directly in cells, and short cells. It is
 # kept as a whole if its mean score is above the last number. Measured: no change of the scores, but no torn tables.
 _MIN_ROWS, _MIN_CELLS, _CELL_SHARE, _MAX_CELL, _MIN_MEAN = 2, 1.7, 0.7, 120, 0.2
@@ -209,22 +206,25 @@ def _repeated_headline(scanned: Scanned, kept: np.ndarray) -> np.ndarray:
     return left
 
 
-def kept_blocks(scanned: Scanned, title: str, model: Model, options: Options) -> np.ndarray:
-    """Numbers of the blocks that are main content, in order."""
+def best_cut(scores: np.ndarray, num_words: np.ndarray) -> float:
+    """The threshold with the greatest expected F1 of words, if scores are probabilities; in [_LEAST_CUT, _MOST_CUT].
+
+    With blocks in order of their scores, precision and recall of the first k are estimated by sums of score x words
+    (Lipton et al. 2014, "Optimal thresholding of classifiers to maximize F1 measure").
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, words = scores[order].astype(np.float64), num_words[order].astype(np.float64)
+    found = np.cumsum(ranked * words)
+    best = int(np.argmax(found / (np.cumsum(words) + found[-1])))
+    return float(min(_MOST_CUT, max(_LEAST_CUT, ranked[best] - 1e-6)))
+
+
+def kept_blocks(scanned: Scanned, scores: np.ndarray, model: Model, options: Options) -> np.ndarray:
+    """Numbers of the blocks that are main content, in order. scores: those of `model.judge`, which are changed."""
     blocks, nodes = scanned.blocks, scanned.nodes
     if not len(blocks):
         return np.zeros(0, np.int64)
-    scores = score_blocks(
-        scanned.text,
-        blocks,
-        nodes,
-        scanned.words,
-        np.frombuffer(title.encode("utf-8", "replace"), np.uint8),
-        model.word_weights,
-        model.first,
-        model.second,
-    )
-    threshold = model.threshold
+    threshold = best_cut(scores, blocks[:, B_SPACES] + blocks[:, B_CJK] + 1)
     flags = nodes[blocks[:, B_INNER], N_FLAGS]
     chars = blocks[:, B_CHARS]
     for hidden in (flags & HIDDEN != 0, flags & ARIA_HIDDEN != 0):
@@ -237,11 +237,6 @@ def kept_blocks(scanned: Scanned, title: str, model: Model, options: Options) ->
     if remarks.any() and chars[remarks & (scores > threshold)].sum() < chars[~remarks & (scores > threshold)].sum():
         under_article = True  # else they are a forum's or a guest book's
         scores[remarks] = 0
-    kept = blocks[scores > threshold]
-    if kept[:, B_CHARS].sum() + 1.5 * kept[:, B_CJK].sum() < _FEW_LETTERS:
-        box = (flags & _ASIDE != 0) | (groups > 0) | (blocks[:, B_TEXT_WORDS] & _SAYS_BOX != 0)
-        scores[box & (scores <= threshold)] = 0
-        threshold = _LESS_LIKELY
     keep_formulas(scanned, scores, threshold, flags & (HIDDEN | ARIA_HIDDEN) != 0)
     _keep_between(scanned, scores, threshold)
     _keep_whole_lists(scanned, scores, threshold)

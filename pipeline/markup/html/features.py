@@ -1,14 +1,15 @@
 """Features of blocks: what a block is, what it stands in, what stands around it, and what the page is like.
 
 None of them knows a site or a language: lengths count a CJK character as 2.5 letters, punctuation is that of any
-script. The words of class names and of boilerplate texts come in as one learned number a word, and as a few bits.
+script. Words of class names come in as two learned numbers each, one of all pages, one of those that are no articles;
+words of short blocks as a learned number each, and as a few bits.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiled.cache import entry
+from pipeline.compiled.cache import entry, kernel
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
     B_BOLD,
@@ -32,6 +33,7 @@ from pipeline.markup.html.layout import (
     B_START,
     B_TEXT_WORDS,
     B_UPPER,
+    HIDDEN,
     IN_ADDRESS,
     IN_ARTICLE,
     IN_ASIDE,
@@ -39,6 +41,8 @@ from pipeline.markup.html.layout import (
     IN_CAPTION,
     IN_CELL,
     IN_CODE,
+    IN_DETAILS,
+    IN_DIALOG,
     IN_DL,
     IN_FIGURE,
     IN_FOOTER,
@@ -58,18 +62,24 @@ from pipeline.markup.html.layout import (
     N_PARENT,
     N_SHAPE,
     N_TAG,
-    Scanned,
+    UNTIL_CLICKED,
 )
+from pipeline.markup.html.lexing import find_value
+from pipeline.markup.html.records import NAMES as RECORD_NAMES
+from pipeline.markup.html.records import NUM_RECORDS, set_records
 from pipeline.markup.html.signals import kind_of_character, lengths, share_in_title, title_set
-from pipeline.markup.html.tables import TAG
+from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG
+from pipeline.markup.page_types import PAGE_TYPES
 
 FLAG_BITS = (
     *(ARIA_HIDDEN, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE, IN_ARTICLE, IN_MAIN, IN_ITEM, IN_CELL),
     *(IN_QUOTE, IN_HEADING, IN_P, IN_CODE, IN_BUTTON, IN_ADDRESS, IN_CAPTION, IN_DL, IN_TIME, IN_PRE),
+    *(HIDDEN, IN_DETAILS, IN_DIALOG, UNTIL_CLICKED),
 )
 _FLAG_NAMES = (
     *("aria_hidden", "nav", "header", "footer", "aside", "form", "figure", "article", "main", "item", "cell"),
     *("quote", "heading", "p", "code", "button", "address", "caption", "dl", "time", "pre"),
+    *("hidden", "details", "dialog", "until_clicked"),
 )
 _FLAGS = np.array(FLAG_BITS, np.int32)
 NUM_TEXT_WORDS = 14
@@ -105,8 +115,38 @@ NAMES = (
     *("index", "before", "prose_before", "prose_after", "since_prose", "until_prose", "since_heading", "since_h1"),
     *("page_length", "page_density", "page_blocks", "page_prose", "page_best", "page_p"),
     *(f"says_{number}" for number in range(NUM_TEXT_WORDS)),
+    *("other_own", "other_sum", "other_min", "other_max", "other_inner", "words_sum", "words_min", "words_max"),
+    *RECORD_NAMES,
+    *(f"is_{name}" for name in PAGE_TYPES),
 )
 NUM_FEATURES = len(NAMES)
+TYPES_AT = NUM_FEATURES - len(PAGE_TYPES)  # the first column of the page's types: set once all others are
+_RECORDS_AT = TYPES_AT - NUM_RECORDS
+SHORT = 120  # bytes: of blocks at most this long, the words are looked up
+
+
+@kernel
+def _set_words(
+    text: np.ndarray, start: int, end: int, keys: np.ndarray, values: np.ndarray, weights: np.ndarray, out: np.ndarray
+) -> None:
+    """Set sum, least and greatest of the learned numbers of a block's words; 0 where none is known."""
+    total, least, most = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    word = FNV_OFFSET
+    letters = 0
+    for place in range(start, end + 1):
+        byte = np.int64(text[place]) if place < end else np.int64(32)
+        if byte >= 128 or 97 <= byte | 32 <= 122 or 48 <= byte <= 57:
+            word = (word ^ np.uint64(byte | 32 if 65 <= byte <= 90 else byte)) * FNV_PRIME
+            letters += 1
+        elif letters:
+            found = find_value(keys, values, word)
+            if found >= 0:
+                total += weights[found]
+                least = min(least, weights[found])
+                most = max(most, weights[found])
+            word = FNV_OFFSET
+            letters = 0
+    out[0], out[1], out[2] = total, least, most
 
 
 @entry
@@ -116,18 +156,26 @@ def set_features(
     nodes: np.ndarray,
     words: np.ndarray,
     word_weights: np.ndarray,
+    text_keys: np.ndarray,
+    text_values: np.ndarray,
+    text_weights: np.ndarray,
     title: np.ndarray,
+    ids: np.ndarray,
     table: np.ndarray,
 ) -> None:
-    """Set `table`: a row of NUM_FEATURES numbers (float32) a block."""
+    """Set `table`: a row of NUM_FEATURES numbers (float32) a block, but for the types of the page; and `ids`: see
+    `records.set_records`.
+    """
     count, num_nodes = blocks.shape[0], nodes.shape[0]
     length, density, prose = lengths(blocks)
     # Sums over elements, children into parents; and what elements hand down to what stands in them.
     sums = np.zeros((num_nodes, 4), np.float32)  # length, length in links, prose, blocks
     direct = np.zeros(num_nodes, np.float32)  # prose of the blocks one element below
-    own = np.zeros(num_nodes, np.float32)
+    set_records(blocks, nodes, length, density, prose, ids, table[:, _RECORDS_AT:TYPES_AT])
+    own = np.zeros((num_nodes, 2), np.float32)
     for pair in range(words.shape[0]):
-        own[words[pair, 0]] += word_weights[words[pair, 1]]
+        own[words[pair, 0], 0] += word_weights[words[pair, 1], 0]
+        own[words[pair, 0], 1] += word_weights[words[pair, 1], 1]
     for b in range(count):
         node = blocks[b, B_NODE]
         sums[node, 0] += length[b]
@@ -150,15 +198,16 @@ def set_features(
         place += 1
         chain[n] = place
     chain_length = place
-    down = np.zeros((num_nodes, 3), np.float32)  # sum, least and greatest class score from the root to here
+    down = np.zeros((num_nodes, 2, 3), np.float32)  # sum, least and greatest of class numbers from the root to here
     on_chain = np.zeros(num_nodes, np.int32)
     article = np.zeros(num_nodes, np.int32)
-    down[0, 0] = own[0]
+    down[0, :, 0] = own[0]
     for n in range(1, num_nodes):
         parent = nodes[n, N_PARENT]
-        down[n, 0] = down[parent, 0] + own[n]
-        down[n, 1] = min(down[parent, 1], own[n])
-        down[n, 2] = max(down[parent, 2], own[n])
+        for which in range(2):
+            down[n, which, 0] = down[parent, which, 0] + own[n, which]
+            down[n, which, 1] = min(down[parent, which, 1], own[n, which])
+            down[n, which, 2] = max(down[parent, which, 2], own[n, which])
         on_chain[n] = n if chain[n] else on_chain[parent]
         article[n] = n if nodes[n, N_TAG] == _ARTICLE else article[parent]
     # Blocks alike: in elements of the same tags and classes. Blocks with the same text.
@@ -241,11 +290,11 @@ def set_features(
         out[20] = same_before[b]
         out[21] = same_total[same_of[b]] - same_before[b] - 1
         out[22] = share_in_title(text, row[B_START], row[B_END], grams) if row[B_END] - row[B_START] < 400 else 0.0
-        out[23] = own[k1]
-        out[24] = down[inner, 0]
-        out[25] = down[inner, 1]
-        out[26] = down[inner, 2]
-        out[27] = own[inner]
+        out[23] = own[k1, 0]
+        out[24] = down[inner, 0, 0]
+        out[25] = down[inner, 0, 1]
+        out[26] = down[inner, 0, 2]
+        out[27] = own[inner, 0]
         f = 28
         bits = row[B_TEXT_WORDS]
         num_bits = 0
@@ -285,7 +334,7 @@ def set_features(
                 out[f + 1] = density[other]
                 out[f + 2] = blocks[other, B_ENDS]
                 out[f + 3] = nodes[k, N_TAG]
-                out[f + 4] = down[k, 0]
+                out[f + 4] = down[k, 0, 0]
                 out[f + 5] = (k == k1) + (nodes[k, N_PARENT] == nodes[k1, N_PARENT])
             else:
                 out[f : f + 6] = -1
@@ -327,11 +376,11 @@ def set_features(
         for bit in range(NUM_TEXT_WORDS):
             out[f] = row[B_TEXT_WORDS] >> bit & 1
             f += 1
-
-
-def features(scanned: Scanned, word_weights: np.ndarray, title: np.ndarray) -> np.ndarray:
-    """A new table of features."""
-    table = np.empty((len(scanned.blocks), NUM_FEATURES), np.float32)
-    if len(table):
-        set_features(scanned.text, scanned.blocks, scanned.nodes, scanned.words, word_weights, title, table)
-    return table
+        out[f] = own[k1, 1]
+        out[f + 1] = down[inner, 1, 0]
+        out[f + 2] = down[inner, 1, 1]
+        out[f + 3] = down[inner, 1, 2]
+        out[f + 4] = own[inner, 1]
+        f += 5
+        end = row[B_END] if row[B_END] - row[B_START] <= SHORT else row[B_START]
+        _set_words(text, row[B_START], end, text_keys, text_values, text_weights, out[f : f + 3])

@@ -1,7 +1,7 @@
-"""The trained model: learned numbers of class words, and two sets of small trees. Read from `model.json`.
+"""The trained model: learned numbers of words, and three sets of small trees. Read from `model.json`.
 
-The first set scores a block by itself and its surroundings; the second sees those scores around the block and decides.
-`tools/train_extractor.py` writes the file and says from what.
+The first set tells the type of the page. The second scores a block by itself, its surroundings and that type; the third
+sees those scores around the block and decides. `tools/train_extractor.py` writes the file and says from what.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 
 from pipeline.compiled.cache import entry, kernel
 from pipeline.compiled.views import view
-from pipeline.markup.html import context, features
+from pipeline.markup.html import context, features, page_type
 from pipeline.markup.html.context import NUM_CONTEXT, set_context
-from pipeline.markup.html.features import NUM_FEATURES, set_features
-from pipeline.markup.html.layout import Tables, make_tables
+from pipeline.markup.html.features import NUM_FEATURES, TYPES_AT, set_features
+from pipeline.markup.html.layout import Scanned, Tables, make_tables
+from pipeline.markup.html.page_type import NUM_TYPES, page_numbers, type_scores
+from pipeline.markup.html.tables import hashed
 
 FOLDER = Path(__file__).parent
 # What saves time: a block that the first trees find this unlikely is not shown to the others, and one that the first
@@ -39,17 +41,32 @@ class Trees(NamedTuple):
     roots: np.ndarray
 
 
+class Words(NamedTuple):
+    """Learned numbers of words: two of each class word; a table of words of text and the number of each."""
+
+    of_classes: np.ndarray
+    text_keys: np.ndarray
+    text_values: np.ndarray
+    of_text: np.ndarray
+
+
 class Model(NamedTuple):
-    """Tables of the scanner, number of each class word, the bits of its groups in `class_groups.json`, trees
-    of the first and the second look, least score to keep.
+    """Tables of the scanner, numbers of words, the bits of the groups of each class word in `class_groups.json` (0: in
+    none), and trees of the page's type, of the first and of the second look.
     """
 
     tables: Tables
-    word_weights: np.ndarray
+    words: Words
     word_groups: np.ndarray
+    types: Trees
     first: Trees
     second: Trees
-    threshold: float
+
+
+def make_words(of_classes: np.ndarray, of_text: dict[str, float]) -> Words:
+    """Learned numbers: of class words (a row of two each), and of words of text in lower case."""
+    keys, values = hashed({word.encode(): place for place, word in enumerate(of_text)})
+    return Words(of_classes, keys, values, np.array([*of_text.values(), 0.0], np.float32))
 
 
 def _trees(stored: list[list[list[float]]], names: tuple[str, ...], used: list[str]) -> Trees:
@@ -95,16 +112,15 @@ def load(file: Path = FOLDER / "model.json") -> Model:
     for bit, group in enumerate(groups.values()):
         for word in group:
             bits[word] = bits.get(word, 0) | 1 << bit
-    weights: dict[str, float] = {**dict.fromkeys(sorted(bits), 0.0), **stored["class_words"]}
+    weights: dict[str, list[float]] = {word: [0.0, 0.0] for word in sorted(bits)} | stored["class_words"]
     tables = make_tables({word: number for number, word in enumerate(weights)}, text_word_bits(words))
-    first, second = stored["first"], stored["second"]
     return Model(
         tables,
-        np.array(list(weights.values()), np.float32),
+        make_words(np.array(list(weights.values()), np.float32), stored["text_words"]),
         np.array([bits.get(word, 0) for word in weights], np.int32),
-        _trees(first["trees"], features.NAMES, first["features"]),
-        _trees(second["trees"], context.NAMES + features.NAMES, second["features"]),
-        float(stored["threshold"]),
+        _trees(stored["types"]["trees"], page_type.names(list(weights)), stored["types"]["features"]),
+        _trees(stored["first"]["trees"], features.NAMES, stored["first"]["features"]),
+        _trees(stored["second"]["trees"], context.NAMES + features.NAMES, stored["second"]["features"]),
     )
 
 
@@ -141,27 +157,73 @@ def _score_all(
 
 
 @entry
-def score_blocks(
-    text: np.ndarray,
-    blocks: np.ndarray,
-    nodes: np.ndarray,
-    words: np.ndarray,
-    title: np.ndarray,
-    word_weights: np.ndarray,
-    first: Trees,
-    second: Trees,
-) -> np.ndarray:
-    """The probability of each block to be main content (float32)."""
+def features_of(scanned: Scanned, title: np.ndarray, words: Words) -> tuple[np.ndarray, np.ndarray]:
+    """A table with a row of features a block, NUM_CONTEXT columns left free before them and the types of the page not
+    set; and the numbers of records.
+    """
+    text, blocks, nodes, pairs, _, _ = scanned
+    of_classes, text_keys, text_values, of_text = words
     count = blocks.shape[0]
     table = np.empty((count, NUM_CONTEXT + NUM_FEATURES), np.float32)
+    ids = np.empty((count, 3), np.int32)
     set_features(
-        view(text), view(blocks), view(nodes), view(words), view(word_weights), view(title), table[:, NUM_CONTEXT:]
-    )
+        view(text), view(blocks), view(nodes), view(pairs), view(of_classes), view(text_keys), view(text_values),
+        view(of_text), view(title), ids, table[:, NUM_CONTEXT:],
+    )  # fmt: skip
+    return table, ids
+
+
+@entry
+def numbers_of(table: np.ndarray, scanned: Scanned, head: np.ndarray, num_words: int) -> np.ndarray:
+    """The numbers that tell the page's type: see `page_type.page_numbers`."""
+    _, _, nodes, pairs, _, _ = scanned
+    numbers: np.ndarray = page_numbers(table[:, NUM_CONTEXT:], view(nodes), view(pairs), view(head), num_words)
+    return numbers
+
+
+@entry
+def types_of(numbers: np.ndarray, types: Trees) -> np.ndarray:
+    """The probability of each type of page (float32)."""
+    feature, threshold, right, roots = types
+    scores: np.ndarray = type_scores(view(feature), view(threshold), view(right), view(roots), view(numbers))
+    return scores
+
+
+@entry
+def context_of(scanned: Scanned, ids: np.ndarray, scores: np.ndarray, table: np.ndarray) -> None:
+    """Set the columns of `features_of`'s table that the scores of the first look fill."""
+    _, blocks, nodes, _, _, _ = scanned
+    set_context(view(blocks), view(nodes), ids, view(scores), table[:, :NUM_CONTEXT])
+
+
+@entry
+def score_blocks(
+    table: np.ndarray, ids: np.ndarray, scanned: Scanned, types: np.ndarray, first: Trees, second: Trees
+) -> np.ndarray:
+    """The probability of each block to be main content (float32). `table` and `ids`: those of `features_of`, to which
+    the types of the page and the scores of the first look are added.
+    """
+    _, blocks, nodes, _, _, _ = scanned
+    count = blocks.shape[0]
+    for b in range(count):
+        for place in range(NUM_TYPES):
+            table[b, NUM_CONTEXT + TYPES_AT + place] = types[place]
     scores = np.ones(count, np.float32)
     feature, threshold, right, roots = first
     _score_all(view(feature), view(threshold), view(right), view(roots), table[:, NUM_CONTEXT:], scores.copy(), scores)
-    set_context(view(blocks), view(nodes), view(scores), table[:, :NUM_CONTEXT])
+    set_context(view(blocks), view(nodes), ids, view(scores), table[:, :NUM_CONTEXT])
     decided = np.zeros(count, np.float32)
     feature, threshold, right, roots = second
     _score_all(view(feature), view(threshold), view(right), view(roots), table[:, 0:], scores, decided)
     return decided
+
+
+def judge(scanned: Scanned, title: str, head: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each block to be main content, and that of each type of page (float32).
+
+    head: what `page_head.head_of` says.
+    """
+    as_bytes = np.frombuffer(title.encode("utf-8", "replace"), np.uint8)
+    table, ids = features_of(scanned, as_bytes, model.words)
+    types = types_of(numbers_of(table, scanned, head, len(model.words.of_classes)), model.types)
+    return score_blocks(table, ids, scanned, types, model.first, model.second), types

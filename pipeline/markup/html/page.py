@@ -5,14 +5,16 @@ from __future__ import annotations
 import html as html_module
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.markup.html import model
 from pipeline.markup.html.decide import kept_blocks
 from pipeline.markup.html.elsewhere import longest_article, without_noscript
-from pipeline.markup.html.layout import B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned
-from pipeline.markup.html.page_type import page_type_of
+from pipeline.markup.html.layout import B_CHARS, B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned, Tables
+from pipeline.markup.html.page_head import head_of
+from pipeline.markup.html.page_type import likeliest
 from pipeline.markup.html.render import render
 from pipeline.markup.html.rewrite import met_in_text, rewritten
 from pipeline.markup.html.scan import scan_page
@@ -26,6 +28,7 @@ _SEPARATOR = re.compile(r"\s+(?:[|–—·•»«-]|::)\s+|\s*\|\s*")
 _MAX_TITLE_BYTES = 4096
 # A page with less main text than this (characters) may have its text elsewhere, where it is so many times as long.
 _LITTLE, _TIMES = 3000, 3
+_FEW_SHOWN = 1000  # characters: a page that shows less may be all in `<noscript>`
 
 
 @dataclass(frozen=True)
@@ -62,21 +65,36 @@ def _encoded(html: str) -> bytes:
     return html.encode("utf-8", "replace")
 
 
-def _scan(data: bytes, model_: model.Model) -> tuple[bytes, Scanned]:
-    """The page, with formulas and the like as text, and what the scanner says of it."""
-    scanned = scan_page(data, model_.tables)
+class Reading(NamedTuple):
+    """A page as it is read: its markup, with formulas and the like as text and without `<noscript>` where that holds
+    the page ("noscript" is the origin then); and what the scanner says of it.
+    """
+
+    data: bytes
+    scanned: Scanned
+    title: str
+    origin: str
+
+
+def read_page(data: bytes, tables: Tables) -> Reading:
+    """Scan a page of UTF-8 bytes."""
+    read, origin = _scan(data, tables), ""
+    num_shown = int(read[1].blocks[:, B_CHARS].sum())
+    if read[1].met & MET_NOSCRIPT and num_shown < _FEW_SHOWN:
+        bare = without_noscript(data, LONG_NOTICE)
+        if bare is not data:
+            unhidden = _scan(bare, tables)
+            if unhidden[1].blocks[:, B_CHARS].sum() > _TIMES * num_shown + LONG_NOTICE:
+                read, origin = unhidden, "noscript"
+    return Reading(*read, title_of(*read), origin)
+
+
+def _scan(data: bytes, tables: Tables) -> tuple[bytes, Scanned]:
+    scanned = scan_page(data, tables)
     if met := scanned.met & ~MET_NOSCRIPT | met_in_text(scanned.text.tobytes(), data):
         data = rewritten(data, met)
-        scanned = scan_page(data, model_.tables)
+        scanned = scan_page(data, tables)
     return data, scanned
-
-
-def _read(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str, np.ndarray]:
-    """The page as scanned, its title, its main text, and the numbers of the blocks that are kept."""
-    data, scanned = _scan(data, model_)
-    title = title_of(data, scanned)
-    kept = kept_blocks(scanned, title, model_, options)
-    return scanned, title, render(scanned, kept), kept
 
 
 def _whole_text(markup: str, model_: model.Model) -> str:
@@ -85,27 +103,34 @@ def _whole_text(markup: str, model_: model.Model) -> str:
     return render(scanned, np.arange(len(scanned.blocks)))
 
 
-def _whole(data: bytes, model_: model.Model, options: Options) -> tuple[Scanned, str, str, str, np.ndarray]:
-    """The page as scanned, its title, its text, the origin of that, and the numbers of the blocks that are kept."""
-    scanned, title, text, kept = _read(data, model_, options)
-    origin = ""
+class _Judged(NamedTuple):
+    """A page, the numbers of the blocks that are kept, its text, the origin of that, and the scores of its types."""
+
+    reading: Reading
+    kept: np.ndarray
+    text: str
+    origin: str
+    types: np.ndarray
+
+
+def _judge(data: bytes, model_: model.Model, options: Options) -> _Judged:
+    reading = read_page(data, model_.tables)
+    scanned, origin = reading.scanned, reading.origin
+    scores, types = model.judge(scanned, reading.title, head_of(reading.data), model_)
+    kept = kept_blocks(scanned, scores, model_, options)
+    text = render(scanned, kept)
     if len(text) < _LITTLE:
         article = longest_article(data)
         if len(article) > _TIMES * len(text):
             article = _whole_text(article, model_)
         if len(article) > _TIMES * len(text):
             text, origin = article, "json_ld"
-        elif scanned.met & MET_NOSCRIPT and len(text) < LONG_NOTICE:
-            least = max(_TIMES * len(text), LONG_NOTICE)
-            bare = without_noscript(data, least)
-            if bare is not data and len(unhidden := _read(bare, model_, options)[2]) > least:
-                text, origin = unhidden, "noscript"
-    return scanned, title, text, origin, kept
+    return _Judged(reading, kept, text, origin, types)
 
 
 def text_with(html: str, model_: model.Model) -> str:
     """`extract_main_text` with other weights."""
-    return _whole(_encoded(html), model_, Options())[2]
+    return _judge(_encoded(html), model_, Options()).text
 
 
 def extract_main_text(html: str) -> str:
@@ -123,19 +148,19 @@ def extract_page(html: str | bytes, options: Options | None = None) -> Page:
     The title is its headline where that stands in `<title>`, else `<title>`.
     """
     data = _encoded(html) if isinstance(html, str) else html
-    model_ = model.load()
-    scanned, title, text, origin, kept = _whole(data, model_, options or Options())
-    page_type, score = page_type_of(scanned)
-    seen = measured(data, scanned, text, None if origin else kept, model_)
-    return Page(_headline(scanned, title), text, origin, page_type, score, *seen)
+    reading, kept, text, origin, types = _judge(data, model.load(), options or Options())
+    page_type, score = likeliest(types)
+    shown, num_kept, lost = measured(reading.scanned, text, None if origin == "json_ld" else kept)
+    return Page(_headline(reading.scanned, reading.title), text, origin, page_type, score, shown, num_kept, lost)
 
 
 def page_with(html: bytes, text: str) -> Page:
     """What a page is and shows, for a text that another extractor made of it. It has no title."""
     model_ = model.load()
-    data, scanned = _scan(html, model_)
-    page_type, score = page_type_of(scanned)
-    return Page("", text, "", page_type, score, *measured(data, scanned, text, None, model_))
+    reading = read_page(html, model_.tables)
+    _, types = model.judge(reading.scanned, reading.title, head_of(reading.data), model_)
+    page_type, score = likeliest(types)
+    return Page("", text, "", page_type, score, *measured(reading.scanned, text, None))
 
 
 def _headline(scanned: Scanned, title: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.markup.html.decide import HIDDEN_SHARE
-from pipeline.markup.html.elsewhere import without_noscript
 from pipeline.markup.html.layout import (
     B_CHARS,
     B_END,
@@ -20,12 +19,9 @@ from pipeline.markup.html.layout import (
     IN_FOOTER,
     IN_HEADER,
     IN_NAV,
-    MET_NOSCRIPT,
     N_FLAGS,
     Scanned,
 )
-from pipeline.markup.html.model import Model
-from pipeline.markup.html.scan import scan_page
 
 _AROUND = IN_NAV | IN_HEADER | IN_FOOTER | IN_ASIDE
 _LITTLE = 0.25  # of what is shown: where less is kept, an excerpt says of what the rest is
@@ -33,21 +29,13 @@ _MOST_LOST = 200  # characters of that excerpt
 LONG_NOTICE = 400  # characters: a notice that the page needs scripts is shorter
 
 
-def measured(
-    data: bytes, scanned: Scanned, text: str, kept: np.ndarray | None, model: Model
-) -> tuple[int, int, str | None]:
+def measured(scanned: Scanned, text: str, kept: np.ndarray | None) -> tuple[int, int, str | None]:
     """Characters of a page that a reader sees, those that are kept, and where that is little, what is lost.
 
-    kept: numbers of the blocks that make the text; None where it is made otherwise. What stands in `<noscript>` is
-    shown where nearly nothing else is.
+    kept: numbers of the blocks that make the text; None where it is made otherwise.
     """
     num_kept = sum(map(len, text.split())) if kept is None else int(scanned.blocks[kept, B_CHARS].sum())
     shown = _shown(scanned)
-    if scanned.met & MET_NOSCRIPT and scanned.blocks[shown, B_CHARS].sum() < LONG_NOTICE:
-        bare = without_noscript(data, LONG_NOTICE)
-        if bare is not data:
-            scanned, kept = scan_page(bare, model.tables), None
-            shown = _shown(scanned)
     num_shown = int(scanned.blocks[shown, B_CHARS].sum())
     if num_kept >= _LITTLE * num_shown:
         return num_shown, num_kept, None
