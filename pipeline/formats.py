@@ -56,7 +56,9 @@ def extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
 def _extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
     budget = Budget(settings.page_seconds, settings.page_memory_megabytes << 20)
     if format in ("warc", "html"):
-        options = Options(comments=settings.comments, authors=settings.authors)
+        options = Options(
+            form=settings.form, links=settings.links, comments=settings.comments, authors=settings.authors
+        )
         return HtmlExtractor(settings.html, settings.max_page_characters, budget, options)
     if format == "mediawiki":
         return WikitextExtractor(settings.tables, settings.max_page_characters, budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 from datatrove.data import Document
@@ -55,9 +56,12 @@ class HtmlExtractor(GuardedExtractor):
                 'extract.html = "trafilatura" needs trafilatura: pip install trafilatura, or use "groundup".'
             )
         self.extractor = f"{html_backends.__name__}:{backend}"
-        self._note = (options or Options()).note()
+        self._options = options or Options()
+        self._note = self._options.note()
 
     def note(self, document: Document) -> str:
+        if self._options.links == "keep":
+            return replace(self._options, url=document.metadata.get("url") or "").note()
         return self._note
 
     def other_type(self, text: str) -> str:

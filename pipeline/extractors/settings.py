@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from manifests.settings import Settings
 
@@ -14,6 +14,11 @@ class ExtractSettings(Settings):
 
     html: Literal["groundup", "resiliparse", "trafilatura"] = "groundup"
     """The program that finds the main content of a page of HTML."""
+    form: Literal["text", "markdown"] = "text"
+    """The form of the texts of pages of HTML and of wikis: a line for each paragraph, heading, item and row, or
+    `markdown`. Texts that come as such stay as they are."""
+    links: Literal["drop", "keep"] = "drop"
+    """Links in Markdown of HTML: their words alone, or `keep` writes `[words](address)`, with the whole address."""
     comments: Literal["drop", "keep"] = "drop"
     """Comments under an article: `keep` writes them after it, `drop` leaves them out. Where they are the page (a forum,
     questions and answers, reviews), they are its content and stay."""
@@ -37,3 +42,11 @@ class ExtractSettings(Settings):
     compressed raw file may ask for as much to be unpacked."""
     max_page_characters: int = Field(default=16 << 20, ge=1, le=1 << 28)
     """Characters of raw text that a page may have. (2^28 are a gibibyte in UTF-8; positions in a page have 31 bits.)"""
+
+    @model_validator(mode="after")
+    def _form_is_there(self) -> ExtractSettings:
+        if self.form == "markdown" and self.html != "groundup":
+            raise ValueError(f'form = "markdown" needs html = "groundup": {self.html} gives plain text')
+        if self.links == "keep" and self.form != "markdown":
+            raise ValueError('links = "keep" needs form = "markdown": plain text has no links')
+        return self

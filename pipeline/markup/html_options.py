@@ -12,12 +12,15 @@ from typing import Literal
 class Options:
     """The form of the text, addresses of links, comments under an article, and author lines of posts: see `[extract]`
     in the recipe, which has the same names and defaults.
+
+    url: the page's own, which addresses of links are relative to.
     """
 
     form: Literal["text", "markdown"] = "text"
     links: Literal["drop", "keep"] = "drop"
     comments: Literal["drop", "keep"] = "drop"
     authors: Literal["drop", "keep"] = "keep"
+    url: str = ""
 
     def note(self) -> str:
         """What `options_of` reads: goes to the guarded process beside each page."""

@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.markup.escapes import escaped
 from pipeline.markup.html import model
 from pipeline.markup.html.decide import kept_blocks
 from pipeline.markup.html.elsewhere import longest_article, without_noscript
 from pipeline.markup.html.layout import B_CHARS, B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned, Tables
+from pipeline.markup.html.markdown import to_markdown
 from pipeline.markup.html.page_head import head_of
 from pipeline.markup.html.page_type import likeliest
 from pipeline.markup.html.render import render
 from pipeline.markup.html.rewrite import met_in_text, rewritten
-from pipeline.markup.html.scan import scan_page
+from pipeline.markup.html.scan import scan_page, scan_tags
 from pipeline.markup.html.seen import LONG_NOTICE, measured
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
@@ -61,6 +63,32 @@ def title_of(data: bytes, scanned: Scanned) -> str:
     return " ".join(html_module.unescape(raw.replace("\x00", "")).split())
 
 
+class _Text(str):
+    """A text, and what it was made of: a page, what the scanner says of it, and which blocks were kept.
+
+    All that is decided is decided by the plain form, so that the same is kept in any.
+    """
+
+    made_of: tuple[bytes, Scanned, np.ndarray]
+
+    @classmethod
+    def of(cls, data: bytes, scanned: Scanned, kept: np.ndarray) -> _Text:
+        text = cls(render(scanned, kept))
+        text.made_of = data, scanned, kept
+        return text
+
+
+def _in_form(text: str, model_: model.Model, options: Options) -> str:
+    """A text in the form of the options."""
+    if options.form == "text":
+        return text
+    if not isinstance(text, _Text):
+        return "\n\n".join(escaped(line) for line in text.splitlines() if line.strip())
+    data, scanned, kept = text.made_of
+    url = options.url if options.links == "keep" else None
+    return to_markdown(scanned, kept, data, scan_tags(data, model_.tables), url)
+
+
 def _encoded(html: str) -> bytes:
     return html.encode("utf-8", "replace")
 
@@ -99,8 +127,9 @@ def _scan(data: bytes, tables: Tables) -> tuple[bytes, Scanned]:
 
 def _whole_text(markup: str, model_: model.Model) -> str:
     """All text of a piece of markup."""
-    scanned = scan_page(_encoded(markup), model_.tables)
-    return render(scanned, np.arange(len(scanned.blocks)))
+    data = _encoded(markup)
+    scanned = scan_page(data, model_.tables)
+    return _Text.of(data, scanned, np.arange(len(scanned.blocks)))
 
 
 class _Judged(NamedTuple):
@@ -118,7 +147,7 @@ def _judge(data: bytes, model_: model.Model, options: Options) -> _Judged:
     scanned, origin = reading.scanned, reading.origin
     scores, types = model.judge(scanned, reading.title, head_of(reading.data), model_)
     kept = kept_blocks(scanned, scores, model_, options)
-    text = render(scanned, kept)
+    text: str = _Text.of(reading.data, scanned, kept)
     if len(text) < _LITTLE:
         article = longest_article(data)
         if len(article) > _TIMES * len(text):
@@ -148,9 +177,11 @@ def extract_page(html: str | bytes, options: Options | None = None) -> Page:
     The title is its headline where that stands in `<title>`, else `<title>`.
     """
     data = _encoded(html) if isinstance(html, str) else html
-    reading, kept, text, origin, types = _judge(data, model.load(), options or Options())
+    options, model_ = options or Options(), model.load()
+    reading, kept, text, origin, types = _judge(data, model_, options)
     page_type, score = likeliest(types)
     shown, num_kept, lost = measured(reading.scanned, text, None if origin == "json_ld" else kept)
+    text = _in_form(text, model_, options)
     return Page(_headline(reading.scanned, reading.title), text, origin, page_type, score, shown, num_kept, lost)
 
 
