@@ -42,6 +42,10 @@ def _found(node: Node, *names: str) -> Node | None:
     return next((found for child in node.children if (found := _found(child, *names)) is not None), None)
 
 
+def _holds(box: Node, name: str) -> bool:
+    return any(name in _classes(child) for child in box.children)
+
+
 def _text(node: Node) -> str:
     return node.text + "".join(map(_text, node.children))
 
@@ -104,6 +108,8 @@ def _leaf(text: str, classes: set[str]) -> Node:
         return Node("mi", text=text)
     if not text[0].isalpha() or "mop" in classes:
         return Node("mo", text=text)
+    if len(text) > 1 and text.isalpha() and classes & {"mathnormal", "mathdefault"}:
+        return Node("mrow", children=[Node("mi", text=letter) for letter in text])
     font = next((_FONTS[name] for name in sorted(classes) if name in _FONTS), "")
     if not font and text.isascii() and "mathnormal" not in classes and "mathdefault" not in classes:
         font = "normal"
@@ -122,12 +128,12 @@ def _box(node: Node, around: set[str]) -> list[Node]:
         return [Node("mtable", children=[Node("mlabeledtr", children=[Node("mtext", text=_text(node)), Node("mtd")])])]
     if "mfrac" in classes:
         boxes = [box for _, box in _stacked(node)]
-        parts = [_inside(box) for box in boxes if _found(box, "frac-line") is None]
+        parts = [_inside(box) for box in boxes if not _holds(box, "frac-line")]
         return [Node("mfrac", {"linethickness": "0"} if len(parts) == len(boxes) else {}, parts)]
     if "sqrt" in classes:
         root = next((child for child in node.children if "root" in _classes(child)), None)
         body = [box for _, box in _stacked(Node("span", children=[each for each in node.children if each is not root]))]
-        base = next((_inside(box) for box in body if _found(box, "hide-tail") is None), Node("mrow"))
+        base = next((_inside(box) for box in body if not _holds(box, "hide-tail")), Node("mrow"))
         degree = next((_inside(box) for _, box in _stacked(root)), None) if root is not None else None
         return [Node("msqrt", children=[base]) if degree is None else Node("mroot", children=[base, degree])]
     if "mtable" in classes:
@@ -142,15 +148,30 @@ def _box(node: Node, around: set[str]) -> list[Node]:
         return [Node("mtext", text=_text(node))]
     if "rlap" in classes and "\ue020" in _text(node):
         return [Node("mo", text="\ue020")]
+    if "x-arrow" in classes:
+        return [_arrow(node)]
     kinds = {name for name in classes | (around & _FONTS.keys()) if name in _FONTS or name[:4] == "math"} | (
         classes & {"mop", "mopen", "mclose", "mrel", "mbin", "mpunct", "text"}
     )
-    shown = _boxes(node.children, kinds)
-    if "mop" in classes and len(shown) > 1 and all(each.name == "mi" for each in shown):
+    shown = _boxes(node.children, kinds or around)
+    if "mop" in classes and len(shown) > 1 and all(each.text.isalpha() for each in shown):
         return [Node("mo", text="".join(each.text for each in shown))]
     if "mtight" in classes or "mord" in classes or "minner" in classes or "mop" in classes:
         return [row_of(shown)] if shown else [Node("mrow")]
     return shown
+
+
+def _arrow(node: Node) -> Node:
+    """An arrow with what stands over and under it."""
+    above = below = None
+    arrow = Node("mo", text="→")
+    for _, box in reversed(_stacked(node)):
+        if _svg(box) is not None:
+            arrow.text = "←" if _found(box, "halfarrow-left") is not None else "→"
+            below, above = above, None
+        else:
+            above = _inside(box)
+    return Node("munderover", children=[arrow, below or Node("none"), above or Node("none")])
 
 
 def _delimiter(node: Node, *, is_open: bool) -> str:

@@ -12,6 +12,7 @@ from pipeline.markup.html.texnames import ACCENTS
 
 _GLYPH = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
 _SCRIPTED = frozenset({"msub", "msup", "msubsup", "munder", "mover", "munderover"})
+_STRIKES = {"ustrike": "updiagonalstrike", "dstrike": "downdiagonalstrike", "hstrike": "horizontalstrike"}
 _BRACES = "\ue150\ue151\ue152\ue153\ue154"  # pieces, in its fonts
 
 
@@ -34,7 +35,10 @@ def _glyphs(node: Node) -> str:
 
 
 def _is_calligraphic(node: Node) -> bool:
-    return any("TEX-C" in child.attributes.get("class", "").split() for child in node.children)
+    return any(
+        "TEX-C" in child.attributes.get("class", "").split() or "TEX-C-" in child.attributes.get("xlink:href", "")
+        for child in node.children
+    )
 
 
 def _part(node: Node, name: str) -> Node | None:
@@ -131,7 +135,10 @@ def _chtml(node: Node, kind: str) -> list[Node]:
         names = {"munder": ("under",), "mover": ("over",), "munderover": ("under", "over")}.get(kind, ())
         return [Node(kind, children=[base, *(_whole(_part(node, name)) for name in names)])]
     if kind == "menclose":
-        return [Node(kind, {"notation": "box"}, _parts(node))]
+        strikes = [_STRIKES[_kind(child)] for child in node.children if _kind(child) in _STRIKES]
+        is_box = "border" in "".join(child.attributes.get("style", "") for child in node.children)
+        notation = " ".join(strikes) or ("box" if is_box else "")
+        return [Node(kind, {"notation": notation}, _parts(node))] if notation else [row_of(_parts(node))]
     children = _parts(node)
     return [row_of(children)] if kind in ("mrow", "texatom", "mstyle", "mpadded") and children else children
 

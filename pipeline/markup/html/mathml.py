@@ -180,7 +180,7 @@ def _token(node: Node) -> str:
         node.name == "mi" or {"fence", "data-mjx-texclass", "stretchy"} & node.attributes.keys()
     ):
         return "|" if text == "∣" else "\\|"
-    name = text.replace(" ", "").replace("\u2009", "").replace("\xa0", "")
+    name = "".join(text.split())
     if name in texnames.FUNCTIONS:
         return f"\\{name}"
     if node.name == "mo" and name == "mod":
@@ -283,7 +283,7 @@ def _limits(node: Node) -> str:
     core = _core(base)
     tex = _tex(base)
     takes = (
-        _sign(core) in _LIMITS
+        "".join(_sign(core).split()) in _LIMITS
         or core.attributes.get("movablelimits") == "true"
         or tex.startswith(("\\underbrace", "\\overbrace", "\\operatorname"))
         or (core.name == "mo" and _sign(core).isalpha())

@@ -58,7 +58,7 @@ ACCENTS = {
     for sign in signs
 }
 UNDER_ACCENTS = {
-    "_": "underline", "\u0332": "underline", "¯": "underline", "‾": "underline", "―": "underline", "−": "underline",
+    **dict.fromkeys("_–-", "underline"), "\u0332": "underline", "¯": "underline", "‾": "underline", "―": "underline", "−": "underline",
     "⏟": "underbrace", "︸": "underbrace", "⎵": "underbracket", "⏝": "underparen", "→": "underrightarrow",
     "←": "underleftarrow", "~": "utilde", "˜": "utilde",
 }  # fmt: skip
@@ -89,6 +89,12 @@ _ENDS_IN_SCRIPT = re.compile(r"[_^]\w\Z")
 _RUNS = re.compile(r"\\(mathrm|text)\{[^{}\\]*\}(?:\\\1\{[^{}\\]*\})+")
 
 
+def _plain(character: str) -> str:
+    """A letter of formulas without its font."""
+    kind, _, code = unicodedata.decomposition(character).partition(" ")
+    return chr(int(code, 16)) if kind == "<font>" and " " not in code else character
+
+
 @cache
 def of_character(character: str) -> str:
     """TeX of one character of a formula; "" for one that has no shape."""
@@ -100,7 +106,7 @@ def of_character(character: str) -> str:
         return character
     name = unicodedata.name(character, "")
     if (styled := _STYLED.match(name)) is not None:
-        plain = unicodedata.normalize("NFKC", character)
+        plain = _plain(character)
         font = styled[1].lower().replace(" ", "-").replace("black-letter", "fraktur")
         return plain_in(font, of_character(plain)) if plain != character else character
     if name == "PLANCK CONSTANT":
@@ -149,4 +155,4 @@ def of_text(text: str) -> str:
 
 def words(text: str) -> str:
     """Words inside a formula: `\\text{if }`."""
-    return f"\\text{{{text.translate(_SPECIAL)}}}"
+    return f"\\text{{{''.join(map(_plain, text)).translate(_SPECIAL)}}}"
