@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Marks for what is no text in a line that is escaped: a code span or formula, and where a link begins and ends. Beside
+# Marks for what is no text in a line that is escaped: a code span, where a link begins and ends, a formula. Beside
 # them stand a backtick, a bracket or a dollar sign, so they count as punctuation.
-SPAN, LINK, END_LINK = "\x00", "\x01", "\x02"
-_MARKS = SPAN + LINK + END_LINK
+SPAN, LINK, END_LINK, FORMULA = "\x00", "\x01", "\x02", "\x04"
+_MARKS = SPAN + LINK + END_LINK + FORMULA
 
 _SPECIAL = re.compile(r"[\\`*_<&\]~]")
 _INLINE = re.compile(

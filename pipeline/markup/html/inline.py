@@ -10,7 +10,16 @@ from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 
-from pipeline.markup.escapes import END_LINK, LINK, SPAN, code_span, escaped, escaped_heading, escaped_link_text
+from pipeline.markup.escapes import (
+    END_LINK,
+    FORMULA,
+    LINK,
+    SPAN,
+    code_span,
+    escaped,
+    escaped_heading,
+    escaped_link_text,
+)
 from pipeline.markup.html.layout import B_END, T_AT, T_OUT, T_TAG, Scanned
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html.tokens import attributes_at
@@ -21,6 +30,11 @@ _SCHEMES = frozenset({"http", "https", "ftp", "mailto"})
 # What would end an address, or the cell of a table that it stands in.
 _UNSAFE = {byte: f"%{byte:02X}" for byte in b' "()<>\\^`{|}'}
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f]+")
+# Formulas, which parsers that know them take as they are: between dollars, with no space inside beside these, and no
+# digit after the last.
+_FORMULA = re.compile(
+    r"\$\$(?=\S)(?:[^$\x00-\x02\\]|\\.)+\$\$|(?<!\$)\$(?=[^\s$])(?:[^$\x00-\x02\\]|\\.)+(?<=\S)\$(?![\d$])"
+)
 _MARKED = re.compile(f"{LINK}([^{END_LINK}]*){END_LINK}|{SPAN}")
 
 
@@ -122,11 +136,16 @@ class Inline:
                 spans.append(link)
         spans.sort(key=lambda span: (span.start, -span.end, span.address == ""))
         text, shown = self._marked(spans, start, end)
+        formulas = _FORMULA.findall(text) if "$" in text else []
+        if formulas:
+            text = _FORMULA.sub(FORMULA, text)
         text = escaped_heading(text) if kind == "heading" else escaped(text, begins_line=kind == "text")
         if kind != "text":
             text = " ".join(text.split("\n"))
         if shown:
             text = _with_spans(text, shown)
+        for formula in formulas:
+            text = text.replace(FORMULA, formula, 1)
         return text.replace("|", "\\|") if kind == "cell" else text
 
     def _marked(self, spans: list[_Span], start: int, end: int) -> tuple[str, list[str]]:

@@ -58,7 +58,7 @@ ACCENTS = {
     for sign in signs
 }
 UNDER_ACCENTS = {
-    **dict.fromkeys("_–-", "underline"), "\u0332": "underline", "¯": "underline", "‾": "underline", "―": "underline", "−": "underline",
+    **dict.fromkeys("_–-\u0332¯‾―−", "underline"),
     "⏟": "underbrace", "︸": "underbrace", "⎵": "underbracket", "⏝": "underparen", "→": "underrightarrow",
     "←": "underleftarrow", "~": "utilde", "˜": "utilde",
 }  # fmt: skip
