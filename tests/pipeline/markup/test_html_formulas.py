@@ -10,24 +10,37 @@ import pytest
 from pipeline.markup.html import extract_main_text, model
 from pipeline.markup.html.asciimath import tex_of_asciimath
 from pipeline.markup.html.katex import tree_of_katex
+from pipeline.markup.html.layout import Scanned
+from pipeline.markup.html.markdown import to_markdown
 from pipeline.markup.html.mathjax import tree_of_mathjax
 from pipeline.markup.html.mathml import tex_of_mathml, tex_of_tree, tree_of
 from pipeline.markup.html.render import render
 from pipeline.markup.html.rewrite import met_in_text, rewritten
-from pipeline.markup.html.scan import scan_page
+from pipeline.markup.html.scan import scan_page, scan_tags
 from pipeline.markup.wikitext.text import wikitext_to_text
 
 _TABLES = model.load().tables
 _TYPESETTER = '<script src="https://cdn.example/mathjax@3/es5/tex-mml-chtml.js"></script>'
 
 
-def _shown(html: str) -> str:
-    """All blocks of a page as text, main content or not."""
+def _scanned(html: str) -> tuple[bytes, Scanned]:
     data = html.encode("utf-8")
     scanned = scan_page(data, _TABLES)
     if met := scanned.met | met_in_text(scanned.text.tobytes(), data):
-        scanned = scan_page(rewritten(data, met), _TABLES)
+        data = rewritten(data, met)
+        scanned = scan_page(data, _TABLES)
+    return data, scanned
+
+
+def _shown(html: str) -> str:
+    """All blocks of a page as text, main content or not."""
+    _, scanned = _scanned(html)
     return render(scanned, np.arange(len(scanned.blocks)))
+
+
+def _markdown(html: str) -> str:
+    data, scanned = _scanned(html)
+    return to_markdown(scanned, np.arange(len(scanned.blocks)), data, scan_tags(data, _TABLES))
 
 
 @pytest.mark.parametrize(
@@ -378,6 +391,23 @@ def test_formulas_beside_text_that_is_kept_are_kept() -> None:
     )
     text = extract_main_text(page + "<footer>$ 5 $</footer></body></html>")
     assert [line for line in text.split("\n") if "$" in line] == ["$$x=1$$", "$$y_2$$", "$$a$$", "$$b$$"]
+
+
+@pytest.mark.parametrize(
+    ("html", "markdown"),
+    [
+        ("<p>So \\(a_1*b_2*c\\), \\(\\{x\\}\\) *y* \\(z\\)</p>", "So $a_1*b_2*c$, $\\{x\\}$ \\*y\\* $z$"),
+        ("<p>It is \\[\\{a\\}_1*b*c_2\\]</p>", "It is  \n$$\\{a\\}_1*b*c_2$$"),
+        ("<p>at $5 *and* up to US$6, or $7</p>", "at $5 \\*and\\* up to US$6, or $7"),
+        ("<h2>The \\(x*y*z\\)</h2>", "## The $x*y*z$"),
+        (
+            "<table><tr><th>a<th>b<tr><td>norm<td>\\(|x|_2*y*\\)<tr><td>c<td>d</table>",
+            "| a | b |\n| --- | --- |\n| norm | $\\|x\\|_2*y*$ |\n| c | d |",
+        ),
+    ],
+)
+def test_markdown_leaves_formulas_as_they_are(html: str, markdown: str) -> None:
+    assert _markdown(_TYPESETTER + html) == markdown
 
 
 def test_wikitext_and_html_agree() -> None:
