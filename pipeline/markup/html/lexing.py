@@ -265,41 +265,6 @@ def is_mark(data: np.ndarray, place: int) -> bool:
     return bool(place + 2 < end and data[place] == 60 and data[place + 1] == 47 and data[place + 2] | 32 == 97)
 
 
-# What classes and addresses of pictures of formulas hold, in small letters; `cht=tx` is a chart of Google's.
-_OF_FORMULAS = np.zeros((5, 8), np.uint8)
-for _number, _word in enumerate((b"math", b"formula", b"equation", b"cht=tx", b"ql-")):
-    _OF_FORMULAS[_number, : len(_word)] = np.frombuffer(_word, np.uint8)
-
-
-@kernel
-def names_formula(data: np.ndarray, start: int, end: int, is_type: bool, is_alt: bool) -> bool:
-    """Whether an attribute of a picture or script may say that it is a formula: `latex`, `math/tex`, `?cht=tx`, or the
-    alternative text `$x$`, `\\(x\\)`, `{\\displaystyle x}`."""
-    if is_alt:
-        return bool(start < end and data[start] in (36, 92, 123))
-    if is_type:
-        return bool(
-            end - start > 5 and data[start] | 32 == 109 and data[start + 1] | 32 == 97 and data[start + 4] == 47
-        )
-    for place in range(start, end - 2):
-        first = data[place] | 32
-        if first == 116 and data[place + 1] | 32 == 101 and data[place + 2] | 32 == 120:  # tex, latex, mimetex
-            before = data[place - 1] | 32 if place > start else np.uint8(32)
-            following = data[place + 3] | 32 if place + 3 < end else np.uint8(32)
-            is_end = not 97 <= following <= 122 or following == 114  # texrender
-            if (before == 97 and data[place - 2] | 32 == 108) or (is_end and not 97 <= before <= 122) or before == 101:
-                return True
-        for word in range(_OF_FORMULAS.shape[0]):
-            size = 0
-            while size < 8 and _OF_FORMULAS[word, size] and place + size < end:
-                if data[place + size] | 32 != _OF_FORMULAS[word, size]:
-                    break
-                size += 1
-            if size == 8 or (_OF_FORMULAS[word, size] == 0):
-                return True
-    return False
-
-
 @kernel
 def change_of_depth(data: np.ndarray, place: int, end: int, name_start: int, name_end: int) -> int:
     """The change of depth at the `<` at `place`: 1 for a start tag of the name, -1 for its end tag, 0 for another tag.

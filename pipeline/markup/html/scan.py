@@ -82,8 +82,9 @@ from pipeline.markup.html.shown import (
 from pipeline.markup.html.tables import BLOCK, FNV_OFFSET, FNV_PRIME, INLINE, RAW, TAG, VOID
 from pipeline.markup.html.tags import (
     ALL,
-    FOR_FORMULA,
     NO_LINK,
+    OF_PICTURE,
+    OF_SCRIPT,
     ONLY_END,
     PAIRS_OF_TAG,
     TO_PLACE,
@@ -146,9 +147,17 @@ def _read_tag(
     name_end = i
     tag = max(0, find_value(tag_keys, tag_values, key))
     kind = np.int64(tag_kinds[tag])
-    look = (
-        ONLY_END if is_end else ALL if kind & (VOID | RAW) == 0 else FOR_FORMULA if tag in (_IMG, _SCRIPT) else ONLY_END
-    )
+    look = ONLY_END
+    if not is_end:
+        look = (
+            OF_PICTURE
+            if tag == _IMG
+            else OF_SCRIPT
+            if tag == _SCRIPT
+            else ALL
+            if kind & (VOID | RAW) == 0
+            else ONLY_END
+        )
     i, link, closes_itself, own_flags, shape, num_pairs, number, style, shown, says, met = read_attributes(
         data, i, look, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values
     )

@@ -13,7 +13,8 @@ import numpy as np
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html import tables
 from pipeline.markup.html.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED, MET_FORMULA, MET_SHADOW, MET_STREAMED
-from pipeline.markup.html.lexing import add_words, names_formula, read_number
+from pipeline.markup.html.lexing import add_words, read_number
+from pipeline.markup.html.pictures import address_is_formula, alt_is_formula, class_is_formula, type_is_formula
 from pipeline.markup.html.shown import SAYS_HIDDEN, read_class, role_tag, style_says
 from pipeline.markup.html.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
 
@@ -22,8 +23,8 @@ PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE
 NO_NUMBER = -(1 << 30)
 _MAX_UNKNOWN = 16  # open elements of unknown names that an end tag is compared with
 NO_LINK, TO_PAGE, TO_PLACE = 0, 1, 2
-# How closely attributes are looked at: only where they end, only for a formula, or all.
-ONLY_END, FOR_FORMULA, ALL = 0, 1, 2
+# How closely attributes are looked at: only where they end, all, or only for a formula, of a picture or a script.
+ONLY_END, ALL, OF_PICTURE, OF_SCRIPT = range(4)
 
 _P, TAG_A, _LI, _UL, _OL, _DL, _DT, _DD = (TAG[name] for name in ("p", "a", "li", "ul", "ol", "dl", "dt", "dd"))
 _TABLE, _TR, _TD, _TH, _CAPTION = (TAG[name] for name in ("table", "tr", "td", "th", "caption"))
@@ -57,8 +58,8 @@ def read_attributes(
     Then: whether there is an address in `href` (TO_PAGE, TO_PLACE on the page), whether the tag closes itself, flags
     of the element, the hash of tag and class, the number of `pairs` with the known words of the attributes, of a
     list or item its number (NO_NUMBER: none) and style, the tag that its role makes of it (0: none), what its classes
-    and style say (`shown.py`), and what of it only `rewrite.py` reads. `look`: ONLY_END, FOR_FORMULA (of a picture or
-    script) or ALL. `pairs` must have room for PAIRS_OF_TAG more.
+    and style say (`shown.py`), and what of it only `rewrite.py` reads. `look`: ONLY_END, ALL, OF_PICTURE or
+    OF_SCRIPT. `pairs` must have room for PAIRS_OF_TAG more.
     """
     end = data.size
     closes_itself = False
@@ -105,9 +106,16 @@ def read_attributes(
                     i += 1
                 value_end = i
         closes_itself = False
-        if look == FOR_FORMULA:
-            if key in (_CLASS, _TYPE, _SRC, _ALT, _MATHML) and names_formula(
-                data, value_start, min(value_end, value_start + MAX_ATTRIBUTE), key == _TYPE, key == _ALT
+        if look == OF_SCRIPT:
+            if key == _TYPE and type_is_formula(data, value_start, value_end):
+                met = MET_FORMULA
+        elif look == OF_PICTURE:
+            stop = min(value_end, value_start + MAX_ATTRIBUTE)
+            if (
+                (key == _CLASS and class_is_formula(data, value_start, stop))
+                or (key == _SRC and address_is_formula(data, value_start, stop))
+                or (key == _ALT and alt_is_formula(data, value_start, value_end))
+                or key == _MATHML
             ):
                 met = MET_FORMULA
         elif look == ALL:
