@@ -37,8 +37,9 @@ STATE_SIZE = 24
 T_OUT, T_AT, T_TAG, T_NODE = range(4)
 TAG_COLUMNS = 4
 # White space that is due, in S_PENDING: a space; one with a line end in it; one that is a character of its own
-# (no-break, ideographic), which no rule takes away; and a zero-width space beside it, where a line end is nothing.
-SPACE, LINE_END, FIXED_SPACE, BESIDE_BREAK = 1, 2, 4, 8
+# (no-break, ideographic), which no rule takes away; a zero-width space beside it, where a line end is nothing; and the
+# edge of a box in a line (a button, a label), which parts words.
+SPACE, LINE_END, FIXED_SPACE, BESIDE_BREAK, BOX_EDGE = 1, 2, 4, 8, 16
 MET_FORMULA, MET_SHADOW, MET_RAW, MET_FRACTION, MET_NOSCRIPT, MET_STREAMED, MET_DELIMITERS = (
     1 << bit for bit in range(7)
 )
@@ -55,6 +56,7 @@ IN_ADDRESS, IN_DIALOG, IN_CAPTION, IN_DL, IN_TIME, IN_DETAILS = (1 << bit for bi
 SPACES_SHOWN, LINES_SHOWN = (1 << bit for bit in range(26, 28))
 # Hidden until somebody clicks (`panels.py`), so neither HIDDEN nor ARIA_HIDDEN: the panel of a tab, of an accordion.
 UNTIL_CLICKED = 1 << 28
+IN_SIGNATURE = 1 << 29  # of a function, one line whatever elements it is laid out with
 
 _FLAG_OF_TAG = {
     "pre": IN_PRE, "listing": IN_PRE, "nav": IN_NAV, "header": IN_HEADER, "footer": IN_FOOTER, "aside": IN_ASIDE,

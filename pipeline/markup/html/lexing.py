@@ -8,6 +8,7 @@ from pipeline.compiled.cache import kernel
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME
 
 _MAX_NAME = 40  # bytes of a class word or entity name that is looked at
+_MAX_TAG = 600  # bytes of a tag whose words are looked at
 
 
 @kernel
@@ -237,10 +238,61 @@ def read_number(data: np.ndarray, start: int, end: int, otherwise: int) -> int:
 
 
 @kernel
+def words_say(data: np.ndarray, start: int, keys: np.ndarray, values: np.ndarray) -> int:
+    """What the words of the tag that stands at `start` say: the bits of those in a table.
+
+    Words are as in `add_words`. `aria-labelledby` is one, what it names is none.
+    """
+    end = min(data.size, start + _MAX_TAG)
+    place = start
+    said = 0
+    while place < end and data[place] != 62:
+        key = FNV_OFFSET
+        first = place
+        while place < end and 97 <= data[place] | 32 <= 122:
+            if place > first and data[place] < 97 and data[place - 1] >= 97:
+                break
+            key = (key ^ np.uint64(data[place] | 32)) * FNV_PRIME
+            place += 1
+        if place == first:
+            place += 1
+        elif place - first > 1:
+            found = find_value(keys, values, key)
+            if found > 0:
+                said |= found
+            if place - first == 10 and data[first] | 32 == 108 and place < end and data[place] == 61:  # labelledby=
+                place += 1
+                quote = data[min(place, end - 1)]
+                place += 1
+                while place < end and data[place] != quote and data[place] != 62:
+                    place += 1
+    return said
+
+
+@kernel
 def is_leaf(data: np.ndarray, place: int) -> bool:
     """Whether an element, whose content begins at `place`, holds no other element."""
     place = find_byte(data, place, 60)
     return bool(place + 1 < data.size and data[place + 1] == 47)
+
+
+@kernel
+def is_copy(data: np.ndarray, place: int) -> bool:
+    """Whether the text of a button, from `place` on, begins with "Copy" or "Copied"."""
+    end = min(data.size - 6, place + _MAX_TAG)
+    while place < end and (data[place] <= 32 or data[place] == 60):
+        if data[place] == 60:
+            if data[place + 1] | 32 == 115 and data[place + 2] | 32 == 118:  # <svg>
+                return False
+            while place < end and data[place] != 62:
+                place += 1
+        place += 1
+    if place >= end or data[place] | 32 != 99 or data[place + 1] | 32 != 111 or data[place + 2] | 32 != 112:
+        return False
+    after = data[place + 3] | 32
+    return bool(
+        (after == 121 and not 97 <= data[place + 4] | 32 <= 122) or (after == 105 and data[place + 4] | 32 == 101)
+    )
 
 
 @kernel

@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html.layout import IN_BUTTON, IN_DIALOG, IN_FOOTER, IN_HEADER, IN_NAV, IN_SKIP
-from pipeline.markup.html.lexing import find_value
-from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
+from pipeline.markup.html.lexing import words_say
+from pipeline.markup.html.tables import TAG, hashed
 
 _OPENS, _IS_APART, _IS_MARK = 1, 2, 4
 _PANELS = (
@@ -57,40 +57,11 @@ _KEYS, _VALUES = hashed(
         for word in words
     }
 )
-_MAX_BYTES = 600  # of a tag that are looked at
+_MAX_BYTES = 600  # of a tag in which its id is looked for
 _AROUND = 2  # elements around it that are asked, too
 _MAX_BEFORE = 2000  # bytes before an element in which what opens it is looked for
 _NO_PANELS = IN_NAV | IN_HEADER | IN_FOOTER | IN_BUTTON | IN_DIALOG | IN_SKIP
 _BODY, _HTML = TAG["body"], TAG["html"]
-
-
-@kernel
-def _says(data: np.ndarray, start: int) -> int:
-    """What the words of the tag that stands at `start` say (bits). `aria-labelledby` is a word, not what it names."""
-    end = min(data.size, start + _MAX_BYTES)
-    place = start
-    said = 0
-    while place < end and data[place] != 62:
-        key = FNV_OFFSET
-        first = place
-        while place < end and 97 <= data[place] | 32 <= 122:
-            if place > first and data[place] < 97 and data[place - 1] >= 97:
-                break
-            key = (key ^ np.uint64(data[place] | 32)) * FNV_PRIME
-            place += 1
-        if place == first:
-            place += 1
-        elif place - first > 1:
-            found = find_value(_KEYS, _VALUES, key)
-            if found > 0:
-                said |= found
-            if place - first == 10 and data[first] | 32 == 108 and place < end and data[place] == 61:  # labelledby=
-                place += 1
-                quote = data[min(place, end - 1)]
-                place += 1
-                while place < end and data[place] != quote and data[place] != 62:
-                    place += 1
-    return said
 
 
 @kernel
@@ -140,13 +111,13 @@ def opens(data: np.ndarray, start: int, is_inline: bool, stack: np.ndarray, dept
     """
     if flags & _NO_PANELS:
         return False
-    said = _says(data, start)
+    said = words_say(data, start, _KEYS, _VALUES)
     for place in range(depth, max(0, depth - _AROUND), -1):
         if said & (_IS_APART | _IS_MARK):
             return False
         if stack[place, 1] == _BODY or stack[place, 1] == _HTML:
             break
-        around = _says(data, stack[place, 6]) & ~_IS_MARK
+        around = words_say(data, stack[place, 6], _KEYS, _VALUES) & ~_IS_MARK
         said |= around & _IS_APART if is_inline else around
     if said & (_IS_APART | _IS_MARK):
         return False

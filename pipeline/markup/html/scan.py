@@ -16,9 +16,11 @@ from pipeline.markup.html.elements import close_elements, grown, open_element
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
     BLOCK_COLUMNS,
+    BOX_EDGE,
     HIDDEN,
     IN_CODE,
     IN_PRE,
+    IN_SIGNATURE,
     IN_SKIP,
     LINES_SHOWN,
     MET_FORMULA,
@@ -52,6 +54,7 @@ from pipeline.markup.html.layout import (
     S_TAGS,
     S_TITLE_END,
     S_TITLE_START,
+    SPACE,
     SPACES_SHOWN,
     STATE_SIZE,
     T_AT,
@@ -63,7 +66,7 @@ from pipeline.markup.html.layout import (
     Scanned,
     Tables,
 )
-from pipeline.markup.html.lexing import after_markup_declaration, end_of_raw_text, find_value, is_leaf, is_mark
+from pipeline.markup.html.lexing import after_markup_declaration, end_of_raw_text, find_value, is_copy, is_leaf, is_mark
 from pipeline.markup.html.panels import opens
 from pipeline.markup.html.scripts import LINE_DUE, begin_script, write_due, write_line_end, write_script
 from pipeline.markup.html.shown import (
@@ -71,13 +74,18 @@ from pipeline.markup.html.shown import (
     SAYS_CODE,
     SAYS_FORMULA,
     SAYS_FRACTION,
+    SAYS_LINE,
     SAYS_LINES,
     SAYS_NUMBERS,
     SAYS_REFERENCE,
+    SAYS_SIGNATURE,
+    SAYS_SOURCE,
     SAYS_SPACES,
     SAYS_SUB,
     SAYS_SUP,
+    SAYS_UNREAD,
     end_of_numbers,
+    is_in_code,
 )
 from pipeline.markup.html.tables import BLOCK, FNV_OFFSET, FNV_PRIME, INLINE, RAW, TAG, VOID
 from pipeline.markup.html.tags import (
@@ -99,8 +107,8 @@ _A, _LI, _UL, _OL, _TABLE, _TR = (TAG[name] for name in ("a", "li", "ul", "ol", 
 _BR, _TITLE, _SVG, _MATH, _IMG = (TAG[name] for name in ("br", "title", "svg", "math", "img"))
 _HTML, _HEAD, _BODY, _PLAINTEXT, _XMP = (TAG[name] for name in ("html", "head", "body", "plaintext", "xmp"))
 _SCRIPT, _NOSCRIPT, _SUP, _SUB, _DIV, _PRE = (TAG[name] for name in ("script", "noscript", "sup", "sub", "div", "pre"))
-_MML, _M_MATH, _MATHJAX, _BUTTON, _MAIN = (
-    TAG[name] for name in ("mml:math", "m:math", "mjx-container", "button", "main")
+_MML, _M_MATH, _MATHJAX, _BUTTON, _MAIN, _LABEL, _SPAN = (
+    TAG[name] for name in ("mml:math", "m:math", "mjx-container", "button", "main", "label", "span")
 )
 
 
@@ -187,7 +195,6 @@ def _read_tag(
         state[S_LINK_SKIP] = 0
     name = np.int64(key >> np.uint64(33))
     close_to, ends_block = place_to_close(tag, name, kind, is_end, last, stack, state[S_DEPTH])  # type: ignore[arg-type]
-    ends_block = ends_block or is_block
     if close_to >= 0:
         ends_block = close_elements(close_to, state, stack, last) or ends_block
         state[S_CURRENT] = stack[state[S_DEPTH], 0]
@@ -197,14 +204,22 @@ def _read_tag(
         if state[S_FRACTION] >= i and tag == _SUP and is_end:
             write_script(47, state, text)  # /
             i = state[S_FRACTION]
-    if state[S_OPEN] and (ends_block or tag == _BR):
+    is_break = tag == _BR
+    if (is_block or is_break) and state[S_FLAGS] & IN_SIGNATURE:
+        state[S_PENDING] |= SPACE
+        is_block = is_break = False
+        shown = _SPAN
+    elif tag in (_BUTTON, _LABEL):
+        state[S_PENDING] |= BOX_EDGE
+    ends_block = ends_block or is_block
+    if state[S_OPEN] and (ends_block or is_break):
         if state[S_BLOCKS] < MAX_BLOCKS:
             end_block(blocks, state, text, text_keys, text_values)
         else:
             text[state[S_OUT]] = 10
             state[S_OUT] += 1
             state[S_PENDING] = 0
-    if ends_block or tag == _BR:
+    if ends_block or is_break:
         state[S_GAP] = 0
     if ends_block:
         state[S_BREAKS] = 0
@@ -240,7 +255,9 @@ def _read_tag(
             own_flags = own_flags & ~(HIDDEN | ARIA_HIDDEN) | UNTIL_CLICKED
     if (is_inline and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
         own_flags |= IN_SKIP
-    if tag == _BUTTON and state[S_FLAGS] & IN_PRE:  # it copies the code
+    if tag == _BUTTON and (state[S_FLAGS] & IN_PRE or is_copy(data, i)):  # it copies the code
+        own_flags |= IN_SKIP
+    if says & SAYS_UNREAD or (says & SAYS_SOURCE and tag == _A):
         own_flags |= IN_SKIP
     own_flags |= np.int64(tag_flags[tag]) | np.int64(tag_flags[shown])  # type: ignore[assignment]
     is_seen = (state[S_FLAGS] | own_flags) & IN_SKIP == 0
@@ -251,6 +268,13 @@ def _read_tag(
             own_flags |= SPACES_SHOWN
         if says & SAYS_LINES:
             own_flags |= LINES_SHOWN
+        if says & SAYS_SIGNATURE:
+            own_flags |= IN_SIGNATURE
+        if says & SAYS_LINE:
+            if state[S_FLAGS] & IN_PRE:
+                write_line_end(state, text)
+            elif is_block and is_in_code(data, stack, state[S_DEPTH]):
+                own_flags |= SPACES_SHOWN | IN_CODE
         if says & SAYS_FRACTION:
             state[S_MET] |= MET_FRACTION
         if says & SAYS_NUMBERS and i >= state[S_NO_GUTTER]:

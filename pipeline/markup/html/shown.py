@@ -6,14 +6,14 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html import formula_classes
-from pipeline.markup.html.lexing import change_of_depth, find_value
+from pipeline.markup.html.lexing import change_of_depth, find_value, words_say
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
 
 # What styles and class names say, as bits.
 SAYS_HIDDEN, SAYS_SPACES, SAYS_LINES, SAYS_BLOCK, SAYS_SUP, SAYS_SUB, SAYS_NUMBERS, SAYS_CODE, SAYS_FRACTION = (
     1 << bit for bit in range(9)
 )
-SAYS_REFERENCE, SAYS_FORMULA = 1 << 9, 1 << 10
+SAYS_REFERENCE, SAYS_FORMULA, SAYS_SIGNATURE, SAYS_UNREAD, SAYS_SOURCE, SAYS_LINE = (1 << bit for bit in range(9, 15))
 # Elements whose text is the numbers of lines, and those whose style sheets show spaces as they are, as highlighters and
 # hosts of code name them.
 _NUMBERS = (
@@ -48,12 +48,37 @@ _REFERENCES = (
     "citation",
     "noteref",
 )
+# Signatures of functions that are laid out as tables or lists; buttons beside code, and links to its source; lines of
+# code, and what such lines stand in.
+_SIGNATURES = ("memproto", "sig-object", "code-header")
+_UNREAD = (
+    *("viewcode-link", "srclink", "test-arrow", "copybtn", "copy-btn", "copy-button", "copybutton", "btn-copy"),
+    *("btn-clipboard", "copy-code-button", "code-copy-button", "clipboard-button", "copy-to-clipboard-button"),
+    *(
+        "zeroclipboard-container",
+        "js-clipboard-copy",
+        "hljs-copy-button",
+        "copy-icon",
+        "md-clipboard",
+        "md-code__button",
+    ),
+)
+_LINES = ("line", "token-line", "hljs-line")
+_CODE_BOXES = (
+    *("highlight", "highlighter", "code", "codehilite", "codeblock", "sourcecode", "fragment", "syntaxhighlighter"),
+    *("crayon", "hljs", "prism", "shiki", "snippet", "gist", "program", "programlisting", "terminal", "console"),
+)
+_BOX_KEYS, _BOX_VALUES = hashed({name.encode(): 1 for name in _CODE_BOXES})
 _CLASSES = {
     **dict.fromkeys(sorted(formula_classes.ALL), SAYS_FORMULA),
     **dict.fromkeys(_NUMBERS, SAYS_NUMBERS),
     **dict.fromkeys(_CODE, SAYS_CODE),
     **dict.fromkeys(_FRACTIONS, SAYS_FRACTION),
     **dict.fromkeys(_REFERENCES, SAYS_REFERENCE),
+    **dict.fromkeys(_SIGNATURES, SAYS_SIGNATURE),
+    **dict.fromkeys(_UNREAD, SAYS_UNREAD),
+    **dict.fromkeys(_LINES, SAYS_LINE),
+    "src": SAYS_SOURCE,
 }
 _CLASS_KEYS, _CLASS_VALUES = hashed({name.encode(): value for name, value in _CLASSES.items()})
 # https://www.w3.org/TR/wai-aria-1.2/#role_definitions
@@ -169,6 +194,15 @@ def _is_for_readers(data: np.ndarray, start: int, end: int) -> bool:
 
 
 @kernel
+def is_in_code(data: np.ndarray, stack: np.ndarray, depth: int) -> bool:
+    """Whether one of the two innermost open elements is a box for code, by its tag."""
+    for place in range(max(1, depth - 1), depth + 1):
+        if words_say(data, stack[place, 6], _BOX_KEYS, _BOX_VALUES):
+            return True
+    return False
+
+
+@kernel
 def end_of_numbers(data: np.ndarray, place: int, name_start: int, name_end: int) -> int:
     """0 where an element's content, from `place` on, is numbers of lines alone; else the place of other text."""
     end = min(data.size, place + _MAX_NUMBERS)
@@ -176,8 +210,9 @@ def end_of_numbers(data: np.ndarray, place: int, name_start: int, name_end: int)
     while place < end:
         byte = data[place]
         if byte == 60:
-            depth += change_of_depth(data, place, end, name_start, name_end)
-            if depth == 0:
+            change = change_of_depth(data, place, end, name_start, name_end)
+            depth += change
+            if depth == 0 or (change > 0 and name_end - name_start == 2):  # <td>, <li>: the next ends it
                 return 0
             while place < end and data[place] != 62:
                 place += 1

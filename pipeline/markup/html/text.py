@@ -31,6 +31,7 @@ from pipeline.markup.html.layout import (
     B_TEXT_WORDS,
     B_UPPER,
     BESIDE_BREAK,
+    BOX_EDGE,
     FIXED_SPACE,
     IN_BOLD,
     IN_CODE,
@@ -142,8 +143,15 @@ def is_spaceless(cp: int) -> bool:
 
 
 @kernel
+def _is_of_word(cp: int) -> bool:
+    return bool(cp >= 0xAA or 48 <= cp <= 57 or 97 <= cp | 32 <= 122)
+
+
+@kernel
 def _is_space(pending: int, last: int, cp: int) -> bool:
     """Whether white space between two characters is shown: a line end is none between East Asian characters (CSS)."""
+    if pending == BOX_EDGE:
+        return _is_of_word(last) and _is_of_word(cp)
     if pending & FIXED_SPACE or not pending & LINE_END:
         return pending & (SPACE | FIXED_SPACE | LINE_END) != 0
     return not (pending & BESIDE_BREAK or (is_spaceless(last) and is_spaceless(cp)))
