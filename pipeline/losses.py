@@ -109,8 +109,8 @@ def _measured(drop: dict[str, Any], broken: list[Comparison]) -> str:
 def _keeps(source: str, drop: dict[str, Any], broken: list[Comparison]) -> str:
     """The setting that would keep documents like this one."""
     place = f"sources.{source}"
-    if [row.setting for row in broken] == ["languages"]:
-        return f"To keep them: --set {place}.filter.languages='[]'"
+    if [row.setting for row in broken] in (["languages"], ["page_types"]):
+        return f"To keep them: --set {place}.filter.{broken[0].setting}='[]'"
     settings = {row.setting: row for row in broken if row.setting}
     if not settings:
         keeps = _SETTINGS.get(drop["reason"])
@@ -125,5 +125,5 @@ def _keeps(source: str, drop: dict[str, Any], broken: list[Comparison]) -> str:
 
 
 def _is_yes_or_no(row: Comparison) -> bool:
-    """Whether a signal says that something is or is not so, as those of URLs and of wanted languages do."""
-    return row.signal.startswith("urls.url_") or row.setting == "languages"
+    """Whether a signal says that something is or is not so, as those of URLs and of what is wanted do."""
+    return row.signal.startswith("urls.url_") or row.setting in ("languages", "page_types")

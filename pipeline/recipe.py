@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -14,6 +14,7 @@ from manifests.errors import UserError
 from manifests.paths import is_url, resolve
 from manifests.settings import RecipeSettings, Settings, read_recipe, validate
 from pipeline.dedup.settings import DedupSettings
+from pipeline.documents.page_types import PageType
 from pipeline.engine.settings import ClusterSettings
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters.settings import FilterSettings
@@ -46,6 +47,11 @@ class ShardSettings(Settings):
     validation_fraction: float = Field(default=0.005, ge=0.0, lt=1.0)
     """Fraction of documents that go to the validation split, drawn by the seed, their source and id; one document at
     least of a corpus that has ten, unless it is 0."""
+    page_type_weights: dict[PageType, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default={},
+        description="Weights of types of pages of HTML in the training mixture, such as `{forum = 2.0}`: factors on "
+        "the weight of their source. Types that are not named, and what is no page, have 1.",
+    )
 
 
 class Recipe(RecipeSettings):

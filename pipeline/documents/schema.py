@@ -29,7 +29,7 @@ METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
     ("num_bytes", pa.int64()),  # of the text in UTF-8; counted where a part is written
     ("digest", pa.string()),  # of the raw record as its source states it, else sha1 of its payload: "sha1:BASE32"
     # Of pages of HTML, null for others. Characters are those that are no white space.
-    ("page_type", pa.string()),  # one of `pipeline.markup.page_types`
+    ("page_type", pa.string()),  # one of `pipeline.documents.page_types`
     ("page_type_score", pa.float32()),  # how sure that is, 0 to 1
     ("shown_characters", pa.int64()),  # of the page that a reader sees
     ("kept_characters", pa.int64()),  # of these in the text that extract made, 0 where it found none

@@ -1,7 +1,7 @@
 """Everything that judges the documents of one source: signals of all parts first, then one decision.
 
-The first comparison that does not hold is the reason of a drop: URL rules, language, rules on the text in the recipe's
-order, quality classifier, and last the user's own rule. Personal data is replaced in texts that are kept.
+The first comparison that does not hold is the reason of a drop: URL rules, type of page, language, rules on the text in
+the recipe's order, quality classifier, and last the user's own rule. Personal data is replaced in texts that are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from datatrove.data import Document
 
-from manifests.comparison import first_broken
+from manifests.comparison import Comparison, first_broken
 from pipeline.filters.classifier.signals import SIGNALS as CLASSIFIER_SIGNALS
 from pipeline.filters.classifier.signals import Classifier
 from pipeline.filters.custom.rule import CustomRule
@@ -33,6 +33,9 @@ from pipeline.filters.settings import FilterSettings
 from pipeline.filters.signals import Read, Reader, signal_names
 from pipeline.filters.urls.rule import SIGNALS as URL_SIGNALS
 from pipeline.filters.urls.rule import ListFacts, compile_url_rule
+
+_PAGE_TYPE = "page_type"  # the reason, and the column
+_PAGE_IS_WANTED = "page_type.is_wanted"  # 1 or 0; None where no types are listed, and of what is no page
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Chain:
         self._custom = CustomRule(settings.custom, custom_digest) if settings.custom.module else None
         self.comparisons = (
             *self._urls.comparisons,
+            *([Comparison(_PAGE_TYPE, _PAGE_IS_WANTED, "at_least", "page_types", 1.0)] if settings.page_types else []),
             *self._language.comparisons,
             *comparisons(settings),
             *(self._classifier.comparisons if self._classifier else ()),
@@ -79,6 +83,7 @@ class Chain:
         """Names of the signals of a document, in the order of their columns."""
         return [
             *URL_SIGNALS,
+            *([_PAGE_IS_WANTED] if self.settings.page_types else []),
             *(IS_WANTED, SCORE),
             *signal_names(self.settings),
             *(CLASSIFIER_SIGNALS if self._classifier else ()),
@@ -110,7 +115,7 @@ class Chain:
             signals |= self._custom.signals(document, signals, language)
         broken = first_broken(self.comparisons, signals, language.code)
         if broken is not None:
-            detail = url_details.get(broken.reason)
+            detail = document.metadata[_PAGE_TYPE] if broken.reason == _PAGE_TYPE else url_details.get(broken.reason)
             verdict = refusal(language) if broken.reason == LANGUAGE else Verdict.of(broken, signals, detail)
             return Decision(text, verdict, signals=signals, languages=languages)
         kept, edits = (text, Counter[str]()) if read is None else (read.text(text), Counter(read.edits))
@@ -123,6 +128,9 @@ class Chain:
     def _look(self, document: Document) -> _Looked:
         text = document.text
         signals, url_details = self._urls.look(document.metadata.get("url"))
+        if self.settings.page_types:
+            page_type = document.metadata.get(_PAGE_TYPE)
+            signals |= {_PAGE_IS_WANTED: None if page_type is None else float(page_type in self.settings.page_types)}
         languages = identify_languages(text, model=self._model)
         language = languages[0]
         signals |= self._language.signals(language)

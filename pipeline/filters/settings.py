@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from manifests.settings import Settings, validate
+from pipeline.documents.page_types import PageType
 from pipeline.filters.classifier.settings import ClassifierSettings
 from pipeline.filters.custom.settings import CustomSettings
 from pipeline.filters.language.settings import LanguageSettings
@@ -153,6 +154,10 @@ class FilterSettings(LanguageSettings):
         default=list(RULE_NAMES),
         description="Rules that judge a text, in this order; [] applies none. Where it is not written, they judge web "
         "pages and wikis; another source is judged only by rules that have a table of their own in the recipe.",
+    )
+    page_types: list[PageType] = Field(
+        default=[],
+        description="Types of pages of HTML to keep; `[]` keeps all. What is no page of HTML has no type and is kept.",
     )
     min_text_words: int = Field(
         default=1, description="Fewest words of any text that rules judge, punctuation included."

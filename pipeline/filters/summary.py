@@ -23,6 +23,8 @@ def _judges(settings: FilterSettings) -> str:
     else:
         said.append("any language")
     said += [f"{code} from a score of {score:g}" for code, score in settings.language_thresholds.items()]
+    if settings.page_types:
+        said.append(f"pages of type {', '.join(settings.page_types)}")
     if urls.block_lists or urls.opt_out or urls.adult_words != "off":
         said.append("its URL")
     if settings.classifier.model:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from manifests.draws import draw, fraction
 from manifests.errors import UserError
 from manifests.manifest import FileEntry
+from pipeline.documents.page_types import PageType
 from pipeline.documents.parts import read_part
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
@@ -28,6 +29,7 @@ from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
 
 TRAIN, VALIDATION = "train", "validation"
 _BATCH_DOCUMENTS = 512
+_ENCODED_COLUMNS = ["id", "source", "url", "page_type", "text", "num_bytes"]
 _CHECKED_CHARACTERS = 100_000  # of each part, compared with `tokenizers`
 _ROWS_PER_GROUP = 65_536
 _DRAWS = 1 << 64
@@ -76,18 +78,32 @@ def num_copies(seed: int, source: str, document: str, weight: float) -> int:
     return whole + int(fraction("mixture", seed, source, document) < weight - whole)
 
 
+class Mixture(NamedTuple):
+    """How often documents are in the mixture: the weight of a source, times that of a type of page."""
+
+    seed: int
+    sources: dict[str, float]
+    page_types: Mapping[PageType, float]
+
+    def num_copies(self, row: dict[str, Any]) -> int:
+        """Of a document: columns `id`, `source` and `page_type`."""
+        weight = self.sources[row["source"]] * self.page_types.get(row["page_type"], 1.0)
+        return num_copies(self.seed, row["source"], row["id"], weight)
+
+
 class Encode(Phase):
     """Document part -> token ids, and one row for each copy of each document."""
 
     name = "encode"
 
-    def __init__(self, seed: int, validation_fraction: float, weights: dict[str, float]) -> None:
-        self._seed = seed
+    def __init__(self, mixture: Mixture, validation_fraction: float) -> None:
+        self._mixture = mixture
+        self._seed = mixture.seed
         self._validation_fraction = validation_fraction
-        self._weights = weights
 
     def settings(self) -> dict[str, Any]:
-        return {"seed": self._seed, "validation_fraction": self._validation_fraction}
+        page_types = self._mixture.page_types
+        return {"seed": self._seed, "validation_fraction": self._validation_fraction, "page_types": page_types}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         part, tokenizer = task.inputs
@@ -97,7 +113,7 @@ class Encode(Phase):
         rows: list[dict[str, Any]] = []
         position = 0
         checked = False
-        for batch in _batches(read_part(output.build, part, ["id", "source", "url", "text", "num_bytes"])):
+        for batch in _batches(read_part(output.build, part, _ENCODED_COLUMNS)):
             texts = [row["text"] for row in batch]
             if not checked:
                 encoder.check_equal(_first_texts(texts))
@@ -122,7 +138,7 @@ class Encode(Phase):
     ) -> Iterator[dict[str, Any]]:
         source, document = row["source"], row["id"]
         output.counts.read(source)
-        copies = num_copies(self._seed, source, document, self._weights[source])
+        copies = self._mixture.num_copies(row)
         if copies == 0:
             output.counts.dropped(source, "mixture_weight")
             return
@@ -241,17 +257,16 @@ class ShardsStage(Stage):
         entry = next(entry for entry in manifest.outputs if entry.path == "tokenizer.json")
         return entry.model_copy(update={"path": f"tokenizer/{entry.path}"})
 
-    def _validation_share(self, weights: dict[str, float], runner: PhaseRunner) -> float:
+    def _validation_share(self, mixture: Mixture, runner: PhaseRunner) -> float:
         """The recipe's, or a larger one for a small corpus, which is said."""
         share, seed, parts = self.recipe.shards.validation_fraction, self.recipe.seed, self.documents()
         if sum(part.documents or 0 for part in parts) > _FEW_DOCUMENTS:
             return share
-        rows = (row for part in parts for row in read_part(self.build, part, ["source", "id"]))
-        names = [(row["source"], row["id"]) for row in rows]
         draws = [
-            fraction("validation", seed, source, document)
-            for source, document in names
-            if num_copies(seed, source, document, weights[source])
+            fraction("validation", seed, row["source"], row["id"])
+            for part in parts
+            for row in read_part(self.build, part, ["source", "id", "page_type"])
+            if mixture.num_copies(row)
         ]
         taken = share_that_takes_one(draws, share)
         if taken != share:
@@ -272,7 +287,8 @@ class ShardsStage(Stage):
             )
             for task in part_tasks(self.documents())
         ]
-        encode = Encode(self.recipe.seed, self._validation_share(weights, runner), weights)
+        mixture = Mixture(self.recipe.seed, weights, shards.page_type_weights)
+        encode = Encode(mixture, self._validation_share(mixture, runner))
         encoded = runner.run(encode, tasks)
         if not any(record.facts[TRAIN] for record in encoded):
             if any(record.facts[VALIDATION] for record in encoded):

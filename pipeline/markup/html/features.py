@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import entry, kernel
+from pipeline.documents.page_types import PAGE_TYPES
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
     B_BOLD,
@@ -69,7 +70,6 @@ from pipeline.markup.html.records import NAMES as RECORD_NAMES
 from pipeline.markup.html.records import NUM_RECORDS, set_records
 from pipeline.markup.html.signals import kind_of_character, lengths, share_in_title, title_set
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG
-from pipeline.markup.page_types import PAGE_TYPES
 
 FLAG_BITS = (
     *(ARIA_HIDDEN, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE, IN_ARTICLE, IN_MAIN, IN_ITEM, IN_CELL),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
+from pipeline.documents.page_types import PAGE_TYPES, PageType
 from pipeline.markup.html import features, page_head
 from pipeline.markup.html.features import TYPES_AT
 from pipeline.markup.html.layout import N_TAG
 from pipeline.markup.html.tables import TAGS
-from pipeline.markup.page_types import PAGE_TYPES, PageType
 
 NUM_TYPES = len(PAGE_TYPES)
 _NUM_TAGS = len(TAGS)

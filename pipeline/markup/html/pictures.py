@@ -18,8 +18,10 @@ _IN_ADDRESSES = (
     b"tex?",
     b"cht=tx",
     b"h/render",
+    b"?tex=",
+    b"?math=",
+    b"upmath",
 )
-_IN_ADDRESSES += (b"?tex=", b"?math=", b"upmath")
 _OF_FORMULAS = np.array(
     [list(word.ljust(9, b"\0")) for word in (*_IN_ADDRESSES, b"math", b"formula", b"equation", b"ql-", b"latex")],
     np.uint8,

@@ -151,7 +151,7 @@ def _is_of_word(cp: int) -> bool:
 def _is_space(pending: int, last: int, cp: int) -> bool:
     """Whether white space between two characters is shown: a line end is none between East Asian characters (CSS)."""
     if pending == BOX_EDGE:
-        return _is_of_word(last) and _is_of_word(cp)
+        return bool(_is_of_word(last) and _is_of_word(cp))
     if pending & FIXED_SPACE or not pending & LINE_END:
         return pending & (SPACE | FIXED_SPACE | LINE_END) != 0
     return not (pending & BESIDE_BREAK or (is_spaceless(last) and is_spaceless(cp)))
