@@ -30,7 +30,6 @@ from pipeline.charsets.charset import decode
 
 NEWS_SETS = ("trafilatura", "waddle-daniel")
 SETS = (*NEWS_SETS, "wcxb-dev")
-PAGE_TYPES = ("article", "documentation", "service", "forum", "collection", "listing", "product")
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
 _WORD = re.compile(f"[{_CJK}]|[^\\W{_CJK}]+")
 _PLAIN_WORD = re.compile(r"[^\W_]+")

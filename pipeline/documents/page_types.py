@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-PageType = Literal["article", "forum", "documentation", "product", "collection", "listing", "service"]
+PageType = Literal["article", "documentation", "service", "forum", "collection", "listing", "product"]
 PAGE_TYPES: tuple[PageType, ...] = get_args(PageType)

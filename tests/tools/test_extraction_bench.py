@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench import extraction, extractors
-from bench.extraction_data import PAGE_TYPES, GoldPage, word_score
+from bench.extraction_data import GoldPage, word_score
+from pipeline.markup.page_types import PAGE_TYPES
 
 
 def _page(number: int, gold: str, wanted: tuple[str, ...] = (), unwanted: tuple[str, ...] = ()) -> GoldPage:
