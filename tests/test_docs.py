@@ -36,7 +36,7 @@ from tokenizer.shards.format import INDEX_SCHEMA
 from train.settings import load_run, read_tables
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")  # not `[words](address)`
 
 
 def _pages() -> list[Path]:
