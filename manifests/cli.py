@@ -99,6 +99,10 @@ def _print_trace(trace: Trace, with_record: bool) -> None:
     for name in ("source", "title", "url", "date", "language", "digest"):
         if trace.provenance[name] is not None:
             typer.echo(shown(f"  {name:<9} {trace.provenance[name]}"))
+    page = trace.provenance
+    if page["page_type"] is not None:
+        counts = f"{page['kept_characters']:,} of {page['shown_characters']:,} characters kept"
+        typer.echo(f"  page      {page['page_type']} ({page['page_type_score']:.2f}): {counts}")
     where = f"{trace.provenance['file']}"
     if trace.provenance["offset"] >= 0:
         where += f" at byte {trace.provenance['offset']:,}, {trace.provenance['length']:,} bytes"

@@ -122,6 +122,24 @@ def _pages(tables: Tables, build: Build, source: str | None, parameters: Paramet
     )
 
 
+def corpus_by_page_type(build: Build) -> list[tuple[str, int, int]]:
+    """Type, documents and bytes of text of the pages that the last stage of documents kept, the most first."""
+    if not by_page_type(build.manifests.get(_STAGE)):
+        return []
+    parameters = Parameters()
+    parts = build.parts(build.document_stages[-1])
+    with Tables(build) as tables:
+        if "page_type" not in tables.columns(parts[0]):
+            return []  # the stage is of before pages had a type
+        rows = tables.rows(
+            "SELECT page_type, count(*) AS documents, sum(num_bytes)::BIGINT AS bytes "
+            f"FROM {tables.source(parts, parameters)} "
+            "WHERE page_type IS NOT NULL GROUP BY page_type ORDER BY documents DESC, page_type",
+            parameters,
+        )
+    return [(row["page_type"], row["documents"], row["bytes"]) for row in rows]
+
+
 def table_lines(what: str, rows: list[Kept], pages: dict[str, list[dict[str, Any]]]) -> list[str]:
     """A table of `least_kept` as lines of text, and below each row its pages of which least was kept."""
     if not rows:

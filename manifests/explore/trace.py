@@ -18,6 +18,7 @@ from manifests.records.origins import Origin, original_address
 from manifests.records.read import read_record
 
 _PROVENANCE = ("url", "title", "source", "language", "date", "file", "offset", "length", "digest")
+_OF_PAGES = ("page_type", "page_type_score", "shown_characters", "kept_characters")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def trace_token(build: Build, address: str) -> Trace:
 
 def _trace(build: Build, part: str, row: int, document: dict[str, Any], tokens: dict[str, Any] | None) -> Trace:
     raw = build.raw_files[document["source"], document["file"]]
-    provenance = {name: document[name] for name in _PROVENANCE}
+    provenance = {name: document[name] for name in _PROVENANCE} | {name: document.get(name) for name in _OF_PAGES}
     origin = None
     if raw.inside and raw.format == "warc" and document["offset"] >= 0:
         origin = original_address(raw.location, document["offset"])

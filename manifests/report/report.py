@@ -15,7 +15,7 @@ from manifests.errors import UserError
 from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import reason_table
 from manifests.explore.journeys import number_text
-from manifests.explore.least_kept import least_kept
+from manifests.explore.least_kept import corpus_by_page_type, least_kept
 from manifests.explore.samples import find_drops
 from manifests.storage import writing
 
@@ -58,6 +58,7 @@ def report_data(build: Build) -> dict[str, Any]:
         "version": groundup_version(),
         "funnel": list(_funnel(build)),
         "reasons": reasons,
+        "page_types": corpus_by_page_type(build),
         "least_kept": {what.replace("_", " "): table for what, table in least_kept(build, _HOSTS).items() if table[0]},
         "tokenizer": list(_token_facts(build)),
         "loss": _loss(build),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,14 +17,14 @@ from warcio.warcwriter import WARCWriter
 import groundup
 from manifests.audit.audit import audit_build
 from manifests.explore.build import Build
-from manifests.explore.least_kept import by_host, by_page_type, least_kept
+from manifests.explore.least_kept import by_host, by_page_type, corpus_by_page_type, least_kept
 from manifests.explore.sql import Tables
 from manifests.report.report import write_report
 from pipeline.build import run_build
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.losses import loss_lines
 from pipeline.recipe import load_recipe
-from tests.signal_builds import change_facts, copy_build
+from tests.signal_builds import change_facts, copy_build, run_command
 
 _RECIPE = """
 name = "sites"
@@ -141,7 +142,13 @@ def test_drops_and_the_report_show_what_was_lost(build: Build, tmp_path: Path) -
     assert "http://lost.example/0  (" in answer
     assert ": 0 of 60" not in answer
     assert "lost: Thing " in answer
+    traced = run_command("trace", build.url, "--url", "http://half.example:8080/1").output
+    assert re.search(r"^  page      [a-z]+ \(\d\.\d\d\): [\d,]+ of [\d,]+ characters kept$", traced, re.MULTILINE)
+    types = corpus_by_page_type(build)
+    extracted = by_page_type(build.manifest("extract"))
+    assert sum(number for _, number, _ in types) == sum(row.pages - row.dropped for row in extracted)
     page = Path(write_report(build.url, tmp_path / "report.html")).read_text()
+    assert f'<td>{types[0][0]}</td><td class="number">{types[0][1]}</td>' in page
     assert "http://half.example:8080/0" in page
     assert "news1.example</td>" not in page
     plain = CliRunner().invoke(groundup.app, ["drops", build.url]).output
