@@ -15,7 +15,7 @@ from bench.data import missing_data, missing_modules
 from bench.extraction_data import SETS, GoldPage, Score, read_pages, score, words_of
 from bench.extractors import EXTRACTORS, MODULES, missing_extractors, run
 from bench.results import Bench, Result, Table
-from pipeline.markup.page_types import PAGE_TYPES
+from pipeline.documents.page_types import PAGE_TYPES
 
 _HELD_OUT = "groundup, held out"
 _MIN_PAGES = 20  # of a language, to have a row

@@ -32,12 +32,12 @@ import numpy as np
 from bench.data import OUTPUT, missing_data, missing_modules
 from bench.extraction_data import SETS, GoldPage, read_pages, score, words_of
 from bench.extractors import HELD_OUT_WEIGHTS, saved_run
+from pipeline.documents.page_types import PAGE_TYPES
 from pipeline.markup.html import context, features, model, page, page_type
 from pipeline.markup.html.context import NUM_CONTEXT
 from pipeline.markup.html.features import TYPES_AT
 from pipeline.markup.html.layout import B_END, B_NODE, B_START, N_PARENT, Tables, make_tables
 from pipeline.markup.html.page_head import head_of
-from pipeline.markup.page_types import PAGE_TYPES
 from tools.train_labels import VOTES, labels_by_gold, labels_by_votes
 
 _MIN_HOSTS, _MIN_TEXT_HOSTS = 20, 15  # that a class word, a word of short blocks stands on

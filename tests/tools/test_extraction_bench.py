@@ -6,7 +6,7 @@ import pytest
 
 from bench import extraction, extractors
 from bench.extraction_data import GoldPage, word_score
-from pipeline.markup.page_types import PAGE_TYPES
+from pipeline.documents.page_types import PAGE_TYPES
 
 
 def _page(number: int, gold: str, wanted: tuple[str, ...] = (), unwanted: tuple[str, ...] = ()) -> GoldPage:
