@@ -61,7 +61,7 @@ def _extractor_for(format: str, settings: ExtractSettings) -> TextExtractor:
         )
         return HtmlExtractor(settings.html, settings.max_page_characters, budget, options)
     if format == "mediawiki":
-        return WikitextExtractor(settings.tables, settings.max_page_characters, budget)
+        return WikitextExtractor(settings.tables, settings.max_page_characters, budget, settings.form)
     if format == "gutenberg":
         return GutenbergExtractor(settings.wrapped_lines)
     if format == "code":

@@ -18,7 +18,7 @@ class ExtractSettings(Settings):
     """The form of the texts of pages of HTML and of wikis: a line for each paragraph, heading, item and row, or
     `markdown`. Texts that come as such stay as they are."""
     links: Literal["drop", "keep"] = "drop"
-    """Links in Markdown of HTML: their words alone, or `keep` writes `[words](address)`, with the whole address."""
+    """Links in Markdown of HTML: their words alone, or `keep` writes `[words](https://address)`."""
     comments: Literal["drop", "keep"] = "drop"
     """Comments under an article: `keep` writes them after it, `drop` leaves them out. Where they are the page (a forum,
     questions and answers, reviews), they are its content and stay."""

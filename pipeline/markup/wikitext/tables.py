@@ -19,6 +19,8 @@ _NOT_CONTENT = re.compile(
     re.IGNORECASE,
 )
 _CELL_LIMIT = 600  # characters of a cell beyond which it is prose in a layout and gets lines of its own
+_SPAN = re.compile(r"\b(col|row)span\s*+=\s*+[\"']?([0-9]{1,4})", re.IGNORECASE)
+_MAX_SPAN = 100  # columns or rows
 _SEPARATOR = " | "
 _ROW = re.compile(rf"\n([^\n{CELL}]*+{CELL}[^\n]*+)")
 
@@ -26,12 +28,17 @@ _ROW = re.compile(rf"\n([^\n{CELL}]*+{CELL}[^\n]*+)")
 class _Rows:
     """Collects the lines of the page; cells of the open row wait for its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, markdown: bool) -> None:
         self.lines: list[str] = []
+        self.markdown = markdown  # cells that span others leave these empty
+        self.taken: dict[int, int] = {}  # columns that cells above span, for how many rows more
         self.cells: list[list[str]] | None = None  # lines of each cell of the open row
 
     def end_row(self) -> None:
         cells, self.cells = self.cells, None
+        if cells and self.taken:
+            self._skip_taken(cells)
+            self.taken = {column: rows - 1 for column, rows in self.taken.items() if rows > 1}
         if not cells:
             return
         row: list[str] = []
@@ -48,6 +55,29 @@ class _Rows:
                 row.append(tags_to_spaces(" ".join(line.strip() for line in kept)).strip(f" \t|{CUT}"))
         self._write([cell for cell in row if cell] if has_prose else row)
 
+    def begin_row(self) -> list[list[str]]:
+        """The cells of the row that is open, a new one where none is."""
+        if self.cells is None:
+            self.cells = []
+        return self.cells
+
+    def add_cell(self, cell: str) -> None:
+        cells = self.begin_row()
+        if not self.markdown:
+            cells.append([_content(cell)])
+            return
+        self._skip_taken(cells)
+        attributes = cell.partition("|")[0] if "|" in cell else ""
+        spans = {name.lower(): min(int(number), _MAX_SPAN) for name, number in _SPAN.findall(attributes)}
+        for column in range(max(1, spans.get("col", 1))):
+            if (rows := spans.get("row", 1)) > 1:
+                self.taken[len(cells)] = rows
+            cells.append([_content(cell)] if column == 0 else [""])
+
+    def _skip_taken(self, cells: list[list[str]]) -> None:
+        while self.taken.get(len(cells), 0) > 0:
+            cells.append([""])
+
     def _write(self, row: list[str]) -> None:
         if any(row):
             self.lines.append(f" {CELL} ".join(row))
@@ -60,7 +90,7 @@ class _Rows:
             self.lines.append(line)
 
 
-def render_tables(text: str, keep: bool = True) -> str:
+def render_tables(text: str, keep: bool = True, markdown: bool = False) -> str:
     """Text, which starts with a line end, with its tables as rows of cells, or, where not `keep`, without them.
 
     `CELL` parts the cells, because what follows may still empty them: `join_cells` ends their rows.
@@ -70,12 +100,13 @@ def render_tables(text: str, keep: bool = True) -> str:
     """
     if _ANY_TABLE.search(text) is None:
         return text
-    rows = _Rows()
+    rows = _Rows(markdown)
     dropped: list[bool] = []  # for each open table whether it is dropped, by itself or with one around it
     for line in text.split("\n"):
         head = line.lstrip(f" \t:*#{CUT}")[:2]
         if head == "{|" and _OPENING.match(line) is not None:
             rows.end_row()
+            rows.taken.clear()
             is_dropped = not keep or bool(dropped and dropped[-1]) or _NOT_CONTENT.search(line) is not None
             dropped.append(is_dropped)
             rows.lines.append(CUT if is_dropped else "")
@@ -96,6 +127,7 @@ def render_tables(text: str, keep: bool = True) -> str:
             was_dropped = bool(dropped and dropped.pop())
             if not was_dropped:
                 rows.end_row()
+                rows.taken.clear()
                 rows.lines.append("")
             if rest.strip():
                 rows.lines.append(rest)
@@ -109,9 +141,8 @@ def render_tables(text: str, keep: bool = True) -> str:
         else:
             if kind == "!":
                 rest = rest.replace("!!", "||")
-            if rows.cells is None:
-                rows.cells = []
-            rows.cells += [[_content(cell)] for cell in rest.split("||")]
+            for cell in rest.split("||"):
+                rows.add_cell(cell)
     rows.end_row()
     return "\n".join(rows.lines)
 

@@ -10,6 +10,8 @@ import html
 import html.entities
 import re
 
+from pipeline.markup.escapes import code_span, fence
+
 ASIDE = "\x02"  # a number between two of these stands for content kept aside
 CUT = "\x01"  # where something was removed that may leave a hole: a template, a file, a list of references
 HEADING = "\x03"  # before a heading's level, one digit
@@ -17,8 +19,9 @@ CELL = "\x04"  # between the cells of a table's row, until nothing can empty the
 # Around superscripts and subscripts, until their marks are known.
 SUPERSCRIPT, SUBSCRIPT, END_SCRIPT = "\x0e", "\x0f", "\x10"
 VARIABLE = "\x13"  # in one of them: it is in italics
+ITEM = "\x14"  # before the marks of a list's item, at the end of its line; where Markdown is made
 SPACE, TAB = "\x11", "\x12"  # those of preformatted lines, which stay as they are
-_MARKS = "\x00\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13"
+_MARKS = "\x00\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14"
 _NO_MARKS = str.maketrans("", "", _MARKS)
 
 _DROPPED = (
@@ -34,6 +37,7 @@ _ENDS = {
 # A reference that opens inside another has not been closed: references do not nest.
 _ENDS["ref"] = re.compile(r"</ref\s*+>|<ref(?:\s[^<>]*+)?(?<!/)>", re.IGNORECASE)
 _BLOCKS = frozenset({"pre", "syntaxhighlight", "source"})
+_LANGUAGE = re.compile(r"\blang\s*=\s*[\"']?([\w#+.-]+)", re.IGNORECASE)
 _FORMULAS = frozenset({"math", "chem", "ce"})
 _CHEMISTRY = frozenset({"chem", "ce"})
 _ON_OWN_LINE = re.compile(r"display\s*=\s*[\"']?\s*block", re.IGNORECASE)
@@ -45,6 +49,7 @@ _PAIRS_IN_CODE = re.compile(
     r"(\{\{#?[^{}<>\[\]|#\n]++(?:\|[^{}]*+)?\}\}|\[\[[^{}<>\[\]|\n]++(?:\|[^\[\]]*+)?\]\])"
     r"|\{\{++|\}\}++|\[\[++|\]\]++|\{\||\|\}"
 )
+_SHOWN_AS_IT_IS = re.compile(r"(?:[^{}\[\]']|'(?!'))+")
 _BEGINS_LINE = re.compile(r"[*#:;=|!]+")
 _LEAVES_HOLE = frozenset({"references", "gallery", "score", "timeline", "graph", "mapframe", "maplink", "imagemap"})
 _ENTITY = re.compile(r"&(?:#[0-9]{1,16}|#[xX][0-9a-fA-F]{1,16}|[a-zA-Z][a-zA-Z0-9]{1,31});")
@@ -89,8 +94,11 @@ def _decode(entity: re.Match[str]) -> str:
     return character if character >= " " or character in "\n\t" else ""
 
 
-def set_aside(text: str) -> tuple[str, list[str]]:
-    """Text without comments and dropped tags, and the contents kept aside, by their numbers. Linear in the text."""
+def set_aside(text: str, markdown: bool = False) -> tuple[str, list[str]]:
+    """Text without comments and dropped tags, and the contents kept aside, by their numbers. Linear in the text.
+
+    markdown: whether code is kept between fences and backticks.
+    """
     if any(mark in text for mark in _MARKS):
         text = text.translate(_NO_MARKS)
     aside: list[str] = []
@@ -117,6 +125,10 @@ def set_aside(text: str) -> tuple[str, list[str]]:
             # Up to the next tag: what that may hide comes first.
             end = text.find("<", position)
             code = text[position : end if end >= 0 else position]
+            if markdown and code.strip() and text.startswith("</", end) and _SHOWN_AS_IT_IS.fullmatch(code) is not None:
+                parts.append(_put_aside(code_span(decode_entities(code.strip())), aside))
+                position = end
+                continue
             if (begin := _BEGINS_LINE.match(code)) is not None:  # where the tag is gone, it would begin a list
                 parts.append(_put_aside(begin[0], aside))
                 position = begin.end() + position
@@ -148,14 +160,14 @@ def set_aside(text: str) -> tuple[str, list[str]]:
             position = ending.end() if ending is not None else position
             parts.append(_formula(name, content, is_own_line, ending[1] if ending is not None else "", aside))
         elif name in _BLOCKS or name == "nowiki":
-            parts.append(_keep(name, tag[2], content, aside))
+            parts.append(_keep(name, tag[2], content, aside, markdown))
         elif name in _LEAVES_HOLE:
             parts.append(CUT)
     parts.append(text[position:])
     return "".join(parts), aside
 
 
-def _keep(name: str, attributes: str, content: str, aside: list[str]) -> str:
+def _keep(name: str, attributes: str, content: str, aside: list[str], markdown: bool) -> str:
     if name == "pre":
         content = _NOWIKI.sub("", content)
     if name in ("pre", "nowiki"):
@@ -167,6 +179,9 @@ def _keep(name: str, attributes: str, content: str, aside: list[str]) -> str:
         content = content.strip()
     if not content:
         return ""
+    if markdown and name in _BLOCKS:
+        language = _LANGUAGE.search(attributes)
+        content = "\n".join(fence(content, language[1].lower() if language else "")) if is_block else code_span(content)
     mark = _put_aside(content, aside)
     return f"\n\n{mark}\n\n" if is_block else mark
 

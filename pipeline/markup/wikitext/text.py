@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from pipeline.markup.wikitext.blocks import to_markdown
 from pipeline.markup.wikitext.links import strip_links
 from pipeline.markup.wikitext.names import dropped_prefixes
 from pipeline.markup.wikitext.scripts import mark_scripts, note_variables
@@ -17,6 +18,7 @@ from pipeline.markup.wikitext.tags import (
     CELL,
     CUT,
     HEADING,
+    ITEM,
     SPACE,
     TAB,
     decode_entities,
@@ -47,7 +49,8 @@ _OPENING, _CLOSING = "(（[", ")）]"
 _PARTING = " ,;:/、，；"
 _STOPS = " ,.;:!?)、。，．）\n"
 _TAIL = 64  # characters before a hole that are looked at
-_EMPTY = f" \t\n-*#:;.|{CUT}{CELL}"
+_EMPTY = f" \t\n-*#:;.|{CUT}{CELL}{ITEM}"
+_ITEM_LINE = re.compile(r"\n[ \t]*+([:;*#]*[*#])(?![:;*#])[ \t]*+([^\n]*+)")
 
 
 def is_redirect(text: str) -> bool:
@@ -56,25 +59,35 @@ def is_redirect(text: str) -> bool:
 
 
 def wikitext_to_text(
-    wikitext: str, language: str | None = None, *, names: tuple[str, ...] = (), keep_tables: bool = True
+    wikitext: str,
+    language: str | None = None,
+    *,
+    names: tuple[str, ...] = (),
+    keep_tables: bool = True,
+    markdown: bool = False,
 ) -> str:
     """Plain text of a page's wikitext; paragraphs are parted by an empty line, list items are lines with `- `.
 
     language: ISO 639 code; it says what files and categories are called, besides the English names. names: what the
-    wiki itself says they are called. keep_tables: rows of cells parted by ` | `, or nothing. Sections of which nothing
-    is left lose their headings. Never raises for any string, in time linear in it.
+    wiki itself says they are called. keep_tables: rows of cells parted by ` | `, or nothing. markdown: headings,
+    items, tables and code as Markdown has them. Sections of which nothing is left lose their headings.
+    Never raises for any string, in time linear in it.
     """
-    text, aside = set_aside(wikitext)
+    text, aside = set_aside(wikitext, markdown)
     text = cut_templates(text, language, aside)
     text = pick_variants(text, language)
     text = "\n" + strip_links(text, dropped_prefixes(language, names))
-    text = render_tables(text, keep_tables)
+    text = render_tables(text, keep_tables, markdown)
     text = strip_tags(text)
     if "''" in text:
         text = _strip_quotes(note_variables(text))
     if "__" in text:
         text = switches_of(language).sub("", text)
+    if markdown:
+        text = _ITEM_LINE.sub(rf"\n- \2{ITEM}\1", text)
     text = mark_scripts(decode_entities(_lines(text)))
+    if markdown:
+        return to_markdown(_tidy(text, markdown), aside)
     text = put_back(_tidy(text).strip(f" \n{SPACE}{TAB}"), aside).rstrip().lstrip("\n")
     return text.replace(SPACE, " ").replace(TAB, "\t") if SPACE in text or TAB in text else text
 
@@ -144,11 +157,11 @@ def _heading(line: re.Match[str]) -> str:
     return f"\n\n{HEADING}{level}{bare}\n\n" if bare else "\n"
 
 
-def _tidy(text: str) -> str:
+def _tidy(text: str, markdown: bool = False) -> str:
     """Fill the holes, drop empty sections, single spaces, at most one empty line in a row."""
     text = _LONE_BULLET.sub("\n" + CUT, text)
     if HEADING in text:
-        text = _drop_empty_sections(text)
+        text = _drop_empty_sections(text, HEADING if markdown else "")
     if CUT in text:
         text = _close_holes(text)
     if " (" in text:
@@ -161,7 +174,7 @@ def _tidy(text: str) -> str:
     text = text.replace(" \n", "\n").replace("\n ", "\n")
     if "\n|" in text:
         text = _LEADING_PIPES.sub("\n", text)
-    return _BLANK_LINES.sub("\n\n", join_cells(text))
+    return _BLANK_LINES.sub("\n\n", text if markdown else join_cells(text))
 
 
 def _close_holes(text: str) -> str:
@@ -193,8 +206,11 @@ def _close_holes(text: str) -> str:
     return "".join(parts)
 
 
-def _drop_empty_sections(text: str) -> str:
-    """Drop the headings of sections that hold nothing once markup is gone, but for those that held nothing before."""
+def _drop_empty_sections(text: str, mark: str) -> str:
+    """Drop the headings of sections that hold nothing once markup is gone, but for those that held nothing before.
+
+    The others have `mark` and their level before them, or, where it is empty, nothing.
+    """
     first, *sections = text.split(HEADING)
     kept: list[str] = []
     next_level = 0  # of the heading that follows in what is kept; 0 at the end
@@ -206,6 +222,6 @@ def _drop_empty_sections(text: str) -> str:
             below = level
             continue
         below = 0
-        kept.append(section[1:])
+        kept.append(mark + section if mark else section[1:])
         next_level = level
     return first + "".join(reversed(kept))
