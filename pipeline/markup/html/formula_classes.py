@@ -27,6 +27,8 @@ WORDED = frozenset(
         "tex2jax_process",
     }
 )
+# Those of them whose text is TeX only where it has a sign of TeX: `\\`, `^` or `_`.
+VAGUE = frozenset({"latex", "latex-formula", "tex-formula", "equation", "formula", "mathjax", "tex2jax_process"})
 # Those of them whose text is AsciiMath.
 ASCIIMATH = frozenset({"asciimath"})
 # Tables of LaTeXML: a row an equation, its parts and its number in cells.

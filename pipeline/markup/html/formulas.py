@@ -33,7 +33,7 @@ _KATEX, _MATHJAX = re.compile(r"class\s*=\s*[\"']?katex"), re.compile(r"<mjx-mat
 # What WIRIS writes in `data-mathml` for the signs of markup.
 _WIRIS = str.maketrans({"«": "<", "»": ">", "¨": '"', "§": "&", "`": "'"})
 _CDATA = re.compile(r"%?\s*<!\[CDATA\[|%?\s*\]\]>")
-_COMMENT = re.compile(r"(?<!\\)%[^\n]*(?:\n|$)")
+_COMMENT = re.compile(r"(?<!\\)%[^\n]*\n")
 _STYLED = re.compile(r"\{\s*\\(?:display|text|script)style(?![a-zA-Z])(.*)\}", re.DOTALL)
 _STYLE = re.compile(r"\\displaystyle(?![a-zA-Z])\s*")
 _DELIMITED = re.compile(

@@ -52,7 +52,11 @@ _EQNO = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER = re.compile(r"\(?[\w.*′'-]{1,12}\)?")
-_LINES = re.compile(r"<br\s*/?>|<wbr\s*/?>|<!--.*?-->|</?span(?:\s+class=\"?nolink\"?)?>", re.IGNORECASE | re.DOTALL)
+_LINES = re.compile(
+    r"<br\s*/?>|<wbr\s*/?>|<!--.*?-->|</?span(?:\s+class=\"?nolink\"?)?>|</?code(?:\s[^>]*)?>",
+    re.IGNORECASE | re.DOTALL,
+)
+_SIGN_OF_TEX = re.compile(r"[\\^_]")
 _ROW, _CELL = (
     re.compile(r"<tr\b", re.IGNORECASE),
     re.compile(r"<td\b([^>]*)>(.*?)(?=<td\b|</tr|\Z)", re.IGNORECASE | re.DOTALL),
@@ -172,6 +176,8 @@ class _Rewriter:
         tex, is_own_line = tex_of(html.unescape(content))
         if tex == text and not is_own_line:  # without delimiters
             if not looks_like_tex(text) or "$" in text or "\\(" in text or "\\[" in text:
+                return token.end()
+            if _SIGN_OF_TEX.search(text) is None and not words & (formula_classes.WORDED - formula_classes.VAGUE):
                 return token.end()
             is_own_line = name in ("div", "p", "pre", "section", "figure") or any("display" in word for word in words)
             is_own_line = is_own_line or "math-block" in words or is_display(token[0])

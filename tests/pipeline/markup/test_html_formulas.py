@@ -115,6 +115,12 @@ def test_pictures_that_are_no_formulas(picture: str) -> None:
         ('<span class="arithmatex">\\(x\\)</span><div class="arithmatex">\\[y\\]</div>', "$x$\n$$y$$"),
         ('<code class="language-math math-inline">x_1</code> <span class="kdmath">$x$</span>', "$x_1$ $x$"),
         ('<span class="wp-katex-eq" data-display="true">x_1</span>', "$$x_1$$"),
+        ('<pre class="code math js-render-math"><code>x_1\n+ y</code></pre>', "$$x_1 + y$$"),
+        (
+            '<div class="formula">Area = length × width</div><div class="formula">a_1=2</div>',
+            "Area = length × width\n$$a_1=2$$",
+        ),
+        ('<span class="math-container">$50%$ of $x$</span> <span class="math">a %\n b</span>', "$50%$ of $x$ $a b$"),
         ('<span class="ztext-math" data-tex="x^2"><span>drawn</span></span>', "$x^2$"),
         ('<span class="asciimath">sqrt(x)/2 &lt;= alpha</span>', "$\\frac{\\sqrt{x}}{2}\\le\\alpha$"),
         (
