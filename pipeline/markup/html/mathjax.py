@@ -100,20 +100,19 @@ def _drawn(node: Node) -> list[Node]:
         return [_mathjax_table(node)]
     if node.name.startswith("mjx-"):
         return _chtml(node, kind)
+    if kind in _SCRIPTED:  # one may be empty
+        children = [row_of(_drawn(child)) for child in node.children if _kind(child)]
+        if kind == "msubsup" and len(children) == 3:
+            children = [children[0], children[2], children[1]]
+        return [Node(kind, children=children)]
     children = _parts(node)
     if kind in ("msqrt", "mroot"):
         surd = next((child for child in children if child.text == "√"), None)
         children = [child for child in children if child is not surd]
         return [Node(kind, children=children)]
-    if kind in _SCRIPTED:  # one may be empty
-        children = [row_of(shown) for child in node.children if _kind(child) for shown in [_drawn(child)]]
-    if kind == "msubsup" and len(children) == 3:
-        children = [children[0], children[2], children[1]]
     if kind == "mfrac":
         has_line = any(child.name == "rect" for child in node.children)
         return [Node(kind, {} if has_line else {"linethickness": "0"}, children)]
-    if kind in _SCRIPTED:
-        return [Node(kind, children=children)]
     return [row_of(children)] if kind and children else children
 
 

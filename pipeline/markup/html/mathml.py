@@ -292,8 +292,8 @@ def _limits(node: Node) -> str:
         return tex + _script("_", _tex(under) if under else "") + _script("^", _tex(over) if over else "")
     arrow = texnames.EXTENDED_ARROWS.get(_sign(core)) if core.name == "mo" else None
     if arrow and (over is None or _sign(_core(over)) not in texnames.ACCENTS):
-        below = f"[{_tex(under)}]" if under and _tex(under) else ""
-        return f"\\{arrow}{below}{{{_tex(over) if over else ''}}}"
+        below = _tex(under) if under else ""
+        return f"\\{arrow}" + (f"[{below}]" if below else "") + f"{{{_tex(over) if over else ''}}}"
     if under is not None and (below := _tex(under)):
         name = texnames.UNDER_ACCENTS.get(_sign(_core(under)))
         tex = f"\\{name}{{{tex}}}" if name else f"\\underset{{{below}}}{{{tex}}}"

@@ -433,6 +433,10 @@ def test_wikitext_and_html_agree() -> None:
         lambda count: '<span class="katex-html">' + '<span class="mord"><span class="msupsub">' * count + "x",
         lambda count: '<span class="katex">' + "<span class=mord>x</span>" * count + "</span>",
         lambda count: "<mjx-container>" + "<mjx-msup>" * count + "</mjx-msup>" * count + "</mjx-container>",
+        lambda count: (
+            "<mjx-container><svg>" + '<g data-mml-node="msup">' * count + "</g>" * count + "</svg></mjx-container>"
+        ),
+        lambda count: "<math>" + "<munder><mo>→</mo>" * count + "</math>",
         lambda count: f"{_TYPESETTER}" + "\\( $$ \\[ \\begin{a} " * count,
         lambda count: '<script type="math/asciimath">' + "sqrt ( " * count + "</script>",
         lambda count: "<table class=ltx_equation>" + "<tr><td><math alttext=x></math>" * count + "</table>",
