@@ -61,6 +61,7 @@ _ROW, _CELL = (
     re.compile(r"<tr\b", re.IGNORECASE),
     re.compile(r"<td\b([^>]*)>(.*?)(?=<td\b|</tr|\Z)", re.IGNORECASE | re.DOTALL),
 )
+_WORD, _MANY_WORDS = re.compile(r"[^\W\d_]{2,}"), 3  # in a cell that is prose
 _METADATA = re.compile(r"<(div|span)\s[^>]*ltx_(?:metadata|note)[^>]*>.*?</\1>", re.DOTALL | re.IGNORECASE)
 # A number rather than a formula: it is written as other fractions are.
 _FRACTION_OF_NUMBERS = re.compile(
@@ -188,30 +189,30 @@ class _Rewriter:
         return self._put_formula(token.start(), inside[1], numbered(tex, number), is_own_line)
 
     def _read_equations(self, token: re.Match[str]) -> int:
-        """A table of LaTeXML: equations in one, or a line each where more than one has a number."""
+        """A table of LaTeXML: rows of equations, with rows of words between them."""
         inside = self._ends.of("table", token.end())
         if inside is None or "<table" in (content := self._text[token.end() : inside[0]]):
             return token.end()
+        if MATHML.search(content) is None:
+            return token.end()
+        parts: list[str] = []
         rows: list[tuple[list[str], str]] = []
         for row in _ROW.split(_METADATA.sub("", content))[1:]:
             cells: list[str] = []
             number = ""
             for attributes, cell in _CELL.findall(row):
+                if len(_WORD.findall(without_tags(MATHML.sub("", cell)))) >= _MANY_WORDS:
+                    words = MATHML.sub(lambda math: _shown(formula_of(math[0])[0], False), cell)
+                    parts += [_equations(rows), f"<p>{words}</p>"]
+                    rows, cells = [], []
+                    break
                 if "eqno" in attributes or (not cells and "ltx_tag_equation" in cell and "<math" not in cell):
                     number = without_tags(cell)
                 elif "padleft" not in attributes and "padright" not in attributes:
                     cells.append(_cell(cell))
             if any(cells):
                 rows.append((cells, number))
-        if not rows or MATHML.search(content) is None:
-            return token.end()
-        if sum(bool(number) for _, number in rows) > 1:
-            lines = [numbered(" ".join(filter(None, cells)), number) for cells, number in rows]
-        else:
-            lines = [
-                numbered(aligned([cells for cells, _ in rows]), next(filter(None, (each for _, each in rows)), ""))
-            ]
-        return self._put(token.start(), inside[1], "".join(f"<p>{_shown(line, True)}</p>" for line in lines))
+        return self._put(token.start(), inside[1], "".join([*parts, _equations(rows)]))
 
     def _read_element(self, token: re.Match[str], name: str, is_mathjax: bool = False) -> int:
         inside = None if is_void(name, token[6]) else self._ends.of(name, token.end())
@@ -309,6 +310,16 @@ def _without_number(markup: str) -> tuple[str, str]:
         if _NUMBER.fullmatch(number) is not None:
             return markup[: found.start()] + markup[found.end() + 1 :], number
     return markup, ""
+
+
+def _equations(rows: list[tuple[list[str], str]]) -> str:
+    """Rows of cells, each with its number, as one formula, or a formula each where more than one has a number."""
+    if sum(bool(number) for _, number in rows) > 1:
+        lines = [numbered(" ".join(filter(None, cells)), number) for cells, number in rows]
+    else:
+        number = next((number for _, number in rows if number), "")
+        lines = [numbered(aligned([cells for cells, _ in rows]), number)] if rows else []
+    return "".join(f"<p>{_shown(line, True)}</p>" for line in lines)
 
 
 def _cell(markup: str) -> str:

@@ -182,6 +182,14 @@ def _cells(*tex: str) -> str:
             "$$a =b \\tag{3a}$$\n$$c =d \\tag{3b}$$",
         ),
         ([_cells("a") + "<td>if</td>" + _cells("b")], "$$a \\text{if} b$$"),
+        (
+            [
+                _cells("a"),
+                '<td colspan="5">where the mean of <math alttext="X"></math> is given, and</td>',
+                _cells("b"),
+            ],
+            "$$a$$\nwhere the mean of $X$ is given, and\n$$b$$",
+        ),
     ],
 )
 def test_tables_of_equations(rows: list[str], text: str) -> None:
