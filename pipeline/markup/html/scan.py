@@ -66,7 +66,15 @@ from pipeline.markup.html.layout import (
     Scanned,
     Tables,
 )
-from pipeline.markup.html.lexing import after_markup_declaration, end_of_raw_text, find_value, is_copy, is_leaf, is_mark
+from pipeline.markup.html.lexing import (
+    SEEN_RUNS,
+    after_markup_declaration,
+    end_of_raw_text,
+    find_value,
+    is_copy,
+    is_leaf,
+    is_mark,
+)
 from pipeline.markup.html.panels import opens
 from pipeline.markup.html.scripts import LINE_DUE, begin_script, write_due, write_line_end, write_script
 from pipeline.markup.html.shown import (
@@ -130,6 +138,8 @@ def _read_tag(
     tag_flags: np.ndarray,
     class_keys: np.ndarray,
     class_values: np.ndarray,
+    seen_keys: np.ndarray,
+    seen_values: np.ndarray,
     text_keys: np.ndarray,
     text_values: np.ndarray,
     entity_keys: np.ndarray,
@@ -167,7 +177,7 @@ def _read_tag(
             else ONLY_END
         )
     i, link, closes_itself, own_flags, shape, num_pairs, number, style, shown, says, met = read_attributes(
-        data, i, look, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values
+        data, i, look, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values, seen_keys, seen_values
     )
     if i >= end:
         return end  # the page ends inside a tag, which is then none
@@ -332,6 +342,8 @@ def _scan_on(
     tag_flags: np.ndarray,
     class_keys: np.ndarray,
     class_values: np.ndarray,
+    seen_keys: np.ndarray,
+    seen_values: np.ndarray,
     text_keys: np.ndarray,
     text_values: np.ndarray,
     entity_keys: np.ndarray,
@@ -360,8 +372,8 @@ def _scan_on(
             if 97 <= first | 32 <= 122:
                 i = _read_tag(
                     data, i, state, text, blocks, nodes, pairs, stack, last, tags,
-                    tag_keys, tag_values, tag_kinds, tag_flags, class_keys, class_values, text_keys, text_values,
-                    entity_keys, entity_values, entity_characters, low_characters,
+                    tag_keys, tag_values, tag_kinds, tag_flags, class_keys, class_values, seen_keys, seen_values,
+                    text_keys, text_values, entity_keys, entity_values, entity_characters, low_characters,
                 )  # fmt: skip
                 continue
             if following == 33 or following == 63 or following == 47:
@@ -393,6 +405,7 @@ def scan(
     # shown as a block, what is due at its end, the hash of its name, and where its tag stands.
     stack = np.zeros((256, 7), np.int32)
     last = np.full(tag_kinds.size, -1, np.int32)  # where in the stack the innermost element of each tag is
+    seen_keys, seen_values = np.zeros(SEEN_RUNS, np.uint64), np.zeros((SEEN_RUNS, 3), np.int32)
     state = np.zeros(STATE_SIZE, np.int64)
     tags = np.empty((4096 if with_tags else 0, TAG_COLUMNS), np.int32)
     state[S_NODES] = 1
@@ -405,7 +418,8 @@ def scan(
             view(data), i, view(state), view(text), view(blocks), view(nodes), view(pairs), view(stack), view(last),
             view(tags),
             view(tag_keys), view(tag_values), view(tag_kinds), view(tag_flags),
-            view(class_keys), view(class_values), view(text_keys), view(text_values),
+            view(class_keys), view(class_values), view(seen_keys), view(seen_values),
+            view(text_keys), view(text_values),
             view(entity_keys), view(entity_values), view(entity_characters), view(low_characters),
         )  # fmt: skip
         if i >= data.size:

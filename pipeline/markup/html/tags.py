@@ -52,6 +52,8 @@ def read_attributes(
     node: int,
     class_keys: np.ndarray,
     class_values: np.ndarray,
+    seen_keys: np.ndarray,
+    seen_values: np.ndarray,
 ) -> tuple[int, int, bool, int, np.uint64, int, int, int, int, int, int]:
     """Read what stands between a tag's name and its `>`, where the first place goes.
 
@@ -123,8 +125,9 @@ def read_attributes(
                 value_end = min(value_end, value_start + MAX_ATTRIBUTE)
                 if num_pairs < pairs_end:
                     num_pairs = add_words(
-                        data, value_start, value_end, class_keys, class_values, pairs, num_pairs, node
-                    )
+                        data, value_start, value_end, class_keys, class_values, seen_keys, seen_values,
+                        pairs, num_pairs, node,
+                    )  # fmt: skip
                 if key == _CLASS:
                     class_says, shape = read_class(data, value_start, value_end, shape)
                     says |= class_says
