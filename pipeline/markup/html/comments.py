@@ -36,7 +36,7 @@ from pipeline.markup.html.layout import (
     N_TAG,
     Scanned,
 )
-from pipeline.markup.html.records import I_GROUP, I_RECORD, NAMES, records
+from pipeline.markup.html.records import I_GROUP, I_RECORD, NAMES
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
 
@@ -103,12 +103,14 @@ def with_options(
     region: np.ndarray,
     under_article: bool,
     word_groups: np.ndarray,
+    ids: np.ndarray,
+    table: np.ndarray,
     options: Options,
 ) -> np.ndarray:
     """The kept blocks, then comments under the article where the options want them, without author lines of posts where
-    they do not. region: of each block whether it stands in an element of comments; under_article: whether those are it.
+    they do not. region: of each block whether it stands in an element of comments; under_article: whether those are it;
+    ids and table: those of `records`.
     """
-    ids, table = records(scanned)
     bits = _bits(scanned, word_groups, ids)
     by_author = _author_lines(scanned, bits)
     if options.authors == "drop":

@@ -24,6 +24,7 @@ from pipeline.markup.html.layout import (
     Scanned,
 )
 from pipeline.markup.html.model import Model
+from pipeline.markup.html.records import records, settle_slots
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html.whole import keep_between, keep_lists, keep_tables
 from pipeline.markup.html_options import Options
@@ -109,6 +110,8 @@ def kept_blocks(scanned: Scanned, scores: np.ndarray, model: Model, options: Opt
     if not len(blocks):
         return np.zeros(0, np.int64)
     threshold = best_cut(scores, blocks[:, B_SPACES] + blocks[:, B_CJK] + 1)
+    ids, table = records(scanned)
+    settle_slots(blocks, ids, table, scores, threshold)
     flags = nodes[blocks[:, B_INNER], N_FLAGS]
     chars = blocks[:, B_CHARS]
     for hidden in (flags & HIDDEN != 0, flags & ARIA_HIDDEN != 0):
@@ -126,5 +129,5 @@ def kept_blocks(scanned: Scanned, scores: np.ndarray, model: Model, options: Opt
         keep(blocks, nodes, scores, threshold)
     kept = _repeated_headline(scanned, np.flatnonzero(scores > threshold))
     if options.comments == "keep" or options.authors == "drop":
-        kept = with_options(scanned, kept, remarks, under_article, model.word_groups, options)
+        kept = with_options(scanned, kept, remarks, under_article, model.word_groups, ids, table, options)
     return kept
