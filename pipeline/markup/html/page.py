@@ -146,7 +146,7 @@ def _judge(data: bytes, model_: model.Model, options: Options) -> _Judged:
     reading = read_page(data, model_.tables)
     scanned, origin = reading.scanned, reading.origin
     scores, types = model.judge(scanned, reading.title, head_of(reading.data), model_)
-    kept = kept_blocks(scanned, scores, model_, options)
+    kept = kept_blocks(scanned, scores, types, model_, options)
     text: str = _Text.of(reading.data, scanned, kept)
     if len(text) < _LITTLE:
         article = longest_article(data)

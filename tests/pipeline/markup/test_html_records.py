@@ -195,10 +195,10 @@ def test_slots_are_kept_or_dropped_as_a_whole() -> None:
     prices = [place for place, text in enumerate(texts) if text.endswith("USD")]
     scores = np.full(len(texts), 0.4, np.float32)
     scores[bodies] = (0.9, 0.3, 0.9, 0.9)
-    scores[labels] = (0.1, 0.5, 0.1, 0.1)
-    scores[prices] = (0.5, 0.4, 0.4, 0.4)
-    settle_slots(scanned.blocks, ids, table, scores)
+    scores[labels] = (0.1, 0.6, 0.1, 0.1)
+    scores[prices] = (0.6, 0.4, 0.4, 0.4)
+    settle_slots(scanned.blocks, ids, table, scores, 0.5)
     assert np.allclose(scores[bodies], 0.75)
-    assert np.allclose(scores[labels], 0.2)
-    assert np.allclose(scores[prices], (0.5, 0.4, 0.4, 0.4))  # not clear: each by itself
+    assert np.allclose(scores[labels], 0.225)
+    assert np.allclose(scores[prices], (0.6, 0.4, 0.4, 0.4))  # not clear: each by itself
     assert scores[texts.index("Buy now")] == np.float32(0.4)
