@@ -3,7 +3,7 @@
 Comments stand in elements whose class words say so (`class_groups.json`). Not all that stands there is one: reply
 forms, invitations to log in, menus of sorting, buttons and counts do too. What is left has text of its own: paragraphs,
 code, what is prose, or a slot of repeated records (`records.py`) in which the texts differ. The author lines of posts
-are short, stand in small elements whose class words say so (author, user, date), or in `<time>`, `<cite>`, `<address>`.
+are short, stand in small elements whose class words say so (author, user, date), or in `<time>` or `<address>`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.markup import html_backends
 from pipeline.markup.html import extract_page
 from pipeline.markup.html_options import Options, options_of
 
@@ -134,3 +135,12 @@ def test_options_reach_the_other_process() -> None:
     options = Options(comments="keep", authors="drop")
     assert options_of(options.note()) == options
     assert options_of("") == Options()
+
+
+@pytest.mark.parametrize("backend", ["groundup", "resiliparse", "trafilatura"])
+def test_backends_take_the_setting(backend: str) -> None:
+    extract = getattr(html_backends, backend)
+    page = _page(_WORDPRESS).encode()
+    assert _TEXTS[1] not in extract(page, Options().note())[1]
+    assert _TEXTS[1] in extract(page, Options(comments="keep").note())[1]
+    assert "until the river ran dry" in extract(page, "")[1]
