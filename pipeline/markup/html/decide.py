@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import entry
+from pipeline.documents.page_types import PAGE_TYPES
 from pipeline.markup.html.comments import with_options
 from pipeline.markup.html.formula_blocks import keep_formulas
 from pipeline.markup.html.layout import (
@@ -28,7 +29,6 @@ from pipeline.markup.html.records import records, settle_slots
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html.whole import keep_between, keep_lists, keep_tables
 from pipeline.markup.html_options import Options
-from pipeline.markup.page_types import PAGE_TYPES
 
 _H1 = TAG["h1"]
 # Elements whose class names are those of the page (a post about cookies has the tag `cookies`), so say nothing.
