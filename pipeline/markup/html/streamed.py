@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 
-from pipeline.markup.html.tokens import Ends
-
-_PIECE = re.compile(
-    r"<div\s(?=[^<>]*\bhidden\b)(?=[^<>]*\bid\s*=\s*[\"']?S:([0-9a-f]++)[\"'\s>])[^<>]*+>", re.IGNORECASE
-)
-_PLACE = re.compile(
-    r"<template\s[^<>]*?\bid\s*=\s*[\"']?([BP]):([0-9a-f]++)[\"'\s>][^<]*+</template\s*>", re.IGNORECASE
-)
+_PIECE = re.compile(r" id=[\"']?S:([0-9a-f]++)[\"'\s>]")
+_MAX_TAG = 2000  # characters of the tag of a piece
+_PLACE = re.compile(r"<template\s[^<>]*?\bid\s*=\s*[\"']?([BP]):([0-9a-f]++)[\"'\s>][^<]*+</template\s*>")
+# What is looked at to find where a piece ends: scripts and comments are gone past.
+_DIV = re.compile(r"<(?:(/?)div(?=[\s/>])|(script)(?=[\s/>])|(!--))")
+_SCRIPT_END = re.compile(r"</script")
 # React's comments around what may be awaited: their start, their end.
 _AWAITED = re.compile(r"<!--(/?)\$[?!~]?-->")
 _MAX_DEPTH = 64  # of pieces in each other
@@ -26,21 +24,24 @@ def in_place(text: str) -> str:
     pieces: dict[str, str] = {}
     parts: list[str] = []
     done = 0
-    ends = Ends(text)
-    found = _PIECE.search(text)
-    while found is not None:
+    position = 0
+    while (found := _PIECE.search(text, position)) is not None:
+        start = text.rfind("<", position, found.start())
+        tag_end = text.find(">", found.end() - 1, found.end() + _MAX_TAG)
         position = found.end()
-        inside = ends.of("div", position)
-        if inside is None:
+        if found[1] in pieces or tag_end < 0 or not text.startswith("<div", start):
+            continue
+        if "hidden" not in text[start:tag_end]:
+            continue
+        stop = _end_of_div(text, tag_end)
+        if stop < 0:
             break
-        if found[1] not in pieces:
-            parts.append(text[done : found.start()])
-            pieces[found[1]] = text[position : inside[0]]
-            done = position = inside[1]
-        found = _PIECE.search(text, position)
+        parts.append(text[done:start])
+        pieces[found[1]] = text[tag_end + 1 : stop]
+        position = done = text.find(">", stop) + 1
     page = "".join(parts)
     rest = text[done:]
-    body = rest.lower().rfind("</body")
+    body = rest.rfind("</body")
     last, end = (rest[:body], rest[body:]) if body >= 0 else (rest, "")
     page = _filled(page + last, pieces, 0)
     parts = [page]
@@ -62,12 +63,31 @@ def _filled(text: str, pieces: dict[str, str], depth: int) -> str:
             continue
         parts += [text[done : found.start()], _filled(pieces.pop(found[2]), pieces, depth + 1)]
         done = found.end()
-        if found[1] in "Bb" and is_open:
+        if found[1] == "B" and is_open:
             stop = _end_of_awaited(text, done)
             is_open = stop >= 0
             done = max(done, stop)
     parts.append(text[done:])
     return "".join(parts)
+
+
+def _end_of_div(text: str, start: int) -> int:
+    """Where the end tag of the `<div>` stands whose content begins at `start`; -1 where nothing ends it."""
+    depth = 1
+    while (tag := _DIV.search(text, start)) is not None:
+        start = tag.end()
+        if tag[2]:
+            end = _SCRIPT_END.search(text, start)
+            start = end.end() if end is not None else len(text)
+        elif tag[3]:
+            start = text.find("-->", start)
+            if start < 0:
+                return -1
+        else:
+            depth += -1 if tag[1] else 1
+            if depth == 0:
+                return tag.start() if text.find(">", start) >= 0 else -1
+    return -1
 
 
 def _end_of_awaited(text: str, start: int) -> int:
