@@ -22,9 +22,9 @@ class ExtractSettings(Settings):
     comments: Literal["drop", "keep"] = "drop"
     """Comments under an article: `keep` writes them after it, `drop` leaves them out. Where they are the page (a forum,
     questions and answers, reviews), they are its content and stay."""
-    authors: Literal["keep", "drop"] = "keep"
-    """The lines that say who wrote a post, comment or review, and when: `drop` leaves them out (groundup's own
-    extractor)."""
+    authors: Literal["auto", "keep", "drop"] = "auto"
+    """The lines that say who wrote a post, comment or review, and when: `auto` leaves what passes for content, `keep`
+    adds name and date to each post that stays, `drop` leaves them out (groundup's own extractor)."""
     wrapped_lines: Literal["join", "keep"] = "join"
     """Lines of a book's paragraphs of prose (format gutenberg): `join` makes one line of each paragraph, `keep` leaves
     them as they are."""

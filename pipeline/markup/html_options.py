@@ -19,7 +19,7 @@ class Options:
     form: Literal["text", "markdown"] = "text"
     links: Literal["drop", "keep"] = "drop"
     comments: Literal["drop", "keep"] = "drop"
-    authors: Literal["drop", "keep"] = "keep"
+    authors: Literal["auto", "keep", "drop"] = "auto"
     url: str = ""
 
     def note(self) -> str:

@@ -18,6 +18,7 @@ from pipeline.markup.html.layout import (
     B_COMMAS,
     B_ENDS,
     B_INNER,
+    B_LETTERS,
     B_LINK_CHARS,
     B_NODE,
     B_TEXT_WORDS,
@@ -36,7 +37,7 @@ from pipeline.markup.html.layout import (
     N_TAG,
     Scanned,
 )
-from pipeline.markup.html.records import I_GROUP, I_RECORD, NAMES
+from pipeline.markup.html.records import I_GROUP, I_RECORD, MIN_RECORDS, NAMES
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
 
@@ -107,8 +108,8 @@ def with_options(
     table: np.ndarray,
     options: Options,
 ) -> np.ndarray:
-    """The kept blocks, then comments under the article where the options want them, without author lines of posts where
-    they do not. region: of each block whether it stands in an element of comments; under_article: whether those are it;
+    """The kept blocks, then comments under the article where the options want them, and author lines of posts added or
+    left out. region: of each block whether it stands in an element of comments; under_article: whether those are it;
     ids and table: those of `records`.
     """
     bits = _bits(scanned, word_groups, ids)
@@ -116,10 +117,31 @@ def with_options(
     if options.authors == "drop":
         in_post = region | ((ids[:, I_GROUP] >= 0) & (table[:, _PROSE] >= _LEAST_PROSE))
         kept = kept[~(by_author & in_post)[kept]]
+    elif options.authors == "keep":
+        kept = np.union1d(kept, _name_and_date(scanned, kept, by_author, ids, table))
     if options.comments == "keep" and under_article:
-        found = _comments(scanned, region, bits, by_author, ids, table, options.authors == "keep")
+        found = _comments(scanned, region, bits, by_author, ids, table, options.authors != "drop")
         kept = np.concatenate([kept, np.setdiff1d(found, kept)])
     return kept
+
+
+def _name_and_date(
+    scanned: Scanned, kept: np.ndarray, by_author: np.ndarray, ids: np.ndarray, table: np.ndarray
+) -> np.ndarray:
+    """Numbers of the blocks that say who wrote each post of which something is kept, and when: in each the first author
+    line with letters, and the first in `<time>`. What else an author's box says (rank, number of posts) is neither.
+    """
+    flags = scanned.nodes[scanned.blocks[:, B_INNER], N_FLAGS]
+    posts = (ids[:, I_GROUP] >= 0) & (table[:, _COUNT] >= MIN_RECORDS) & (table[:, _PROSE] >= _LEAST_PROSE)
+    text = np.zeros(len(posts), np.bool_)
+    text[kept] = ~by_author[kept]
+    posts &= by_author & np.isin(ids[:, I_RECORD], ids[text & posts, I_RECORD])
+    in_time = flags & IN_TIME != 0
+    found = []
+    for lines in (posts & ~in_time & (scanned.blocks[:, B_LETTERS] > 0), posts & in_time):
+        places = np.flatnonzero(lines)
+        found.append(places[np.unique(ids[places, I_RECORD], return_index=True)[1]])
+    return np.concatenate(found)
 
 
 def _comments(

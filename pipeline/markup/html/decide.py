@@ -134,6 +134,6 @@ def kept_blocks(scanned: Scanned, scores: np.ndarray, types: np.ndarray, model: 
     for keep in (keep_between, keep_lists, keep_tables):
         keep(blocks, nodes, scores, threshold)
     kept = _repeated_headline(scanned, np.flatnonzero(scores > threshold))
-    if options.comments == "keep" or options.authors == "drop":
+    if options.comments == "keep" or options.authors != "auto":
         kept = with_options(scanned, kept, remarks, under_article, model.word_groups, ids, table, options)
     return kept

@@ -126,6 +126,11 @@ def test_author_lines_of_posts() -> None:
     page = (
         f"<html><head><title>The mill</title></head><body><h1>The mill</h1><div class=topic>{posts}</div></body></html>"
     )
+    kept = extract_page(page, Options(authors="keep")).text.split("\n")
+    place = kept.index("by Ann 3")
+    assert [kept[place + 1], kept[place + 2][:13]] == ["January 3", "Post number 3"]
+    assert len([line for line in kept if line.startswith(("by Ann", "January"))]) == 12
+    assert not [line for line in kept if line.startswith("Posts:")]
     lines = extract_page(page, Options(authors="drop")).text.split("\n")
     assert len([line for line in lines if line.startswith("Post number")]) == 6
     assert not [line for line in lines if "Ann" in line or "January" in line]
