@@ -116,8 +116,8 @@ def test_comments_of_code_are_code() -> None:
 
 def test_author_lines_of_posts() -> None:
     posts = "".join(
-        f'<div class="post"><p class="author">by <a href=/u>Ann {n}</a></p><div class="date">January '
-        f"{n}</div><div class="
+        f'<div class="post"><p class="author">by <a href=/u>Ann {n}</a></p><p class="userinfo">Posts: {n}</p>'
+        f"<time>January {n}</time><div class="
         f'"content"><p>Post number {n} says what its author thinks of the mill, at some length, and why it is '
         f"so.</p><p>It "
         "goes on in a second paragraph, which has two sentences. This is the other one.</p></div></div>"
