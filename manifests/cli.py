@@ -96,7 +96,7 @@ def _print_trace(trace: Trace, with_record: bool) -> None:
         typer.echo(f"  tokens    {tokens['start']} to {tokens['start'] + tokens['length'] - 1} of {tokens['shard']}")
     typer.echo(shown(f"  document  {trace.id}"))
     typer.echo(shown(f"  text      {trace.part}, row {trace.row}: {excerpt(trace.text)}"))
-    for name in ("source", "title", "url", "date", "language", "digest"):
+    for name in ("source", "title", "url", "date", "language", "digest", "text_origin"):
         if trace.provenance[name] is not None:
             typer.echo(shown(f"  {name:<9} {trace.provenance[name]}"))
     page = trace.provenance

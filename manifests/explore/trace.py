@@ -18,7 +18,7 @@ from manifests.records.origins import Origin, original_address
 from manifests.records.read import read_record
 
 _PROVENANCE = ("url", "title", "source", "language", "date", "file", "offset", "length", "digest")
-_OF_PAGES = ("page_type", "page_type_score", "shown_characters", "kept_characters")
+_OF_PAGES = ("page_type", "page_type_score", "shown_characters", "kept_characters", "text_origin")
 
 
 @dataclass(frozen=True)

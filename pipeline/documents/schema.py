@@ -33,6 +33,10 @@ METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
     ("page_type_score", pa.float32()),  # how sure that is, 0 to 1
     ("shown_characters", pa.int64()),  # of the page that a reader sees
     ("kept_characters", pa.int64()),  # of these in the text that extract made, 0 where it found none
+    (
+        "text_origin",
+        pa.string(),
+    ),  # of a text that is not what the page shows: `markup.html.page`
     (LOST_TEXT, pa.string()),  # where little was kept, an excerpt of what was not; in extract alone
 ]
 DOCUMENT_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), *METADATA_FIELDS])

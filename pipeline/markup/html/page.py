@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.markup.escapes import escaped
 from pipeline.markup.html import model
 from pipeline.markup.html.decide import kept_blocks
-from pipeline.markup.html.elsewhere import longest_article, without_noscript
+from pipeline.markup.html.elsewhere import LITTLE, LONG_NOTICE, Readers, text_elsewhere, without_noscript
 from pipeline.markup.html.layout import B_CHARS, B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned, Tables
 from pipeline.markup.html.markdown import to_markdown
 from pipeline.markup.html.page_head import head_of
@@ -20,7 +20,7 @@ from pipeline.markup.html.page_type import likeliest
 from pipeline.markup.html.render import render
 from pipeline.markup.html.rewrite import met_in_text, rewritten
 from pipeline.markup.html.scan import scan_page, scan_tags
-from pipeline.markup.html.seen import LONG_NOTICE, measured
+from pipeline.markup.html.seen import measured
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
 
@@ -28,17 +28,17 @@ _H1, _H2 = TAG["h1"], TAG["h2"]
 _MAX_HEADINGS = 64  # of a page that are looked at for its title
 _SEPARATOR = re.compile(r"\s+(?:[|–—·•»«-]|::)\s+|\s*\|\s*")
 _MAX_TITLE_BYTES = 4096
-# A page with less main text than this (characters) may have its text elsewhere, where it is so many times as long.
-_LITTLE, _TIMES = 3000, 3
-_FEW_SHOWN = 1000  # characters: a page that shows less may be all in `<noscript>`
+# A page that shows less than this (characters) may be all in `<noscript>`, where that has so many times as much.
+_FEW_SHOWN, _TIMES = 1000, 3
 
 
 @dataclass(frozen=True)
 class Page:
     """Title ("" where the page has none) and main text ("" where it has none).
 
-    origin: where the text is from if not from what the page shows: "json_ld" (the `articleBody` of its linked data),
-    "noscript" (what it shows where scripts do not run).
+    origin: where the text is from if not from what the page shows: "json_ld" (linked data), "noscript" (what it shows
+    where scripts do not run), "state" (what its scripts start from), "microdata" (in `<meta>`), "open_graph" (its
+    description).
     page_type, page_type_score: what kind of page it is, and how sure that is, from 0 to 1.
     num_shown, num_kept, lost: characters that a reader sees, those of the text, and where that is little of it, an
     excerpt of the rest (see `pipeline.markup.html.seen`).
@@ -142,19 +142,25 @@ class _Judged(NamedTuple):
     types: np.ndarray
 
 
-def _judge(data: bytes, model_: model.Model, options: Options) -> _Judged:
+def _judge_shown(data: bytes, model_: model.Model, options: Options) -> _Judged:
     reading = read_page(data, model_.tables)
-    scanned, origin = reading.scanned, reading.origin
-    scores, types = model.judge(scanned, reading.title, head_of(reading.data), model_)
-    kept = kept_blocks(scanned, scores, types, model_, options)
-    text: str = _Text.of(reading.data, scanned, kept)
-    if len(text) < _LITTLE:
-        article = longest_article(data)
-        if len(article) > _TIMES * len(text):
-            article = _whole_text(article, model_)
-        if len(article) > _TIMES * len(text):
-            text, origin = article, "json_ld"
-    return _Judged(reading, kept, text, origin, types)
+    scores, types = model.judge(reading.scanned, reading.title, head_of(reading.data), model_)
+    kept = kept_blocks(reading.scanned, scores, types, model_, options)
+    return _Judged(reading, kept, _Text.of(reading.data, reading.scanned, kept), reading.origin, types)
+
+
+def _judge(data: bytes, model_: model.Model, options: Options) -> _Judged:
+    judged = _judge_shown(data, model_, options)
+    if len(judged.text) >= LITTLE:
+        return judged
+    scanned = judged.reading.scanned
+    readers = Readers(
+        main=lambda page: _judge_shown(page, model_, options).text,
+        whole=lambda markup: _whole_text(markup, model_),
+        shown=lambda: render(scanned, np.arange(len(scanned.blocks))),
+    )
+    text, origin = text_elsewhere(data, judged.text, judged.reading.title, len(scanned.text), readers)
+    return judged._replace(text=text, origin=origin) if text else judged
 
 
 def text_with(html: str, model_: model.Model) -> str:
@@ -180,7 +186,7 @@ def extract_page(html: str | bytes, options: Options | None = None) -> Page:
     options, model_ = options or Options(), model.load()
     reading, kept, text, origin, types = _judge(data, model_, options)
     page_type, score = likeliest(types)
-    shown, num_kept, lost = measured(reading.scanned, text, None if origin == "json_ld" else kept)
+    shown, num_kept, lost = measured(reading.scanned, text, kept if origin in ("", "noscript") else None)
     text = _in_form(text, model_, options)
     return Page(_headline(reading.scanned, reading.title), text, origin, page_type, score, shown, num_kept, lost)
 

@@ -26,7 +26,6 @@ from pipeline.markup.html.layout import (
 _AROUND = IN_NAV | IN_HEADER | IN_FOOTER | IN_ASIDE
 _LITTLE = 0.25  # of what is shown: where less is kept, an excerpt says of what the rest is
 _MOST_LOST = 200  # characters of that excerpt
-LONG_NOTICE = 400  # characters: a notice that the page needs scripts is shorter
 
 
 def measured(scanned: Scanned, text: str, kept: np.ndarray | None) -> tuple[int, int, str | None]:
