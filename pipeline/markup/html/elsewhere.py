@@ -37,9 +37,8 @@ _LINE, _START = 15, 40  # letters of a line that says something, and those that 
 _MOST_LINES = 200
 _SHOWN_SHARE = 0.5  # of the lines of a text: then the page shows it
 
-_NOSCRIPT = re.compile(rb"</?noscript(?=[\s/>])[^>]*+>", re.IGNORECASE)
-_IN_NOSCRIPT = re.compile(rb"<noscript(?=[\s/>])[^>]*+>(.*?)</noscript", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(rb"<[^>]*+>|\s+")
+_NOSCRIPT = re.compile(rb"</?noscript(?=[\s/>])[^>]{0,4096}+>", re.IGNORECASE)
+_TAG = re.compile(rb"<[^<>]*+>|\s+")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,12 @@ class Readers:
 
 def without_noscript(data: bytes, least: int) -> bytes:
     """The page as browsers without scripts read it; as it is where that would show less than so many bytes of text."""
-    hidden = sum(len(_TAG.sub(b"", content)) for content in _IN_NOSCRIPT.findall(data))
+    hidden, start = 0, -1
+    for tag in _NOSCRIPT.finditer(data):
+        if start >= 0 and tag[0].startswith(b"</"):
+            hidden, start = hidden + len(_TAG.sub(b"", data[start : tag.start()])), -1
+        elif start < 0 and not tag[0].startswith(b"</"):
+            start = tag.end()
     return data if hidden < least else _NOSCRIPT.sub(b"", data)
 
 

@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.markup.html.loose_json import Word, read_json
+from pipeline.markup.html.loose_json import Word, read_json, scripts_of
 from pipeline.markup.html.prose import Writer, names
 
-_SCRIPT = re.compile(r"<script\s[^>]*?application/ld\+json[^>]*+>(.*?)</script", re.IGNORECASE | re.DOTALL)
 _AROUND = re.compile(
     r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|(?:-->|//\s*\]\]>|/\*\s*\]\]>\s*\*/|\]\]>)\s*;?\s*$"
 )
@@ -54,7 +53,9 @@ def _kinds(node: dict[str, Any]) -> set[str]:
 def _scripts(page: str) -> list[Any]:
     """What the scripts of linked data hold. Where a whole script is written in references, they are decoded."""
     found = []
-    for source in _SCRIPT.findall(page):
+    for attributes, source in scripts_of(page):
+        if "application/ld+json" not in attributes.lower():
+            continue
         source = _AROUND.sub("", source).strip()
         if source.startswith(("{&quot;", "[{&quot;", "{ &quot;", "{\n&quot;", "{&#34;", "[{&#34;")):
             source = html.unescape(source)

@@ -33,6 +33,21 @@ _OPEN, _CLOSE = frozenset("[{("), frozenset("]})")
 _MAX_DEPTH = 400
 
 
+_SCRIPT = re.compile(r"<script(?=[\s>])([^>]{0,4096}+)>", re.IGNORECASE)
+_SCRIPT_END = re.compile(r"</script", re.IGNORECASE)
+
+
+def scripts_of(page: str) -> Iterator[tuple[str, str]]:
+    """The attributes of every script of a page, and what stands in it; the last may be cut off."""
+    place = 0
+    while (start := _SCRIPT.search(page, place)) is not None:
+        end = _SCRIPT_END.search(page, start.end())
+        yield start[1], page[start.end() : end.start() if end else len(page)]
+        if end is None:
+            return
+        place = end.end()
+
+
 class Word(str):
     """A name, number or constant as it stands in JavaScript, which is no text of a page."""
 

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from pipeline.markup.html.loose_json import called_with, read_at, read_json, read_string
+from pipeline.markup.html.loose_json import called_with, read_at, read_json, read_string, scripts_of
 from pipeline.markup.html.react import Stream, is_stream, read_stream
 
 _LEAST = 200  # bytes of a state that are worth a look
 _MOST = 8 << 20  # bytes of all states of a page that are read
-_SCRIPT = re.compile(r"<script(?=[\s>])([^>]*+)>(.*?)</script", re.IGNORECASE | re.DOTALL)
 _JSON_TYPE = re.compile(r"type\s*=\s*[\"']?(?:application/json|qwik/json|fastboot/shoebox)", re.IGNORECASE)
 _OTHER_TYPE = re.compile(r"type\s*=\s*[\"']?(?!module|text/javascript|application/javascript)\w", re.IGNORECASE)
 _CONFIGURATION = re.compile(
@@ -43,8 +42,7 @@ def states(page: str) -> Iterator[Any | Stream]:
     """Every state of a page, in order, each as a tree of objects and arrays; or a `Stream`."""
     left = _MOST
     stream: list[str] = []
-    for match in _SCRIPT.finditer(page):
-        attributes, source = match.groups()
+    for attributes, source in scripts_of(page):
         if len(source) < _LEAST and "__next_f" not in source and "streamController" not in source:
             continue
         left -= len(source)

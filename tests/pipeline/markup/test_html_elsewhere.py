@@ -388,7 +388,7 @@ def test_a_description_is_the_last_resort(meta: str) -> None:
         "<div class=cookie><p>We and our partners use cookies to store data on your device. "
         "You can accept all of them, or choose. You can change your mind at any time.</p></div>",
         "<div class=modal><p>This site uses cookies.</p><p>Some of them are needed so that the site works, and "
-        "others help us to see how it is used, to show you advertisements that fit, and to remember what you chose. You "
+        "others help us to see how it is used, to show advertisements that fit, and to remember what you chose. You "
         "can accept all of them, refuse those that are not needed, or choose one by one. You can change your mind at "
         "any time at the end of each page, and more is said in our notice on privacy.</p></div>",
         "<h1>Just a moment…</h1><p>We check that you are no robot. This takes a few seconds.</p>",
@@ -441,3 +441,23 @@ def test_a_page_that_shows_another_text_is_left_alone() -> None:
 def test_what_is_no_text_for_readers(state: object) -> None:
     page = extract_page(_shell(body=_script(json.dumps(state), 'type="application/json"')))
     assert (page.origin, page.text) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script>" * 60_000,
+        "<script " * 60_000,
+        "<noscript>" * 60_000,
+        "<noscript>" + "<" * 200_000 + "</noscript>",
+        '<meta "' * 60_000 + "itemprop",
+        " a='{\"" * 60_000,
+        "<script>" + 'window.a=JSON.parse("' * 30_000 + "</script>",
+        "<script>" + "window.a={" * 30_000 + "</script>",
+        "<script type=application/json>" + '{"body":"' + "<" * 200_000 + '"}</script>',
+    ],
+    ids=lambda page: page[:20],
+)
+def test_hostile_pages_end(page: str) -> None:
+    """Each of them would take minutes in time that is squared."""
+    assert extract_page(page).origin in ("", "noscript")
