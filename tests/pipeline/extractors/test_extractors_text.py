@@ -323,3 +323,4 @@ def test_texts_from_elsewhere_are_counted() -> None:
     (document,) = extractor.run([Document(text=page, id="1")])
     assert document.text == body.strip()
     assert extractor.num_from == {"json_ld": 1}
+    assert document.metadata["text_origin"] == "json_ld"
