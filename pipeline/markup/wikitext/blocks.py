@@ -100,7 +100,8 @@ def to_markdown(text: str, aside: list[str]) -> str:
         elif line[0] == HEADING:
             page.heading(int(line[1]) if line[1:2].isdigit() else 1, line[2:])
         elif CELL in line:
-            rows.append([cell.strip(" \t") for cell in line.partition(ITEM)[0].split(CELL)])
+            row, is_item, _ = line.partition(ITEM)  # an item that a template put into a cell
+            rows.append([cell.strip(" \t") for cell in row.removeprefix("- " if is_item else "").split(CELL)])
         elif _CODE.search(line) is not None:
             code.append(line)
         elif ITEM in line:
