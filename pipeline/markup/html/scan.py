@@ -363,7 +363,6 @@ def _scan_on(
             or state[S_NODES] + 2 > nodes.shape[0]
             or state[S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]
             or state[S_DEPTH] + 2 > stack.shape[0]
-            or state[S_TAGS] + 1 > tags.shape[0]
         ):
             return i
         if data[i] == 60 and i + 1 < end:
@@ -387,10 +386,10 @@ def _scan_on(
 
 @entry
 def scan(
-    data: np.ndarray, tables: Tables, with_tags: bool
+    data: np.ndarray, tables: Tables, num_tags: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int, int, np.ndarray]:
     """Scan a page (UTF-8 bytes): text, blocks, nodes, word pairs, start and end of the title in `data`, what it met,
-    and its tags (T_...; none if not `with_tags`).
+    and its tags (T_...). num_tags: at least as many as there are `<`, or 0 where nobody asks for tags.
     """
     (
         tag_keys, tag_values, tag_kinds, tag_flags, entity_keys, entity_values, entity_characters, low_characters,
@@ -407,9 +406,9 @@ def scan(
     last = np.full(tag_kinds.size, -1, np.int32)  # where in the stack the innermost element of each tag is
     seen_keys, seen_values = np.zeros(SEEN_RUNS, np.uint64), np.zeros((SEEN_RUNS, 3), np.int32)
     state = np.zeros(STATE_SIZE, np.int64)
-    tags = np.empty((4096 if with_tags else 0, TAG_COLUMNS), np.int32)
+    tags = np.empty((num_tags, TAG_COLUMNS), np.int32)
     state[S_NODES] = 1
-    state[S_TAGS] = 0 if with_tags else -1
+    state[S_TAGS] = 0 if num_tags else -1
     state[S_LINK] = state[S_TITLE_START] = state[S_TITLE_END] = -1
     state[S_LAST] = 32
     i = np.int64(0)  # a plain 0 has a type of its own, for which all would be compiled once more
@@ -432,8 +431,6 @@ def scan(
             pairs = grown(pairs)
         if state[S_DEPTH] + 2 > stack.shape[0]:
             stack = grown(stack)
-        if state[S_TAGS] + 1 > tags.shape[0]:
-            tags = grown(tags)
     if state[S_OPEN]:
         end_block(blocks, state, text, text_keys, text_values)
     return (
@@ -450,11 +447,11 @@ def scan(
 
 def scan_page(data: bytes, looked_up: Tables) -> Scanned:
     """Scan a page of UTF-8 bytes."""
-    text, blocks, nodes, words, start, end, met, _ = scan(np.frombuffer(data, np.uint8), looked_up, False)
+    text, blocks, nodes, words, start, end, met, _ = scan(np.frombuffer(data, np.uint8), looked_up, 0)
     return Scanned(text, blocks, nodes, words, (start, end), met)
 
 
 def scan_tags(data: bytes, looked_up: Tables) -> np.ndarray:
     """A row (T_...) for each tag that `scan_page` reads, in order."""
-    tags: np.ndarray = scan(np.frombuffer(data, np.uint8), looked_up, True)[-1]
+    tags: np.ndarray = scan(np.frombuffer(data, np.uint8), looked_up, data.count(b"<") + 1)[-1]
     return tags
