@@ -48,6 +48,7 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _TEXT_WORD = re.compile(rb"[\x80-\xffA-Za-z0-9]+")  # as `features.py` takes them
 _SHORT_WORDS = frozenset({"ad", "fb"})
 _NUM_PARTS = 3  # for what must not have seen the host
+_OTHERS = 2.0  # what pages that are no articles weigh: there are four times as many articles
 _PLAIN_SHARE = 0.35  # of the blocks that are plainly nothing: so many stand for all
 TYPE_ROUNDS, FIRST_ROUNDS, SECOND_ROUNDS = 120, 200, 120
 _NEWS = "waddle-daniel"  # its pages are articles; half of them teach that
@@ -217,6 +218,8 @@ def _weights(sample: Sample) -> np.ndarray:
     """What a mistake at each block costs: about its share of the main content, more evenly where segments are asked."""
     main = np.sqrt(max(40.0, float((sample.labels * sample.num_words).sum())))
     weights = np.sqrt(sample.num_words + 2.0) / main
+    if sample.page.page_type not in (None, "article"):
+        weights = _OTHERS * weights
     return sample.sure * (weights if sample.page.gold is not None else weights + 0.15)
 
 

@@ -24,8 +24,8 @@ from pipeline.markup.html.layout import (
     N_TAG,
     Scanned,
 )
-from pipeline.markup.html.model import Model
-from pipeline.markup.html.records import records, settle_slots
+from pipeline.markup.html.model import Judged, Model
+from pipeline.markup.html.records import settle_slots
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html.whole import keep_between, keep_lists, keep_tables
 from pipeline.markup.html_options import Options
@@ -108,15 +108,13 @@ def best_cut(scores: np.ndarray, num_words: np.ndarray) -> float:
     return float(min(_MOST_CUT, max(_LEAST_CUT, ranked[best] - 1e-6)))
 
 
-def kept_blocks(scanned: Scanned, scores: np.ndarray, types: np.ndarray, model: Model, options: Options) -> np.ndarray:
-    """Numbers of the blocks that are main content, in order. scores and types: those of `model.judge`, of which the
-    scores are changed.
-    """
+def kept_blocks(scanned: Scanned, judged: Judged, model: Model, options: Options) -> np.ndarray:
+    """Numbers of the blocks that are main content, in order. The scores of `judged` are changed."""
+    scores, types, ids, table = judged
     blocks, nodes = scanned.blocks, scanned.nodes
     if not len(blocks):
         return np.zeros(0, np.int64)
     threshold = best_cut(scores, blocks[:, B_SPACES] + blocks[:, B_CJK] + 1)
-    ids, table = records(scanned)
     settle_slots(blocks, ids, table, scores, threshold)
     flags = nodes[blocks[:, B_INNER], N_FLAGS]
     chars = blocks[:, B_CHARS]

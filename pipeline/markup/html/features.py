@@ -121,7 +121,7 @@ NAMES = (
 )
 NUM_FEATURES = len(NAMES)
 TYPES_AT = NUM_FEATURES - len(PAGE_TYPES)  # the first column of the page's types: set once all others are
-_RECORDS_AT = TYPES_AT - NUM_RECORDS
+RECORDS_AT = TYPES_AT - NUM_RECORDS
 SHORT = 120  # bytes: of blocks at most this long, the words are looked up
 
 
@@ -171,7 +171,7 @@ def set_features(
     # Sums over elements, children into parents; and what elements hand down to what stands in them.
     sums = np.zeros((num_nodes, 4), np.float32)  # length, length in links, prose, blocks
     direct = np.zeros(num_nodes, np.float32)  # prose of the blocks one element below
-    set_records(blocks, nodes, length, density, prose, ids, table[:, _RECORDS_AT:TYPES_AT])
+    set_records(blocks, nodes, length, density, prose, ids, table[:, RECORDS_AT:TYPES_AT])
     own = np.zeros((num_nodes, 2), np.float32)
     for pair in range(words.shape[0]):
         own[words[pair, 0], 0] += word_weights[words[pair, 1], 0]

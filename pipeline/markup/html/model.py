@@ -17,7 +17,7 @@ from pipeline.compiled.cache import entry, kernel
 from pipeline.compiled.views import view
 from pipeline.markup.html import context, features, page_type
 from pipeline.markup.html.context import NUM_CONTEXT, set_context
-from pipeline.markup.html.features import NUM_FEATURES, TYPES_AT, set_features
+from pipeline.markup.html.features import NUM_FEATURES, RECORDS_AT, TYPES_AT, set_features
 from pipeline.markup.html.layout import Scanned, Tables, make_tables
 from pipeline.markup.html.page_type import NUM_TYPES, page_numbers, type_scores
 from pipeline.markup.html.tables import hashed
@@ -218,12 +218,21 @@ def score_blocks(
     return decided
 
 
-def judge(scanned: Scanned, title: str, head: np.ndarray, model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """The probability of each block to be main content, and that of each type of page (float32).
-
-    head: what `page_head.head_of` says.
+class Judged(NamedTuple):
+    """The probability of each block to be main content, and of each type of page (float32); of each block the group,
+    record and slot (`records.py`), and a row of `records.NAMES`.
     """
+
+    scores: np.ndarray
+    types: np.ndarray
+    ids: np.ndarray
+    records: np.ndarray
+
+
+def judge(scanned: Scanned, title: str, head: np.ndarray, model: Model) -> Judged:
+    """What the model says of a page. head: what `page_head.head_of` says."""
     as_bytes = np.frombuffer(title.encode("utf-8", "replace"), np.uint8)
     table, ids = features_of(scanned, as_bytes, model.words)
     types = types_of(numbers_of(table, scanned, head, len(model.words.of_classes)), model.types)
-    return score_blocks(table, ids, scanned, types, model.first, model.second), types
+    scores = score_blocks(table, ids, scanned, types, model.first, model.second)
+    return Judged(scores, types, ids, table[:, NUM_CONTEXT + RECORDS_AT : NUM_CONTEXT + TYPES_AT])

@@ -144,9 +144,9 @@ class _Judged(NamedTuple):
 
 def _judge_shown(data: bytes, model_: model.Model, options: Options) -> _Judged:
     reading = read_page(data, model_.tables)
-    scores, types = model.judge(reading.scanned, reading.title, head_of(reading.data), model_)
-    kept = kept_blocks(reading.scanned, scores, types, model_, options)
-    return _Judged(reading, kept, _Text.of(reading.data, reading.scanned, kept), reading.origin, types)
+    judged = model.judge(reading.scanned, reading.title, head_of(reading.data), model_)
+    kept = kept_blocks(reading.scanned, judged, model_, options)
+    return _Judged(reading, kept, _Text.of(reading.data, reading.scanned, kept), reading.origin, judged.types)
 
 
 def _judge(data: bytes, model_: model.Model, options: Options) -> _Judged:
@@ -195,8 +195,7 @@ def page_with(html: bytes, text: str) -> Page:
     """What a page is and shows, for a text that another extractor made of it. It has no title."""
     model_ = model.load()
     reading = read_page(html, model_.tables)
-    _, types = model.judge(reading.scanned, reading.title, head_of(reading.data), model_)
-    page_type, score = likeliest(types)
+    page_type, score = likeliest(model.judge(reading.scanned, reading.title, head_of(reading.data), model_).types)
     return Page("", text, "", page_type, score, *measured(reading.scanned, text, None))
 
 
