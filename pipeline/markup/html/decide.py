@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.compiled.cache import entry
 from pipeline.documents.page_types import PAGE_TYPES
 from pipeline.markup.html.comments import with_options
-from pipeline.markup.html.formula_blocks import keep_formulas
+from pipeline.markup.html.formulas.blocks import keep_formulas
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
     B_CHARS,

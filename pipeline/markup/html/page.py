@@ -12,9 +12,9 @@ import numpy as np
 from pipeline.markup.escapes import escaped
 from pipeline.markup.html import model
 from pipeline.markup.html.decide import kept_blocks
-from pipeline.markup.html.elsewhere import LITTLE, LONG_NOTICE, Readers, text_elsewhere, without_noscript
+from pipeline.markup.html.elsewhere.find import LITTLE, LONG_NOTICE, Readers, text_elsewhere, without_noscript
 from pipeline.markup.html.layout import B_CHARS, B_END, B_NODE, B_START, MET_NOSCRIPT, N_TAG, Scanned, Tables
-from pipeline.markup.html.markdown import to_markdown
+from pipeline.markup.html.markdown.write import to_markdown
 from pipeline.markup.html.page_head import head_of
 from pipeline.markup.html.page_type import likeliest
 from pipeline.markup.html.render import render

@@ -13,8 +13,8 @@ import html
 import re
 
 from pipeline.markup.html import formula_classes
-from pipeline.markup.html.asciimath import tex_of_asciimath
-from pipeline.markup.html.formulas import (
+from pipeline.markup.html.formulas.asciimath import tex_of_asciimath
+from pipeline.markup.html.formulas.find import (
     MATHML,
     SCRIPT,
     aligned,

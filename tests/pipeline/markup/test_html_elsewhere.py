@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from pipeline.markup.html import extract_page
-from pipeline.markup.html.loose_json import called_with, read_json, read_literal
+from pipeline.markup.html.elsewhere.loose_json import called_with, read_json, read_literal
 
 _LINES = (
     "The ferry to the island leaves at seven, and it carries no more than twelve cars.",

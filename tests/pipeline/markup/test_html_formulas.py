@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from pipeline.markup.html import extract_main_text, model
-from pipeline.markup.html.asciimath import tex_of_asciimath
-from pipeline.markup.html.katex import tree_of_katex
+from pipeline.markup.html.formulas.asciimath import tex_of_asciimath
+from pipeline.markup.html.formulas.katex import tree_of_katex
+from pipeline.markup.html.formulas.mathjax import tree_of_mathjax
+from pipeline.markup.html.formulas.mathml import tex_of_mathml, tex_of_tree, tree_of
 from pipeline.markup.html.layout import Scanned
-from pipeline.markup.html.markdown import to_markdown
-from pipeline.markup.html.mathjax import tree_of_mathjax
-from pipeline.markup.html.mathml import tex_of_mathml, tex_of_tree, tree_of
+from pipeline.markup.html.markdown.write import to_markdown
 from pipeline.markup.html.render import render
 from pipeline.markup.html.rewrite import met_in_text, rewritten
 from pipeline.markup.html.scan import scan_page, scan_tags

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bench.extraction_data import SETS, GoldPage, read_pages
 from pipeline.markup.html import extract_main_text, extract_page, model
-from pipeline.markup.html.scan import MAX_BLOCKS, MAX_NODES, scan_page
+from pipeline.markup.html.read_tag import MAX_BLOCKS, MAX_NODES
+from pipeline.markup.html.scan import scan_page
 
 _FIRST = "Every spring the river rises above its banks, and the meadows turn into a lake that lasts for weeks."
 _LAST = "Nobody who lives here minds the water, because the soil that it leaves behind feeds them for a year."

@@ -16,9 +16,9 @@ from markdown_it.token import Token
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.markup.escapes import code_span, escaped, escaped_heading, fence
 from pipeline.markup.html import extract_page, model
-from pipeline.markup.html.languages import language_of
 from pipeline.markup.html.layout import B_END, B_START
-from pipeline.markup.html.markdown import to_markdown
+from pipeline.markup.html.markdown.languages import language_of
+from pipeline.markup.html.markdown.write import to_markdown
 from pipeline.markup.html.scan import scan_page, scan_tags
 from pipeline.markup.html_options import Options
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from pipeline.markup.html.loose_json import called_with, read_at, read_json, read_string, scripts_of
-from pipeline.markup.html.react import Stream, is_stream, read_stream
+from pipeline.markup.html.elsewhere.loose_json import called_with, read_at, read_json, read_string, scripts_of
+from pipeline.markup.html.elsewhere.react import Stream, is_stream, read_stream
 
 _LEAST = 200  # bytes of a state that are worth a look
 _MOST = 8 << 20  # bytes of all states of a page that are read

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.markup.html.loose_json import read_json
-from pipeline.markup.html.prose import names
+from pipeline.markup.html.elsewhere.loose_json import read_json
+from pipeline.markup.html.elsewhere.prose import names
 
 _ROW = re.compile(rb"([0-9a-f]{1,8}):(?:T([0-9a-f]{1,8}),|([A-Z]{0,2})(?=[\[{\"]))")
 _REFERENCE = re.compile(r"\$[L@]?([0-9a-f]{1,8})$")

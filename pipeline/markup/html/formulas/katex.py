@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.markup.html.mathml import Node, row_of
+from pipeline.markup.html.formulas.mathml import Node, row_of
 
 _TOP = re.compile(r"(?:^|;)\s*top\s*:\s*(-?[\d.]+)em")
 _HEIGHT = re.compile(r"(?:^|;)\s*height\s*:\s*(-?[\d.]+)em")

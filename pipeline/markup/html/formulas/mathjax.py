@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.markup.html.mathml import Node, row_of
-from pipeline.markup.html.texnames import ACCENTS
+from pipeline.markup.html.formulas.mathml import Node, row_of
+from pipeline.markup.html.formulas.texnames import ACCENTS
 
 _GLYPH = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
 _SCRIPTED = frozenset({"msub", "msup", "msubsup", "munder", "mover", "munderover"})

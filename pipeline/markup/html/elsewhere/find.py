@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.markup.html.linked_data import description, hidden_properties, linked_text, longest_article
-from pipeline.markup.html.prose import words_of
-from pipeline.markup.html.react import PageOfStream, Stream
-from pipeline.markup.html.state import states
-from pipeline.markup.html.state_text import record_text, state_text
+from pipeline.markup.html.elsewhere.linked_data import description, hidden_properties, linked_text, longest_article
+from pipeline.markup.html.elsewhere.prose import words_of
+from pipeline.markup.html.elsewhere.react import PageOfStream, Stream
+from pipeline.markup.html.elsewhere.state import states
+from pipeline.markup.html.elsewhere.state_text import record_text, state_text
 
 # A page with less main text than this (characters) may have its article elsewhere, where it is so many times as long.
 LITTLE, _TIMES = 3000, 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.markup.html import texnames
-from pipeline.markup.html.texnames import joined
+from pipeline.markup.html.formulas import texnames
+from pipeline.markup.html.formulas.texnames import joined
 
 _SIGNS = {
     "+-": "\\pm", "**": "\\ast", "xx": "\\times", "-:": "\\div", "@": "\\circ", "o+": "\\oplus", "ox": "\\otimes",

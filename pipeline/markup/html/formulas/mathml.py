@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from pipeline.markup.html import texnames
-from pipeline.markup.html.texnames import joined
+from pipeline.markup.html.formulas import texnames
+from pipeline.markup.html.formulas.texnames import joined
 
 _MAX_DEPTH = 120  # of elements in each other: what is deeper stands beside its parent
 _EMPTY = frozenset({"mspace", "mprescripts", "none", "mglyph", "malignmark", "maligngroup", "br", "img", "use", "path"})

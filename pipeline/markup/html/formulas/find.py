@@ -10,10 +10,10 @@ import html
 import re
 from urllib.parse import unquote
 
-from pipeline.markup.html.asciimath import tex_of_asciimath
-from pipeline.markup.html.katex import tree_of_katex
-from pipeline.markup.html.mathjax import tree_of_mathjax
-from pipeline.markup.html.mathml import label_of, tex_of_mathml, tex_of_tree, tree_of
+from pipeline.markup.html.formulas.asciimath import tex_of_asciimath
+from pipeline.markup.html.formulas.katex import tree_of_katex
+from pipeline.markup.html.formulas.mathjax import tree_of_mathjax
+from pipeline.markup.html.formulas.mathml import label_of, tex_of_mathml, tex_of_tree, tree_of
 from pipeline.markup.html.tokens import attributes_of, without_tags
 
 _VALUE = r"\s*=\s*(?:\"([^\"]*+)\"|'([^']*+)')"

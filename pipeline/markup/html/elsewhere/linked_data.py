@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.markup.html.loose_json import Word, read_json, scripts_of
-from pipeline.markup.html.prose import Writer, names
+from pipeline.markup.html.elsewhere.loose_json import Word, read_json, scripts_of
+from pipeline.markup.html.elsewhere.prose import Writer, names
 
 _AROUND = re.compile(
     r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|(?:-->|//\s*\]\]>|/\*\s*\]\]>\s*\*/|\]\]>)\s*;?\s*$"

@@ -12,9 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.markup.escapes import escaped_start, fence, pipe_table
-from pipeline.markup.html.grid import columns_of, grid, table_of
-from pipeline.markup.html.inline import Inline
-from pipeline.markup.html.languages import language_of
 from pipeline.markup.html.layout import (
     B_BREAKS,
     B_END,
@@ -33,6 +30,9 @@ from pipeline.markup.html.layout import (
     T_TAG,
     Scanned,
 )
+from pipeline.markup.html.markdown.grid import columns_of, grid, table_of
+from pipeline.markup.html.markdown.inline import Inline
+from pipeline.markup.html.markdown.languages import language_of
 from pipeline.markup.html.render import CELLS, HEADINGS, LINE_OF_CODE, begins_item, indents_of, rows_of
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html.tokens import attributes_at

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.markup.html.loose_json import Word, read_json
-from pipeline.markup.html.prose import MARKUP, Writer, names, words_of
-from pipeline.markup.html.react import is_element
+from pipeline.markup.html.elsewhere.loose_json import Word, read_json
+from pipeline.markup.html.elsewhere.prose import MARKUP, Writer, names, words_of
+from pipeline.markup.html.elsewhere.react import is_element
 
 _WORDS_OF_NAME = re.compile(r"i18n|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 # Names of what is no text of the page, as a word anywhere in a name.
