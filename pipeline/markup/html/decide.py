@@ -37,10 +37,10 @@ CONSENT, COMMENTS, BOX = 1, 2, 4  # bits of the groups of `class_groups.json`
 HIDDEN_SHARE = 0.5  # of a page's text: above it, scripts show what styles hide
 # Comments are content where the page is at least so likely a forum. With the true types, and hosts held out, forums
 # gain 1.2 points of word F1 by that.
-_FORUM, _IS_FORUM = PAGE_TYPES.index("forum"), 0.5
+_ARTICLE, _FORUM, _IS_FORUM = PAGE_TYPES.index("article"), PAGE_TYPES.index("forum"), 0.5
 _GROUP_SHARE = 0.5  # of a page's text: what holds more is no box, whatever its class says
 # Bounds of the least score to keep, which is chosen by page: a page without main content has none.
-_LEAST_CUT, _MOST_CUT = 0.2, 0.5
+_LEAST_CUT, _MOST_CUT, _LEVELS = 0.2, 0.5, 40
 
 
 @entry
@@ -95,17 +95,34 @@ def _repeated_headline(scanned: Scanned, kept: np.ndarray) -> np.ndarray:
     return left
 
 
-def best_cut(scores: np.ndarray, num_words: np.ndarray) -> float:
+@entry
+def best_cut(scores: np.ndarray, num_words: np.ndarray, alike: float) -> float:
     """The threshold with the greatest expected F1 of words, if scores are probabilities; in [_LEAST_CUT, _MOST_CUT].
 
-    With blocks in order of their scores, precision and recall of the first k are estimated by sums of score x words
-    (Lipton et al. 2014, "Optimal thresholding of classifiers to maximize F1 measure").
+    That needs to be known how blocks go together. Either each is main content or not by itself: then precision and
+    recall of the likeliest blocks are estimated by sums of score x words (Lipton et al. 2014, "Optimal thresholding of
+    classifiers to maximize F1 measure"). Or the least likely are only if all that are likelier are, as with the teasers
+    below an article: then F1 is the mean over all thresholds that may be the true one. `alike` (0 to 1) is what the
+    second counts. Scores are taken in _LEVELS steps.
     """
-    order = np.argsort(-scores, kind="stable")
-    ranked, words = scores[order].astype(np.float64), num_words[order].astype(np.float64)
-    found = np.cumsum(ranked * words)
-    best = int(np.argmax(found / (np.cumsum(words) + found[-1])))
-    return float(min(_MOST_CUT, max(_LEAST_CUT, ranked[best] - 1e-6)))
+    words, likely = np.zeros(_LEVELS), np.zeros(_LEVELS)  # words at least so likely, and those expected to be content
+    for b in range(scores.size):
+        level = _LEVELS - 1 - min(_LEVELS - 1, int(scores[b] * _LEVELS))
+        words[level] += num_words[b]
+        likely[level] += num_words[b] * scores[b]
+    for level in range(1, _LEVELS):
+        words[level] += words[level - 1]
+        likely[level] += likely[level - 1]
+    best, found = 0, -1.0
+    for level in range(_LEVELS):
+        together = 0.0
+        for other in range(_LEVELS):
+            together += min(words[level], words[other]) / max(1e-9, words[level] + words[other])
+        apart = likely[level] / max(1e-9, words[level] + likely[-1])
+        value = (1 - alike) * apart + alike * together / _LEVELS
+        if value > found:
+            best, found = level, value
+    return min(_MOST_CUT, max(_LEAST_CUT, (_LEVELS - 1 - best) / _LEVELS - 1e-6))
 
 
 def kept_blocks(scanned: Scanned, judged: Judged, model: Model, options: Options) -> np.ndarray:
@@ -114,7 +131,7 @@ def kept_blocks(scanned: Scanned, judged: Judged, model: Model, options: Options
     blocks, nodes = scanned.blocks, scanned.nodes
     if not len(blocks):
         return np.zeros(0, np.int64)
-    threshold = best_cut(scores, blocks[:, B_SPACES] + blocks[:, B_CJK] + 1)
+    threshold = best_cut(scores, blocks[:, B_SPACES] + blocks[:, B_CJK] + 1, types[_ARTICLE])
     settle_slots(blocks, ids, table, scores, threshold)
     flags = nodes[blocks[:, B_INNER], N_FLAGS]
     chars = blocks[:, B_CHARS]
