@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 
-_KIND = re.compile(rb'"@type"\s*:\s*\[?\s*"(?:https?://schema\.org/)?(\w+)')
+_KIND = re.compile(rb'@type"\s*:\s*\[?\s*"(?:https?://schema\.org/)?(\w+)')
 _CONTENT = re.compile(rb"(?:content|href)\s*=\s*[\"']?([^\"'\s>]{1,400})", re.IGNORECASE)
-_MAX_KINDS = 4096  # of a page that are counted
 _MAX_TAG = 600  # bytes
+_MAX_HEAD = 1 << 17  # bytes of a page in which its head is looked for
 # Kinds of https://schema.org that are counted.
 _KINDS = (
     *("Product", "Offer", "AggregateRating", "Review", "Brand", "Article", "NewsArticle", "BlogPosting"),
@@ -32,37 +32,40 @@ _WORDS = (
     *("profile", "html", "php"),
 )
 _PLACE_OF_KIND = {kind.encode(): place for place, kind in enumerate(_KINDS)}
+_PLACE_OF_WORD = {word: place for place, word in enumerate(_WORDS)}
+_LETTERS = re.compile("[a-z]+")
 NAMES = (
     *(f"kind_{name}" for name in _KINDS),
     *(f"og_{name}" for name in _GRAPH),
     *("has_og", "has_address", "address_parts", "address_length", "address_hyphens", "address_digits", "last_length"),
     *(f"{where}_{word}" for where in ("path", "above", "host") for word in _WORDS),
 )
+_WORDS_AT = len(NAMES) - 3 * len(_WORDS)
 
 
 def head_of(data: bytes) -> np.ndarray:
     """A number (float32) for each of NAMES. Kinds are counted (log of 1 + their number), the rest is as it is."""
-    kinds = [0] * len(_KINDS)
-    start = -1
-    for _ in range(_MAX_KINDS):
-        start = data.find(b'"@type"', start + 1)
-        if start < 0:
-            break
-        found = _KIND.match(data, start)
-        if found is not None and (place := _PLACE_OF_KIND.get(found[1])) is not None:
-            kinds[place] += 1
-    graph = _attribute(data, b"og:type").lower()
-    address = _attribute(data, b'"canonical"') or _attribute(data, b"og:url") or _attribute(data, b"'canonical'")
+    numbers = np.zeros(len(NAMES), np.float32)
+    for kind in _KIND.findall(data):
+        if (place := _PLACE_OF_KIND.get(kind)) is not None:
+            numbers[place] += 1
+    numbers[: len(_KINDS)] = np.log1p(numbers[: len(_KINDS)])
+    head = data[:_MAX_HEAD]
+    graph = _attribute(head, b"og:type").lower()
+    address = _attribute(head, b'"canonical"') or _attribute(head, b"og:url") or _attribute(head, b"'canonical'")
     host, _, path = address.split("://", 1)[-1].lower().partition("/")
     path = path.split("?", 1)[0].split("#", 1)[0]
     parts = [part for part in path.split("/") if part]
-    numbers: list[float] = [graph.startswith(name) for name in _GRAPH]
-    numbers += [graph != "", address != "", len(parts), len(path), path.count("-"), sum(map(str.isdigit, path))]
-    numbers.append(len(parts[-1]) if parts else 0)
-    for text in (path, " ".join(parts[:-1]), host):
-        words = set(re.findall("[a-z]+", text))
-        numbers += [word in words for word in _WORDS]
-    return np.concatenate([np.log1p(np.array(kinds, np.float32)), np.array(numbers, np.float32)])
+    last = len(parts[-1]) if parts else 0
+    numbers[len(_KINDS) : _WORDS_AT] = (
+        *(graph.startswith(name) for name in _GRAPH),
+        *(graph != "", address != "", len(parts), len(path), path.count("-"), sum(map(str.isdigit, path)), last),
+    )
+    for where, text in enumerate((path, " ".join(parts[:-1]), host)):
+        for word in _LETTERS.findall(text):
+            if (place := _PLACE_OF_WORD.get(word)) is not None:
+                numbers[_WORDS_AT + where * len(_WORDS) + place] = 1
+    return numbers
 
 
 def _attribute(data: bytes, name: bytes) -> str:
