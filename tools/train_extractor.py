@@ -12,7 +12,8 @@ What a later step learns from comes from models of the earlier ones that did not
 
 The weights that did not see the held-out hosts are written beside the bench, which measures with them; those that are
 shipped are learned from all pages. The same data gives the same files on the same versions of the libraries.
-`--folds` also scores all pages by weights of the other hosts, `--sets` each set by weights of the other two.
+`--folds` scores all pages by weights of the other hosts instead, `--without NAME` a set or a language by weights of all
+others: how well what was learned carries over.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _SHORT_WORDS = frozenset({"ad", "fb"})
 _NUM_PARTS = 3  # for what must not have seen the host
 _OTHERS = 2.0  # what pages that are no articles weigh: there are four times as many articles
 _PLAIN_SHARE = 0.35  # of the blocks that are plainly nothing: so many stand for all
-TYPE_ROUNDS, FIRST_ROUNDS, SECOND_ROUNDS = 120, 200, 120
+TYPE_ROUNDS, FIRST_ROUNDS, SECOND_ROUNDS = 120, 120, 80
 _NEWS = "waddle-daniel"  # its pages are articles; half of them teach that
 _COMMON = {
     "learning_rate": 0.08, "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "num_threads": 2, "seed": 1,
@@ -375,7 +376,7 @@ def _texts(samples: list[Sample], weights: Path) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.train_extractor", description=__doc__.splitlines()[0])
     parser.add_argument("--folds", action="store_true", help="score all pages by weights of two thirds of the hosts")
-    parser.add_argument("--sets", action="store_true", help="score each set by weights of the others")
+    parser.add_argument("--without", metavar="NAME", help="score a set or a language by weights of all others")
     options = parser.parse_args()
     missing = missing_data(*(f"web/{name}" for name in SETS)) or missing_modules("lightgbm", "sklearn", "trafilatura")
     if missing:
@@ -402,11 +403,11 @@ def main() -> int:
             _report(f"fold {part}", judged[-len(outside) :], texts[-len(outside) :])
         _report("folds", judged, texts)
         return 0
-    if options.sets:
-        for name in SETS:
-            outside = [s for s in samples if s.page.set == name]
-            weights = learn([s for s in samples if s.page.set != name], f"not {name}", OUTPUT / f"not-{name}.json")
-            _report(f"without {name}", [s.page for s in outside], _texts(outside, weights))
+    if options.without:
+        outside = [s for s in samples if options.without in (s.page.set, s.page.language)]
+        inside = [s for s in samples if options.without not in (s.page.set, s.page.language)]
+        weights = learn(inside, f"without {options.without}", OUTPUT / f"without-{options.without}.json")
+        _report(f"without {options.without}", [s.page for s in outside], _texts(outside, weights))
         return 0
     held_out = [s for s in samples if s.page.is_held_out]
     learn([s for s in samples if not s.page.is_held_out], "hosts that are not held out", HELD_OUT_WEIGHTS)
