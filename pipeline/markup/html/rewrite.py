@@ -37,14 +37,17 @@ _HOLDERS = frozenset({"span", "div", "nobr", "p", "code", "pre", "section", "fig
 _CODE = frozenset({"pre", "code"})
 _MAX_FAILED = 500  # elements that seemed to hold a formula and do not: then the page is no page of formulas
 _MAX_WORDED = 20000  # characters of a formula
-# What MathJax and KaTeX read in a page's text, and the programs themselves in a page that loads them.
+# What MathJax and KaTeX read in a page's text, and the programs themselves in a page that loads them; and what only
+# programs of forums and blogs read, so that it is a formula on any page.
 _IN_TEXT = (b"\\(", b"\\[", b"$$", b"\\begin{")
 _TYPESETTER = re.compile(rb"mathjax|katex", re.IGNORECASE)
-_OPENS = re.compile(r"\\[(\[]|\$\$|\\begin\{")
+_OF_FORUMS = (b"[/itex]", b"[/tex]", b"[/latex]", b"[/math]", b"$latex ")
+_OPENS = re.compile(r"\\[(\[]|\$\$|\\begin\{|\[(?:i?tex|latex|math)\]|\$latex\s", re.IGNORECASE)
 _PART = r"(?:[^<$]|<br\s*/?>|<wbr\s*/?>|\\\$)"
 _FORMULA_IN_TEXT = re.compile(
     rf"\\\((?:(?!\\[()]){_PART}){{1,4000}}\\\)|\\\[(?:(?!\\\]){_PART}){{1,9000}}\\\]|\$\$\$?{_PART}{{1,9000}}\$\$\$?"
-    rf"|\\begin\{{([a-z]+\*?)\}}(?:(?!\\end\{{\1\}}){_PART}){{1,9000}}\\end\{{\1\}}",
+    rf"|\\begin\{{([a-z]+\*?)\}}(?:(?!\\end\{{\1\}}){_PART}){{1,9000}}\\end\{{\1\}}"
+    rf"|\[(i?tex|latex|math)\](?:(?!\[/?\2\]){_PART}){{1,9000}}\[/\2\]|\$latex\s{_PART}{{1,4000}}\$",
     re.IGNORECASE,
 )
 _EQNO = re.compile(
@@ -70,6 +73,18 @@ _FRACTION_OF_NUMBERS = re.compile(
     re.IGNORECASE,
 )
 _PUNCTUATION = re.compile(r"\s*([.,;:])(?=\s|<|\Z)")
+_SHORT_CODE = re.compile(
+    r"\[/?(?:i?tex|latex|math)\]|(?<=\$)latex\s|(?:&(?:amp;|#0?38;)?(?:bg|fg|s)=[\w-]+)+(?=\$)", re.IGNORECASE
+)
+_BEGINS_LINE = re.compile(r"<(?:br|p|div|blockquote|li|dd|center)(?:\s[^<>]*)?/?>\s*\Z", re.IGNORECASE)
+_ENDS_LINE = re.compile(r"\s*[.,;:]?\s*<(?:br|/p|/div|/blockquote|/li|/dd|/center|p|div)\b", re.IGNORECASE)
+_SAYS_SOMETHING = re.compile(r"[^\W_]")  # `$$ - $$$` are prices
+# The number of an equation right behind it: in an element whose class says so, or alone in one, in parentheses.
+_NUMBER_BEHIND = re.compile(
+    r"(?:\s|&nbsp;|</(?:div|span|td|p|figure|nobr|center)\s*>)*+((?:<(?:div|span|td|p|label|strong|b)(?:\s[^<>]*+)?>\s*+){1,4})"
+    r"(\(?(?:[A-Z]\.?)?\d{1,3}(?:[.-]\d{1,3}){0,3}[a-z]?\)?)\s*+(?=</)",
+)
+_SAYS_NUMBER = re.compile(r"eqno|eqn-num|eq-num|equation[-_]*num|equation-label|numcol|\blabel\b", re.IGNORECASE)
 _NUMERATOR = re.compile(
     r"class\s*=\s*[\"']?(?:[^\"'>]*\s)?num(?:erator)?(?:\s[^\"'>]*)?[\"']?[^>]*>(.*?)</span", re.DOTALL
 )
@@ -83,7 +98,9 @@ _BEHIND_A_DIGIT = re.compile(r"\d(?:<[^<>]*>)*\Z")
 
 def met_in_text(text: bytes, data: bytes) -> int:
     """MET_DELIMITERS where a page (`data`; `text`: what it shows) leaves formulas in its text to a program it loads."""
-    is_met = any(sign in text for sign in _IN_TEXT) and _TYPESETTER.search(data) is not None
+    is_met = any(sign in text for sign in _OF_FORUMS) or (
+        any(sign in text for sign in _IN_TEXT) and _TYPESETTER.search(data) is not None
+    )
     return MET_DELIMITERS if is_met else 0
 
 
@@ -159,9 +176,16 @@ class _Rewriter:
             if found is None:
                 position = opening.end()
                 continue
-            tex, is_own_line = tex_of(html.unescape(_LINES.sub(" ", found[0])))
+            words = html.unescape(_LINES.sub(" ", _SHORT_CODE.sub("", found[0])))
+            tex, is_own_line = tex_of(words)
             position = found.end()
-            if tex and (found[0][0] == "\\" or looks_like_tex(tex)):
+            if found[0][0] == "[":  # whoever wrote it meant a formula, on its own line or not
+                before = max(0, found.start() - 200), found.start()
+                begins = is_own_line or _BEGINS_LINE.search(self._text, *before) is not None
+                is_own_line = begins and _ENDS_LINE.match(self._text, position) is not None
+            elif found[0][0] != "\\" and (_SAYS_SOMETHING.search(tex) is None or not looks_like_tex(tex)):
+                continue
+            if tex:
                 self._put_formula(found.start(), position, tex, is_own_line)
 
     def _read_worded(self, token: re.Match[str], name: str, words: frozenset[str]) -> int:
@@ -281,9 +305,13 @@ class _Rewriter:
         self._last = tex, end
         if tex == last and since <= start and not without_tags(self._text[since:start][:4000]):
             return self._put(start, end, "")
-        line = _shown(tex, is_own_line)
         if not is_own_line:
-            return self._put(start, end, line)
+            return self._put(start, end, _shown(tex, False))
+        behind = _NUMBER_BEHIND.match(self._text, end)
+        if behind is not None and (behind[2][0] + behind[2][-1] == "()" or _SAYS_NUMBER.search(behind[1]) is not None):
+            self._put(start, end, f"<br>{_shown(numbered(tex, behind[2]), True)}<br>")
+            return self._put(behind.start(2), behind.end(2), "")
+        line = _shown(tex, True)
         if (punctuation := _PUNCTUATION.match(self._text, end)) is not None:
             line, end = line + punctuation[1], punctuation.end()
         return self._put(start, end, f"<br>{line}<br>")

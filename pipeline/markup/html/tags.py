@@ -39,6 +39,10 @@ _START, _VALUE, _TYPE, _REVERSED, _LEVEL, _SHADOW = (
     np.uint64(tables.fnv(name)) for name in (b"start", b"value", b"type", b"reversed", b"aria-level", b"shadowrootmode")
 )
 _SRC, _ALT, _MATHML = (np.uint64(tables.fnv(name)) for name in (b"src", b"alt", b"data-mathml"))
+# Where a picture that is loaded when it is scrolled to has its address.
+_DATA_SRC, _LAZY_SRC, _ORIGINAL = (
+    np.uint64(tables.fnv(name)) for name in (b"data-src", b"data-lazy-src", b"data-original")
+)
 
 
 @kernel
@@ -115,7 +119,7 @@ def read_attributes(
             stop = min(value_end, value_start + MAX_ATTRIBUTE)
             if (
                 (key == _CLASS and class_is_formula(data, value_start, stop))
-                or (key == _SRC and address_is_formula(data, value_start, stop))
+                or (key in (_SRC, _DATA_SRC, _LAZY_SRC, _ORIGINAL) and address_is_formula(data, value_start, stop))
                 or (key == _ALT and alt_is_formula(data, value_start, value_end))
                 or key == _MATHML
             ):

@@ -60,6 +60,9 @@ def _markdown(html: str) -> str:
         ('<img alt="$\\alpha$" src="img1.gif">', "\\alpha"),
         ('<img src="//www.zhihu.com/equation?tex=x%5E2" alt="x^2">', "x^2"),
         ('<img src="https://i.upmath.me/svg/x%5E2">', "x^2"),
+        ('<img src="/blank.gif" data-src="https://latex.codecogs.com/svg.latex?E=mc^2">', "E=mc^2"),
+        ('<img src="data:image/gif;base64,R0" data-original="//www.zhihu.com/equation?tex=x%5E2">', "x^2"),
+        ('<img class="latex" data-lazy-src="//s0.wp.com/latex.php?latex=x%5E2&bg=fff" src="a.gif" alt="">', "x^2"),
         (
             '<img class="Wirisformula" alt="x squared" data-mathml="«math xmlns=¨http://www.w3.org/1998/Math/MathML¨»'
             '«msup»«mi»x«/mi»«mn»2«/mn»«/msup»«/math»">',
@@ -78,6 +81,7 @@ def test_pictures_of_formulas(picture: str, tex: str) -> None:
         '<img src="x.jpg" alt="$5 coupon">',
         '<img class="math" alt="A big picture of a triangle">',
         '<img class="equation" src="a.png" alt="">',
+        '<img src="a.png" data-src="holiday.jpg" alt="Sea">',
         '<img src="latex-gloves.jpg" alt="Latex gloves, blue">',
     ],
 )
@@ -151,6 +155,33 @@ def test_pictures_that_are_no_formulas(picture: str) -> None:
             "use \\(no\\) at $5 and $6 or $$ and $$$",
         ),
         (f"{_TYPESETTER}\\begin{{equation}} a=b<br> \\label{{x}}\\end{{equation}} z", "$$a=b \\label{x}$$\nz"),
+        (f"{_TYPESETTER}cheap $$ - $$$, \\(x\\)", "cheap $$ - $$$, $x$"),
+        # and what programs of forums and blogs would
+        ("we [itex]E=mc^2[/itex], [tex]x &lt; y[/tex]<br>[TEX]\\int x[/TEX]<br>", "we $E=mc^2$, $x < y$\n$$\\int x$$"),
+        (
+            "a [math]n[/math] <code>[math]n[/math]</code> [latex]y_1[/latex] in [latex]",
+            "a $n$ [math]n[/math] $y_1$ in [latex]",
+        ),
+        (
+            "as $latex x_1 = 3$, $latex \\beta&#038;s=2$; $latex gloves cost $5",
+            "as $x_1 = 3$, $\\beta$; $latex gloves cost $5",
+        ),
+        # the number of an equation behind it: Springer, MDPI, PubMed Central; a number that is none
+        (
+            '<div class="c-article-equation__content"><span class="mathjax-tex">$$a=b$$</span></div>'
+            '<div class="c-article-equation__number">(1)</div><p>z</p>',
+            "$$a=b \\tag{1}$$\nz",
+        ),
+        (
+            '<div class="f"><math display="block"><mi>a</mi></math></div><div class="l"><label>(A.2)</label></div>',
+            "$$a \\tag{A.2}$$",
+        ),
+        (
+            '<table><tr><td class="formula"><math display="block"><mi>a</mi></math></td>'
+            '<td class="label">4</td></tr></table>',
+            "$$a \\tag{4}$$",
+        ),
+        ('<p><math display="block"><mi>a</mi></math></p><p>1984</p>', "$$a$$\n1984"),
         ("none \\(x\\) and \\[y\\] $$ cheap $$, $x$", "none \\(x\\) and \\[y\\] $$ cheap $$, $x$"),
     ],
 )

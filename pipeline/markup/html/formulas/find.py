@@ -53,6 +53,7 @@ _DRAWN_BY = re.compile(
     r"upmath\.me/\w+/|tex\.s2cms\.\w+/\w+/|/latex\.php\?latex=|math\.now\.sh\?from=",
     re.IGNORECASE,
 )
+_ADDRESSES = ("src", "data-src", "data-lazy-src", "data-original")  # a picture that waits has its own in another
 _SET_UP = re.compile(
     r"^(?:\s|~|\\(?:inline|tiny|small|normalsize|large|Large|LARGE|huge|Huge|reverse|opaque|bg_\w+|fn_\w+|dpi\{?\d+\}?)"
     r"(?![a-zA-Z]))+"
@@ -70,12 +71,13 @@ def is_picture(attributes: str) -> bool:
     """Whether a picture (its attributes) shows a formula: by its class, address or alternative text."""
     found = attributes_of(attributes)
     alt = found.get("alt", "").strip()
+    addresses = [found.get(name, "") for name in _ADDRESSES]
     return (
         _PICTURES.search(found.get("class", "")) is not None
         or "data-mathml" in found
-        or _DRAWN_BY.search(found.get("src", "")) is not None
+        or any(map(_DRAWN_BY.search, addresses))
         or (alt[:1] in ("$", "\\", "{") and (_DELIMITED.fullmatch(alt) is not None or "\\displaystyle" in alt[:20]))
-        or "/math/render/" in found.get("src", "")
+        or any("/math/render/" in address for address in addresses)
     )
 
 
@@ -162,8 +164,9 @@ def _inner_document(text: str) -> str:
 
 def _of_picture(attributes: str) -> tuple[str, bool]:
     found = attributes_of(attributes)
-    address = found.get("src", "")
-    if (drawn := _DRAWN_BY.search(address)) is not None:
+    for address in (found.get(name, "") for name in _ADDRESSES):
+        if (drawn := _DRAWN_BY.search(address)) is None:
+            continue
         tex = address[drawn.end() :]
         if drawn[0].endswith("="):
             tex = tex.partition("&")[0].replace("+", " ")
