@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import json
+from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
 
 from pipeline.markup.html import extract_page
+from pipeline.markup.html.elsewhere.find import Readers, text_elsewhere
 from pipeline.markup.html.elsewhere.loose_json import called_with, read_json, read_literal
 
 _LINES = (
@@ -126,6 +128,24 @@ _KINDS = [
         },
         [*_LINES],
     ),
+    (
+        {
+            "@type": "DiscussionForumPosting",
+            "headline": _TITLE,
+            "text": _LINES[0],
+            "comment": [
+                {"@type": "Comment", "text": _LINES[1], "comment": {"@type": "Comment", "text": _LINES[2]}},
+                {"@type": "Comment", "text": _LINES[3]},
+            ],
+        },
+        [*_LINES],
+    ),
+    ({"@type": "SocialMediaPosting", "articleBody": _LINES[0], "comment": {"text": _LINES[1]}}, [*_LINES[:2]]),
+    ({"@type": "NewsArticle", "articleBody": _BODY, "comment": [{"text": "A comment below it."}]}, [*_LINES]),
+    (
+        {"@type": "ProfilePage", "mainEntity": {"@type": "Person", "name": "Bea", "description": _BODY}},
+        ["Bea", *_LINES],
+    ),
 ]
 
 
@@ -223,6 +243,7 @@ _NUXT = [
     {"key": 8},
     "Please choose one of the values below, and press the button.",
 ]
+_BASE64 = b64encode(json.dumps({"post": _PAGE}).encode()).decode()
 _TURBO = [{"_1": 2}, "loaderData", {"_3": 4}, "routes/page", {"_5": 6, "_7": 8}, "title", _TITLE, "content", _MARKUP]
 _STREAM = [
     '1:"$Sreact.fragment"\n2:I[339756,["/_next/static/chunks/a.js"],"default"]\n',
@@ -259,6 +280,15 @@ _STATES = {
     "initial": _script(f"window.__INITIAL_STATE__ = {json.dumps({'post': _PAGE, **_OTHERS, **_CONFIGURATION})};"),
     "preloaded": _script(f"window.__PRELOADED_STATE__ = JSON.parse({json.dumps(json.dumps({'post': _PAGE}))});"),
     "decoded": _script(f'window["__STATE__"]=JSON.parse(decodeURIComponent("{quote(json.dumps({"post": _PAGE}))}"))'),
+    "string": _script(f"window.__INITIAL_DATA__={json.dumps(json.dumps({'post': _PAGE}))};"),
+    "encoded string": _script(f'window.__INITIAL_DATA__ = "{quote(json.dumps({"post": _PAGE}))}";'),
+    "base64": _script(f'window.__STATE__ = JSON.parse(window.atob("{_BASE64}"));'),
+    "base64 of UTF-8": _script(f'window.__STATE__=window.JSON.parse(decodeURIComponent(escape(atob("{_BASE64}"))))'),
+    "inside an object": _script(f"window.App = window.App || {{}}; window.App.page = {json.dumps({'post': _PAGE})};"),
+    "or": _script(f"window.__APP__ = window.__APP__ || {json.dumps({'post': _PAGE})};"),
+    "bare": _script(f"__INITIAL_STATE__={json.dumps({'post': _PAGE})}"),
+    "document": _script(f"document.__data = {json.dumps({'post': _PAGE})}"),
+    "text/json": _script(json.dumps({"post": _PAGE}), 'type="text/json"'),
     "literal": _script("var pageData = {post: {title: '" + _TITLE + "', description: '" + " ".join(_LINES) + "',}};"),
     "apollo": _script(f"window.__APOLLO_STATE__={json.dumps({'Post:1': {'__typename': 'Post', **_PAGE}})}"),
     "remix": _script(f"window.__remixContext = {json.dumps({'state': {'loaderData': {'routes/page': _PAGE}}})};"),
@@ -351,9 +381,23 @@ def test_languages_without_spaces() -> None:
     assert (page.origin, page.text) == ("state", text)
 
 
-def test_microdata_that_no_page_shows() -> None:
-    metas = f'<meta itemprop=name content="Old ferry"><meta content="{html.escape(_BODY)}" itemprop="description">'
-    page = extract_page(_shell(body=f'<div itemscope itemtype="https://schema.org/Product">{metas}</div>'))
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<div itemscope itemtype="https://schema.org/Product"><meta itemprop=name content="Old ferry">'
+        '<meta content="{}" itemprop="description"></div>',
+        "<META ITEMPROP='name' CONTENT='Old ferry'/><META ITEMPROP='description articleBody' CONTENT='{}'/>",
+        '<div typeof="schema:Article"><meta property="schema:name" content="Old ferry">'
+        '<meta property="schema:articleBody" content="{}"></div>',
+        '<div vocab="http://schema.org/" typeof="Article"><meta property="headline" content="Old ferry">'
+        '<meta property="articleBody" content="{}"><meta property="og:description" content="Less."></div>',
+        '<meta property="https://schema.org/name" content="Old ferry">'
+        '<meta property="http://schema.org/text" content="{}"><meta property="http://example.org/text" content="No.">',
+    ],
+    ids=range(5),
+)
+def test_microdata_that_no_page_shows(markup: str) -> None:
+    page = extract_page(_shell(body=markup.format(html.escape(_BODY))))
     assert (page.origin, page.text) == ("microdata", "Old ferry\n" + _BODY)
 
 
@@ -365,6 +409,8 @@ def test_microdata_that_no_page_shows() -> None:
         '<META CONTENT="{}" NAME="Description" />',
         '<meta name="twitter:description" content="{}">',
         '<meta name="DC.description" content="{}"><meta property="og:description" content="Less.">',
+        '<meta name="citation_abstract" content="{}">',
+        '<meta name="DCTERMS.abstract" content="{}">',
     ],
 )
 def test_a_description_is_the_last_resort(meta: str) -> None:
@@ -410,6 +456,16 @@ def test_a_page_that_shows_its_text_needs_no_state(name: str) -> None:
     page = extract_page(_shell(body=article + _STATES[name]))
     assert page.origin == ""
     assert all(page.text.count(line) == 1 for line in _LINES)
+
+
+@pytest.mark.parametrize(("main", "origin"), [("", "state"), ("Menu and search of the harbour.", "")])
+def test_much_around_an_empty_page(main: str, origin: str) -> None:
+    page = _shell(body=_STATES["initial"]).encode()
+    menu = "Boats\n" * 1000
+    readers = Readers(main=lambda _: "", whole=lambda markup: markup, shown=lambda: menu)
+    found = text_elsewhere(page, main, _TITLE, len(menu), readers)
+    assert found[1] == origin
+    assert all((line in found[0]) == bool(origin) for line in _LINES)
 
 
 def test_a_page_that_shows_another_text_is_left_alone() -> None:

@@ -22,7 +22,7 @@ from pipeline.markup.html.elsewhere.state_text import record_text, state_text
 # A page with less main text than this (characters) may have its article elsewhere, where it is so many times as long.
 LITTLE, _TIMES = 3000, 3
 # Main text that is shorter than the first may be a notice, and up to the second if it says so and the page shows no
-# more than the third (bytes). What shows more than the last shows its text, whatever was taken of it.
+# more than the third (bytes). What shows more than the last shows its text if any main text was found in it.
 LONG_NOTICE, _LONGEST_NOTICE, _SHOWS_LITTLE, _SHOWS_MUCH = 400, 2000, 2500, 5000
 _NOTICE = re.compile(
     r"java ?script|\b(?:uses?|using|accept|store|allow|enable) (?:all |our |these )?cookies|cookie (?:policy|settings)"
@@ -76,10 +76,11 @@ def text_elsewhere(data: bytes, text: str, title: str, num_shown: int, readers: 
     says_so = may_be_notice and _NOTICE.search(text) is not None
     if not says_so and len(text) >= LONG_NOTICE:
         return "", ""
-    if num_shown > _SHOWS_MUCH:
+    shows_much = num_shown > _SHOWS_MUCH
+    if shows_much and text:
         return "", ""
     shown = readers.shown()
-    least = max((1 if says_so else _TIMES) * len(text), _LEAST)
+    least = max((1 if says_so else _TIMES) * len(text), LONG_NOTICE if shows_much else _LEAST)
     page = page or data.decode("utf-8", "replace")
     for found, origin in _candidates(data, page, title, num_shown <= _SHOWS_LITTLE, readers):
         if len(found) <= least:
@@ -96,8 +97,7 @@ def _candidates(data: bytes, page: str, title: str, shows_little: bool, readers:
     state = _state(page, title, shows_little, readers)
     both = [(linked, "json_ld"), (state, "state")]
     yield from both if len(state) <= _STATE_TIMES * len(linked) else both[::-1]
-    if b"itemprop" in data or b"schema:" in data:
-        yield readers.whole(hidden_properties(data)), "microdata"
+    yield readers.whole(hidden_properties(data)), "microdata"
 
 
 def _state(page: str, title: str, shows_little: bool, readers: Readers) -> str:

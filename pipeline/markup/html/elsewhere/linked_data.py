@@ -19,6 +19,7 @@ _AROUND = re.compile(
 )
 # Kinds whose `text` is what `articleBody` is of an article: a post by itself.
 _POSTS = frozenset({"DiscussionForumPosting", "SocialMediaPosting", "BlogPosting", "LiveBlogPosting", "Article"})
+_THREADS = frozenset({"DiscussionForumPosting", "SocialMediaPosting"})  # whose comments are as much the text
 _NO_CONTENT = names(
     "Organization NewsMediaOrganization Corporation WebSite BreadcrumbList SearchAction SiteNavigationElement"
     " ImageObject Person Brand Offer AggregateOffer AggregateRating Rating WPHeader WPFooter WPSideBar ContactPoint"
@@ -41,6 +42,11 @@ _PARTS = (
 )  # fmt: skip
 _LISTED = frozenset({"ListItem", "MenuItem", "MusicRecording", "DefinedTerm", "ProductGroup", "Product"})
 _REVIEWS = ("review", "reviews")  # of what has no other text
+_PROPERTIES = frozenset((*_HEADINGS, *_TEXTS, *_LISTS, *_STEPS))
+_DESCRIPTIONS = names(
+    "og:description description twitter:description dc.description dcterms.description dcterms.abstract"
+    " citation_abstract"
+)
 _MAX_DEPTH = 40
 
 
@@ -67,30 +73,42 @@ def longest_article(page: str) -> str:
     """The longest `articleBody`, or text of a post, of the linked data, as markup; "" where there is none."""
     if "articleBody" not in page and "Posting" not in page:
         return ""
-    best = ""
+    best: list[str] = []
     for data in _scripts(page):
-        best = max([best, *_bodies(data)], key=len)
+        best = max([best, *_bodies(data)], key=lambda texts: sum(map(len, texts)))
     writer = Writer()
-    writer.text(best)
+    for text in best:
+        writer.text(text)
     return writer.markup()
 
 
-def _bodies(data: Any) -> Iterator[str]:
-    """Every article's body in linked data, whatever it is nested in."""
+def _bodies(data: Any) -> Iterator[list[str]]:
+    """The texts of every article and thread in linked data, whatever it is nested in."""
     waiting: list[Any] = [data]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):
             waiting += value
         elif isinstance(value, dict):
-            is_post = not _POSTS.isdisjoint(_kinds(value))
-            for name in ("articleBody", "text") if is_post else ("articleBody",):
-                body = value.get(name)
-                if isinstance(body, list):
-                    body = "\n".join(part for part in body if isinstance(part, str))
-                if isinstance(body, str):
-                    yield body
+            kinds = _kinds(value)
+            if body := _body(value, not _POSTS.isdisjoint(kinds)):
+                yield [body, *_replies(value, 0)] if kinds & _THREADS else [body]
             waiting += value.values()
+
+
+def _body(value: dict[str, Any], is_post: bool) -> str:
+    """The text of an article, or of a post if it is one; "" where it has none."""
+    found = ("\n".join(_strings(value.get(name))) for name in ("articleBody", "text")[: 1 + is_post])
+    return max(found, key=len)
+
+
+def _replies(value: dict[str, Any], depth: int) -> Iterator[str]:
+    """The texts of the comments on a post, and of those on them, in order."""
+    comments = value.get("comment")
+    for part in comments if isinstance(comments, list) else [comments]:
+        if isinstance(part, dict) and depth < _MAX_DEPTH:
+            yield _body(part, True)
+            yield from _replies(part, depth + 1)
 
 
 def linked_text(page: str) -> str:
@@ -101,17 +119,17 @@ def linked_text(page: str) -> str:
     return writer.markup()
 
 
-def _write(value: Any, writer: Writer, depth: int, is_listed: bool = False) -> None:
-    """is_listed: a name by itself says enough."""
+def _write(value: Any, writer: Writer, depth: int, is_listed: bool = False, is_subject: bool = False) -> None:
+    """is_listed: a name by itself says enough. is_subject: the page is about it, be it a person or a firm."""
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, list):
         for part in value:
-            _write(part, writer, depth + 1, is_listed)
+            _write(part, writer, depth + 1, is_listed, is_subject)
     if not isinstance(value, dict):
         return
     kinds = _kinds(value)
-    if kinds & _NO_CONTENT:
+    if kinds & _NO_CONTENT and not is_subject:
         return
     before = writer.num_texts
     outer = writer.begin(next((text for name in _HEADINGS for text in _strings(value.get(name))), ""))
@@ -126,7 +144,7 @@ def _write(value: Any, writer: Writer, depth: int, is_listed: bool = False) -> N
     for name in _STEPS:
         _steps(value.get(name), writer, depth + 1)
     for name in _PARTS:
-        _write(value.get(name), writer, depth + 1, name in ("itemListElement", "item"))
+        _write(value.get(name), writer, depth + 1, name in ("itemListElement", "item"), name == "mainEntity")
     if writer.num_texts == before:
         for name in _REVIEWS:
             _write(value.get(name), writer, depth + 1)
@@ -184,14 +202,18 @@ def metas(data: bytes) -> list[tuple[str, str]]:
     return found
 
 
+def _without_prefix(prop: str) -> str:
+    """The name of a property as schema.org has it; the address or the prefix of another vocabulary stays."""
+    return re.sub(r"^(?:schema:|https?://schema\.org/)", "", prop)
+
+
 def hidden_properties(data: bytes) -> str:
     """The texts of microdata and RDFa that stand in `<meta>`, which no page shows, as markup."""
     writer = Writer()
     for name, content in metas(data):
-        kind, _, prop = name.partition(" ")
-        prop = prop.removeprefix("schema:")
-        if kind == "name" or (kind == "property" and not name.startswith("property schema:")):
-            continue
+        kind, *properties = name.split()
+        known = () if kind == "name" else _PROPERTIES & set(map(_without_prefix, properties))
+        prop = min(known, default="")
         if prop in _HEADINGS:
             writer.begin(content)
         elif prop in _TEXTS:
@@ -203,11 +225,7 @@ def hidden_properties(data: bytes) -> str:
 
 def description(data: bytes) -> str:
     """What a page says of itself for those who link to it: the longest of its descriptions, as markup."""
-    texts = [
-        content
-        for name, content in metas(data)
-        if name.split(" ")[-1].lower() in ("og:description", "description", "twitter:description", "dc.description")
-    ]
+    texts = [content for name, content in metas(data) if name.split(" ")[-1].lower() in _DESCRIPTIONS]
     writer = Writer()
     writer.text(max(texts, key=len, default=""))
     return writer.markup()

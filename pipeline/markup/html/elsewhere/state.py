@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import html
 import re
+from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +20,9 @@ from pipeline.markup.html.elsewhere.react import Stream, is_stream, read_stream
 
 _LEAST = 200  # bytes of a state that are worth a look
 _MOST = 8 << 20  # bytes of all states of a page that are read
-_JSON_TYPE = re.compile(r"type\s*=\s*[\"']?(?:application/json|qwik/json|fastboot/shoebox)", re.IGNORECASE)
+_JSON_TYPE = re.compile(
+    r"type\s*=\s*[\"']?(?:(?:application|text)/(?:x-)?json|qwik/json|fastboot/shoebox)", re.IGNORECASE
+)
 _OTHER_TYPE = re.compile(r"type\s*=\s*[\"']?(?!module|text/javascript|application/javascript)\w", re.IGNORECASE)
 _CONFIGURATION = re.compile(
     r"config|setting|i18n|intl|locale|translat|messages|lang|analytic|tracking|tooltip|loadable|chunk|manifest"
@@ -26,11 +30,15 @@ _CONFIGURATION = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNED = re.compile(
-    r"(?:(?:window|self|globalThis)\s?(?:\.\s?([\w$]{1,80})|\[\s?[\"']([\w$. -]{1,80})[\"']\s?\])"
-    r"|(?:var|let|const)\s([\w$]{1,80})|(?<![\w$.])(data))\s{0,8}[=:]\s{0,8}"
-    r"(?=[{\[]|JSON\.parse\(|\(?\s?function\s?\()"
+    r"(?:(?:window|self|globalThis|document)\s?(?:\.\s?([\w$.]{1,80})|\[\s?[\"']([\w$. -]{1,80})[\"']\s?\])"
+    r"|(?:var|let|const)\s([\w$]{1,80})|(?<![\w$.])(data|__[\w$]{3,80}))\s{0,8}[=:]\s{0,8}"
+    r"(?:[\w$.]{1,80}\s?\|\|\s?)?"
+    r"(?=[{\[]|(?:window\.)?JSON\.parse\(|\(?\s?function\s?\(|[\"'](?:[{\[]|%7B|%5B))"
 )
-_PARSED = re.compile(r"JSON\.parse\(\s*(?:(decodeURIComponent|unescape)\(\s*)?(?=[\"'])")
+_PARSED = re.compile(
+    r"(?:(?:window\.)?JSON\.parse\(\s{0,64})?((?:(?:window\.)?(?:decodeURIComponent|unescape|escape|atob)\(\s{0,64}){0,3})"
+    r"(?=[\"'])"
+)
 _PUSHED = re.compile(r"(?:__next_f\.push\(\[\s?1\s?,\s?|streamController\.enqueue\(\s?)(?=\")")
 _ATTRIBUTE = re.compile(
     r"\s([\w:@.-]{1,60})=(?:\"\s{0,8}(?=[\[{]\s{0,8}(?:\{\s{0,8})?&(?:quot|#34);)|'\s{0,8}(?=\{\"|\[\{\"|\[\"))"
@@ -75,17 +83,25 @@ def _assigned(source: str) -> Iterator[Any]:
     for match in _ASSIGNED.finditer(source):
         place = match.end()
         name = match[1] or match[2] or match[3] or match[4]
-        if match.start() < end or _CONFIGURATION.search(name) or (match[4] and "__sveltekit" not in source):
+        if match.start() < end or _CONFIGURATION.search(name) or (match[4] == "data" and "__sveltekit" not in source):
             continue
         if source[place] in "{[":
             value, end = read_at(source, place)
         elif parsed := _PARSED.match(source, place):
             text, end = read_string(source, parsed.end())
-            value = read_json(unquote(text) if parsed[1] else text) if len(text) >= _LEAST else None
+            value = read_json(_decoded(text, parsed[1])) if len(text) >= _LEAST else None
         else:
             value, end = called_with(source, place), place
         if end - place >= _LEAST or end == place:
             yield from _unfolded(value)
+
+
+def _decoded(text: str, calls: str) -> str:
+    """The JSON that a string stands for. calls: what a script decodes it with."""
+    if "atob" in calls:
+        with suppress(ValueError):  # what is no base64 is no JSON
+            text = b64decode(text).decode("utf-8", "replace")
+    return unquote(text) if text.startswith("%") or (calls and "atob" not in calls) else text
 
 
 def _attributes(page: str, left: int) -> Iterator[Any]:
