@@ -3,7 +3,8 @@
 Comments stand in elements whose class words say so (`class_groups.json`). Not all that stands there is one: reply
 forms, invitations to log in, menus of sorting, buttons and counts do too. What is left has text of its own: paragraphs,
 code, what is prose, or a slot of repeated records (`records.py`) in which the texts differ. The author lines of posts
-are short, stand in small elements whose class words say so (author, user, date), or in `<time>` or `<address>`.
+are short, stand in small elements whose class words say so (author, user, date), or in `<time>` or `<address>`; names
+and dates are such lines only among records that have an author.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ from pipeline.markup.html.records import I_GROUP, I_RECORD, MIN_RECORDS, NAMES
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
 
-AUTHORS, CONTROLS, BODIES = 8, 16, 32  # bits of `class_groups.json`: who wrote it and when; what is clicked; the text
+# Bits of `class_groups.json`: who wrote it; what is clicked; the text; what is said beside an author (a name, a date),
+# which means as much only where there is one; and a text whatever else the same class says ("user-content").
+AUTHORS, CONTROLS, BODIES, SAID, TEXTS = 8, 16, 32, 64, 128
 _WHOLE = (TAG["li"], TAG["article"])  # each may be one comment, whose class words tell who wrote it
 _MAX_AUTHOR, _MAX_CONTROL = 120, 250  # letters of an element that those words may speak of: larger ones hold the text
 _NO_TEXT = HIDDEN | ARIA_HIDDEN | IN_FORM | IN_BUTTON | IN_NAV
@@ -57,32 +60,35 @@ _SLOT_RECORDS, _SLOT_LENGTH, _SLOT_SAME, _SLOT_DENSITY, _COUNT, _PROSE = (
 
 @entry
 def _of_small(parents: np.ndarray, own: np.ndarray, sizes: np.ndarray, most_author: int, most_control: int) -> None:
-    """Set `own` to the bits of AUTHORS and CONTROLS of each element and of what it stands in, but of small ones only.
+    """Set `own` to the bits of AUTHORS, SAID and CONTROLS of each element and of what it stands in, but of small ones
+    only; the first two end where an element of TEXTS begins.
 
     sizes: letters directly in each element; made those of all in it.
     """
     for n in range(parents.size - 1, 0, -1):
         sizes[parents[n]] += sizes[n]
     for n in range(parents.size):
-        bits = 0
-        if sizes[n] <= most_author:
-            bits |= own[n] & 8
+        bits = own[parents[n]] if n else 0
+        if own[n] & TEXTS:
+            bits &= ~(AUTHORS | SAID)
+        elif sizes[n] <= most_author:
+            bits |= own[n] & (AUTHORS | SAID)
         if sizes[n] <= most_control:
-            bits |= own[n] & 16
-        own[n] = bits | (own[parents[n]] if n else 0)
+            bits |= own[n] & CONTROLS
+        own[n] = bits
 
 
 def _bits(scanned: Scanned, word_groups: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Of each block, which of AUTHORS and CONTROLS the class words of the small elements around it say, but for the
-    records themselves (a comment by the author); and BODIES if its element or the one around that says so.
+    """Of each block, which of AUTHORS, SAID and CONTROLS the class words of the small elements around it say, but for
+    the records themselves (a comment by the author); and BODIES if its element or the one around that says so.
     """
     blocks, nodes, words = scanned.blocks, scanned.nodes, scanned.words
     own = np.zeros(len(nodes), np.int32)
-    np.bitwise_or.at(own, words[:, 0], word_groups[words[:, 1]] & (AUTHORS | CONTROLS | BODIES))
+    np.bitwise_or.at(own, words[:, 0], word_groups[words[:, 1]] & (AUTHORS | CONTROLS | BODIES | SAID | TEXTS))
     places = blocks[:, B_NODE]
     bodies = (own[places] | own[nodes[places, N_PARENT]]) & BODIES
-    own[np.isin(nodes[:, N_TAG], _WHOLE)] &= CONTROLS
-    own[ids[ids[:, I_RECORD] >= 0, I_RECORD]] &= CONTROLS
+    own[np.isin(nodes[:, N_TAG], _WHOLE)] &= CONTROLS | TEXTS
+    own[ids[ids[:, I_RECORD] >= 0, I_RECORD]] &= CONTROLS | TEXTS
     sizes = np.bincount(blocks[:, B_NODE], blocks[:, B_CHARS] + 1.5 * blocks[:, B_CJK], len(nodes))
     _of_small(np.ascontiguousarray(nodes[:, N_PARENT]), own, sizes, _MAX_AUTHOR, _MAX_CONTROL)
     bits: np.ndarray = own[blocks[:, B_INNER]] | bodies
@@ -93,7 +99,7 @@ def _author_lines(scanned: Scanned, bits: np.ndarray) -> np.ndarray:
     """Of each block, whether it says who wrote a post, or when. `bits`: those of `_bits`."""
     blocks, nodes = scanned.blocks, scanned.nodes
     flags = nodes[blocks[:, B_INNER], N_FLAGS]
-    says = (bits & AUTHORS != 0) | (flags & (IN_TIME | IN_ADDRESS) != 0)
+    says = (bits & (AUTHORS | SAID) != 0) | (flags & (IN_TIME | IN_ADDRESS) != 0)
     found: np.ndarray = says & (blocks[:, B_CHARS] <= _MAX_AUTHOR) & (bits & CONTROLS == 0) & (flags & _NO_TEXT == 0)
     return found
 
@@ -115,7 +121,9 @@ def with_options(
     bits = _bits(scanned, word_groups, ids)
     by_author = _author_lines(scanned, bits)
     if options.authors == "drop":
-        in_post = region | ((ids[:, I_GROUP] >= 0) & (table[:, _PROSE] >= _LEAST_PROSE))
+        # Products have names, and events dates, but no author.
+        has_author = np.isin(ids[:, I_GROUP], ids[by_author & (bits & AUTHORS != 0), I_GROUP])
+        in_post = region | ((ids[:, I_GROUP] >= 0) & (table[:, _PROSE] >= _LEAST_PROSE) & has_author)
         kept = kept[~(by_author & in_post)[kept]]
     elif options.authors == "keep":
         kept = np.union1d(kept, _name_and_date(scanned, kept, by_author, ids, table))

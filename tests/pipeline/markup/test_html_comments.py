@@ -149,3 +149,42 @@ def test_backends_take_the_setting(backend: str) -> None:
     assert _TEXTS[1] not in extract(page, Options().note())[1]
     assert _TEXTS[1] in extract(page, Options(comments="keep").note())[1]
     assert "until the river ran dry" in extract(page, "")[1]
+
+
+_SHORT = (
+    "How do I clean the wheel of an old mill?",
+    "With a brush.",
+    "Thanks, the wheel turns now.",
+    "Glad it did!",
+)
+_FORUM = "".join(
+    f'<article class="message message--post"><div class="message-cell message-cell--user"><h4 class="message-name"><a '
+    f'href="/m" class="username">Ann {n}</a></h4></div><div class="message-cell message-cell--main"><ul '
+    f'class="message-attribution-main"><li><a href="#p"><time>January {n}</time></a></li></ul><div '
+    f'class="message-userContent"><div class="message-body">{text}</div></div></div></article>'
+    for n, text in enumerate(_SHORT * 2)
+)
+_FIELDS = "".join(
+    f'<div class="comment"><div class="submitted">Submitted by <span class="username">Ann {n}</span></div><div '
+    f'class="field field--name-comment-body"><p>{text}</p></div></div>'
+    for n, text in enumerate(_SHORT * 2)
+)
+
+
+@pytest.mark.parametrize("posts", [_FORUM, _FIELDS])
+def test_a_short_post_is_no_author_line(posts: str) -> None:
+    page = f"<title>Mill wheels</title><h1>Mill wheels</h1><div class=thread>{posts}</div>"
+    lines = extract_page(page, Options(authors="drop")).text.split("\n")
+    assert [line for line in lines if line in _SHORT] == list(_SHORT * 2)
+    assert not [line for line in lines if "Ann" in line or "January" in line]
+
+
+@pytest.mark.parametrize("kind", ["product-name", "event-date", "item-time"])
+def test_records_without_authors_keep_names_and_dates(kind: str) -> None:
+    cards = "".join(
+        f'<div class="card"><div class="{kind}">March {n}</div><p class="description">Number {n} is made of oak from '
+        "the north, and it holds for many years. Our makers finish every piece by hand.</p></div>"
+        for n in range(9)
+    )
+    page = f"<title>Oak</title><h1>Oak</h1><div class=list>{cards}</div>"
+    assert extract_page(page, Options(authors="drop")).text == extract_page(page).text
