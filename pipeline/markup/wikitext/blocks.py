@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.markup.escapes import escaped, escaped_heading, fence, pipe_table
-from pipeline.markup.wikitext.tags import ASIDE, CELL, HEADING, ITEM, SPACE, TAB, put_back
+from pipeline.markup.wikitext.tags import ASIDE, CELL, END_QUOTE, HEADING, ITEM, QUOTE, SPACE, TAB, put_back
 
 _MAX_DEPTH = 8
 _EMPTY = " \t.,;:-"
@@ -39,6 +39,9 @@ class _Page:
             return
         if self._kind != "item":
             self._counts, self._open = {}, []
+        if marks.endswith(":"):
+            self._further(marks.rstrip(":"), text)
+            return
         marks = marks[:_MAX_DEPTH]
         self._counts = {around: count for around, count in self._counts.items() if marks.startswith(around)}
         self._open = [level for level in self._open if len(level[0]) < len(marks) and marks.startswith(level[0])]
@@ -49,6 +52,14 @@ class _Page:
         indent = " " * sum(width for _, width in self._open)
         self._open.append((marks, len(mark)))
         self.put([indent + mark + self._line(text)], "item")
+
+    def _further(self, marks: str, text: str) -> None:
+        """A line more of the item with these marks; without one, a paragraph."""
+        if self._kind != "item" or not self._open[-1][0].startswith(marks):
+            self.put([self._line(text)], "text")
+            return
+        self._open = [level for level in self._open if len(level[0]) <= len(marks)]
+        self._parts += ["", " " * sum(width for _, width in self._open) + self._line(text)]
 
     def table(self, rows: list[list[str]]) -> None:
         cells = [[self._line(cell, is_cell=True) for cell in row] for row in rows]
@@ -63,6 +74,10 @@ class _Page:
 
     def heading(self, level: int, title: str) -> None:
         self.put(["#" * level + " " + put_back(escaped_heading(title), self._aside)], "block")
+
+    def quotation(self, inside: _Page) -> None:
+        if lines := inside.whole():
+            self.put([f"> {line}".rstrip(" ") for line in lines.split("\n")], "block")
 
     def code(self, lines: list[str]) -> None:
         self.put(fence(put_back("\n".join(lines), self._aside).translate(_TO_SPACES), ""), "block")
@@ -82,10 +97,13 @@ class _Page:
 
 
 def to_markdown(text: str, aside: list[str]) -> str:
-    """The Markdown of a page. text: with marks for headings (HEADING, level), items (ITEM and their marks at the end of
-    the line), cells (CELL) and spaces that count (SPACE, TAB); aside: what was kept aside.
+    """The Markdown of a page.
+
+    text: with marks for headings (HEADING, level), quotations (QUOTE, END_QUOTE), items (ITEM and their marks at the
+    end of the line), cells (CELL) and spaces that count (SPACE, TAB); aside: what was kept aside.
     """
     page = _Page(aside)
+    around: list[_Page] = []  # what the quotations that are open stand in
     rows: list[list[str]] = []
     code: list[str] = []
     for line in [*text.split("\n"), ""]:
@@ -97,6 +115,13 @@ def to_markdown(text: str, aside: list[str]) -> str:
             code = []
         if not line:
             page.end_line()
+        elif line == QUOTE:
+            around.append(page)
+            page = _Page(aside)
+        elif line == END_QUOTE:
+            if around:
+                around[-1].quotation(page)
+                page = around.pop()
         elif line[0] == HEADING:
             page.heading(int(line[1]) if line[1:2].isdigit() else 1, line[2:])
         elif CELL in line:
@@ -109,4 +134,7 @@ def to_markdown(text: str, aside: list[str]) -> str:
             page.item(marks, content)
         else:
             page.text(line)
+    for outer in reversed(around):  # what no tag ends is no quotation
+        outer.put(page.whole().split("\n"), "block")
+        page = outer
     return page.whole()

@@ -20,8 +20,9 @@ CELL = "\x04"  # between the cells of a table's row, until nothing can empty the
 SUPERSCRIPT, SUBSCRIPT, END_SCRIPT = "\x0e", "\x0f", "\x10"
 VARIABLE = "\x13"  # in one of them: it is in italics
 ITEM = "\x14"  # before the marks of a list's item, at the end of its line; where Markdown is made
+QUOTE, END_QUOTE = "\x15", "\x17"  # alone on their lines, where a quotation begins and ends; where Markdown is made
 SPACE, TAB = "\x11", "\x12"  # those of preformatted lines, which stay as they are
-_MARKS = "\x00\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14"
+_MARKS = "\x00\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x17"
 _NO_MARKS = str.maketrans("", "", _MARKS)
 
 _DROPPED = (

@@ -17,8 +17,10 @@ from pipeline.markup.wikitext.tables import join_cells, render_tables
 from pipeline.markup.wikitext.tags import (
     CELL,
     CUT,
+    END_QUOTE,
     HEADING,
     ITEM,
+    QUOTE,
     SPACE,
     TAB,
     decode_entities,
@@ -49,8 +51,9 @@ _OPENING, _CLOSING = "(（[", ")）]"
 _PARTING = " ,;:/、，；"
 _STOPS = " ,.;:!?)、。，．）\n"
 _TAIL = 64  # characters before a hole that are looked at
-_EMPTY = f" \t\n-*#:;.|{CUT}{CELL}{ITEM}"
-_ITEM_LINE = re.compile(r"\n[ \t]*+([:;*#]*[*#])(?![:;*#])[ \t]*+([^\n]*+)")
+_EMPTY = f" \t\n-*#:;.|{CUT}{CELL}{ITEM}{QUOTE}{END_QUOTE}"
+_ITEM_LINE = re.compile(r"\n[ \t]*+([:;*#]*[*#]:*)(?![:;*#])[ \t]*+([^\n]*+)")  # or a line more of an item: `#:`
+_QUOTATION = re.compile(r"<(/?)blockquote(?=[\s/>])[^<>]*+>", re.IGNORECASE)
 
 
 def is_redirect(text: str) -> bool:
@@ -70,7 +73,7 @@ def wikitext_to_text(
 
     language: ISO 639 code; it says what files and categories are called, besides the English names. names: what the
     wiki itself says they are called. keep_tables: rows of cells parted by ` | `, or nothing. markdown: headings,
-    items, tables and code as Markdown has them. Sections of which nothing is left lose their headings.
+    items, tables, quotations and code as Markdown has them. Sections of which nothing is left lose their headings.
     Never raises for any string, in time linear in it.
     """
     text, aside = set_aside(wikitext, markdown)
@@ -78,6 +81,8 @@ def wikitext_to_text(
     text = pick_variants(text, language)
     text = "\n" + strip_links(text, dropped_prefixes(language, names))
     text = render_tables(text, keep_tables, markdown)
+    if markdown:
+        text = _QUOTATION.sub(lambda tag: f"\n\n{END_QUOTE if tag[1] else QUOTE}\n\n", text)
     text = strip_tags(text)
     if "''" in text:
         text = _strip_quotes(note_variables(text))
