@@ -27,6 +27,7 @@ NO_LINK, TO_PAGE, TO_PLACE = 0, 1, 2
 ONLY_END, ALL, OF_PICTURE, OF_SCRIPT = range(4)
 
 _P, TAG_A, _LI, _UL, _OL, _DL, _DT, _DD = (TAG[name] for name in ("p", "a", "li", "ul", "ol", "dl", "dt", "dd"))
+_MENU, _DIR = TAG["menu"], TAG["dir"]
 _TABLE, _TR, _TD, _TH, _CAPTION = (TAG[name] for name in ("table", "tr", "td", "th", "caption"))
 _THEAD, _TFOOT, _H1, _H2, _H6, TAG_BR = (TAG[name] for name in ("thead", "tfoot", "h1", "h2", "h6", "br"))
 _SVG, _MATH, _IMG, _HTML, _HEAD, _BODY = (TAG[name] for name in ("svg", "math", "img", "html", "head", "body"))
@@ -218,7 +219,7 @@ def place_to_close(
         if kind & CLOSES_P and last[_P] > barrier:
             close_to = last[_P]
         if tag == _LI:
-            if last[_LI] > max(barrier, last[_UL], last[_OL]):
+            if last[_LI] > max(barrier, last[_UL], last[_OL], last[_MENU], last[_DIR]):
                 close_to = last[_LI]
         elif tag in (_DT, _DD):
             place = max(last[_DT], last[_DD])

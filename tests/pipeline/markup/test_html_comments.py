@@ -188,3 +188,15 @@ def test_records_without_authors_keep_names_and_dates(kind: str) -> None:
     )
     page = f"<title>Oak</title><h1>Oak</h1><div class=list>{cards}</div>"
     assert extract_page(page, Options(authors="drop")).text == extract_page(page).text
+
+
+@pytest.mark.parametrize("list_", ["menu", "dir", "ul", "ol"])
+def test_a_list_of_buttons_ends_no_comment(list_: str) -> None:
+    posts = "".join(
+        f'<li class="post"><div class="post-body"><div class="message"><p>{text}</p></div><footer class="actions">'
+        f'<{list_}><li class="voting">4</li><li class="reply"><a href="#">Reply</a></li></{list_}></footer></div></li>'
+        for text in _TEXTS
+    )
+    comments = f'<div id="disqus_thread"><section><div><div><ul>{posts}</ul></div></div></section></div>'
+    lines = _after(comments, Options(comments="keep", authors="drop"))
+    assert [line.strip().removeprefix("- ") for line in lines] == list(_TEXTS)
