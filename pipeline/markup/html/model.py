@@ -235,4 +235,5 @@ def judge(scanned: Scanned, title: str, head: np.ndarray, model: Model) -> Judge
     table, ids = features_of(scanned, as_bytes, model.words)
     types = types_of(numbers_of(table, scanned, head, len(model.words.of_classes)), model.types)
     scores = score_blocks(table, ids, scanned, types, model.first, model.second)
-    return Judged(scores, types, ids, table[:, NUM_CONTEXT + RECORDS_AT : NUM_CONTEXT + TYPES_AT])
+    records = np.ascontiguousarray(table[:, NUM_CONTEXT + RECORDS_AT : NUM_CONTEXT + TYPES_AT])
+    return Judged(scores, types, ids, records)

@@ -115,7 +115,7 @@ def run(
 
 def test_every_document_is_kept_or_dropped() -> None:
     extractor = HtmlExtractor(max_characters=4_000_000)
-    hostile = "<div>" * 200_000 + "deep"
+    hostile = "<div>" * 200_000 + PAGE
     kept, drops = run(
         extractor, PAGE, "<html></html>", hostile, "x" * 4_000_001, "<table><td colspan=1000000000>cell</table>"
     )
