@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.markup.html.layout import (
     B_END,
+    B_FIRST,
     B_INDENT,
     B_INNER,
     B_NODE,
@@ -35,6 +36,7 @@ LINE_OF_CODE = SPACES_SHOWN | IN_CODE
 # A row stands in one line where its cells hold words rather than a page's columns: at most so many blocks a cell, and
 # where there are two or more, short ones (bytes).
 _MAX_LINES, _LONG_LINE = 6, 100
+_LONGEST_NUMBER = 5  # bytes: of a line of code
 _MAX_ABOVE = 6  # elements between a block and its cell
 _MAX_INDENT = 8
 # Lines beside each other that are indented by no-break spaces keep that where at least half of them look like code, or
@@ -106,6 +108,19 @@ def _lines_of_code(nodes: np.ndarray, blocks: np.ndarray, cells: np.ndarray) -> 
     return found & (cells >= 0)
 
 
+def _code_among_words(scanned: Scanned, blocks: np.ndarray, rows: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """For each block, whether it is one line of `<pre>`, alone in its cell, in a row that has words in another cell."""
+    in_pre = scanned.nodes[blocks[:, B_NODE], N_FLAGS] & IN_PRE != 0
+    _, row_of = np.unique(rows, return_inverse=True)
+    _, cell_of, lines = np.unique(cells, return_inverse=True, return_counts=True)
+    sizes, first = blocks[:, B_END] - blocks[:, B_START], blocks[:, B_FIRST]
+    is_words = ~in_pre & ((sizes > _LONGEST_NUMBER) | ((sizes > 1) & (first > ord("9"))))
+    found: np.ndarray = in_pre & (rows >= 0) & (lines[cell_of] == 1) & (np.bincount(row_of, is_words)[row_of] > 0)
+    for place in np.flatnonzero(found).tolist():
+        found[place] = 10 not in scanned.text[blocks[place, B_START] : blocks[place, B_END]]
+    return found
+
+
 def _with_empty_cells(nodes: np.ndarray, scanned: Scanned, rows: list[int]) -> dict[int, dict[int, int]]:
     """For each row, the places of its cells among those it has, where more than half of them hold text."""
     wanted = np.flatnonzero(np.isin(nodes[:, N_TAG], CELLS) & np.isin(nodes[:, N_ROW], rows))
@@ -171,6 +186,8 @@ def rows_of(scanned: Scanned, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarra
     flags = around[:, N_FLAGS]
     plain = (flags & IN_PRE == 0) & (flags & LINE_OF_CODE != LINE_OF_CODE) & ~np.isin(around[:, N_TAG], list(HEADINGS))
     plain &= ~_lines_of_code(nodes, blocks, cells)
+    if not plain.all():
+        plain |= _code_among_words(scanned, blocks, rows, cells)
     joined = _rows_of_words(rows, cells, blocks[:, B_END] - blocks[:, B_START], plain)
     return np.where(joined, rows, -1), cells
 

@@ -294,6 +294,10 @@ def test_rows_of_tables() -> None:
     assert _rendered(layout) == "\n".join(("Home", "Blog", long.strip(), long.strip()))
     assert _rendered("<table><tr><td>a<table><tr><td>b<td>c</table><td>d</table>") == "a\nb | c\nd"
     assert _rendered("<table><tr><td><pre>x\n  y</pre><td>z</table>") == "x\n  y\nz"
+    assert (
+        _rendered("<table><tr><td><pre>git init</pre><td>makes a repository</table>") == "git init | makes a repository"
+    )
+    assert _rendered("<table><tr><td>12<td><pre>x = 1</pre></table>") == "12\nx = 1"  # a number of a line
 
 
 def test_preformatted_text_keeps_its_spaces() -> None:

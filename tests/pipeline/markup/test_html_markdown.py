@@ -151,6 +151,7 @@ def test_terms(html: str, markdown: str) -> None:
         ("<tr><th>a<th><th>b<tr><td>1<td><td>2", ["a | b", "1 | 2"]),
         ("<tr><th>a<th>b<th>c<tr><td>1<td><td>3<tr><td><td>2<td>", ["a | b | c", "1 |  | 3", " | 2 | "]),
         ("<tr><th>a<th>b<tr><td># 1<td>- 2", ["a | b", "# 1 | - 2"]),
+        ("<tr><th>Use<th>Does<tr><td><pre>a | *b*</pre><td>pipes", ["Use | Does", "`a \\| *b*` | pipes"]),
     ],
 )
 def test_tables(html: str, rows: list[str]) -> None:

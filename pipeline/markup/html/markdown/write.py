@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.markup.escapes import escaped_start, fence, pipe_table
+from pipeline.markup.escapes import code_span, escaped_start, fence, pipe_table
 from pipeline.markup.html.layout import (
     B_BREAKS,
     B_END,
@@ -170,7 +170,10 @@ class _Markdown:
                     self._write(leaf)
                     leaf = _Leaf("table", table, self._place(table), [], {}, [])
                 texts = leaf.rows.setdefault(row, {})
-                line = self._inline.line(number, start, end, kind="cell")
+                if nodes[node, N_FLAGS] & IN_PRE:
+                    line = code_span(scanned.text[start:end].tobytes().decode("utf-8")).replace("|", "\\|")
+                else:
+                    line = self._inline.line(number, start, end, kind="cell")
                 texts[cell] = f"{texts[cell]} {line}" if cell in texts else line
                 before, self._around = number, leaf.place.around
                 continue
