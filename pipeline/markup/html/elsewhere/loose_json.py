@@ -173,23 +173,26 @@ class _Reader:
             into.append(value)
 
 
-def called_with(source: str, place: int) -> Any:
-    """The object that a function at a place returns when it is called with what follows it; None where it does not.
+def called_with(source: str, place: int) -> tuple[Any, int]:
+    """The object that a function at a place returns when it is called with what follows it, and where that ends.
 
-    Bundlers write repeated values of a page's state so: `(function(a,b){return {x:a,y:b}}("text",1))`.
+    None and the place where it returns none. Bundlers write repeated values of a page's state so:
+    `(function(a,b){return {x:a,y:b}}("text",1))`.
     """
     head = re.compile(r"\(?\s*function\s*\(([\w$,\s]{0,100000})\)\s*\{\s*return\s*").match(source, place)
     if head is None:
-        return None
+        return None, place
     names = [name.strip() for name in head[1].split(",")]
     value, end = read_literal(source, head.end())
     call = source.find("(", end, end + 64)
-    given = read_literal(source, call)[0] if call >= 0 else []
+    given: Any = []
+    if call >= 0:
+        given, end = read_literal(source, call)
     values = dict(zip(names, given if isinstance(given, list) else [], strict=False))
     for container, key, part in _parts(value):
         if isinstance(part, Word):
             container[key] = values.get(part, part)
-    return value
+    return value, end
 
 
 def _parts(value: Any) -> Iterator[tuple[Any, Any, Any]]:

@@ -91,8 +91,8 @@ def _assigned(source: str) -> Iterator[Any]:
             text, end = read_string(source, parsed.end())
             value = read_json(_decoded(text, parsed[1])) if len(text) >= _LEAST else None
         else:
-            value, end = called_with(source, place), place
-        if end - place >= _LEAST or end == place:
+            value, end = called_with(source, place)
+        if end - place >= _LEAST:
             yield from _unfolded(value)
 
 
