@@ -18,7 +18,8 @@ _STAGE = "extract"
 _HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/:?#]*)"
 _EXAMPLES = 5  # pages of a type; of a host it is one
 _SAMPLE = ("id", "url", "page_type", "shown_characters", "kept_characters", "lost_text")
-_PER_MILLE = "least(kept_characters, shown_characters) * 1000 // greatest(shown_characters, 1)"  # exact sums
+# Exact in sums. A page that shows nothing, whose text is from elsewhere, has lost nothing.
+_PER_MILLE = "least(kept_characters * 1000 // greatest(shown_characters, 1), 1000)"
 _PAGES_AT_ONCE = 4_000_000  # bounds the number of hosts in memory
 
 
