@@ -97,10 +97,12 @@ def _sighting_data(sighting: Sighting, limits: Limits) -> dict[str, Any]:
 
 def value_of(drop: dict[str, Any], limits: Limits) -> str:
     """The value of a drop, the threshold that it broke and the setting that holds it, and its detail."""
+    limit = limits.get((drop["source"], drop["reason"])) if drop["stage"] == "filter" else None
+    if limit is not None and limit.setting == "page_types":
+        return f" (not among {limit.setting}): {drop['detail']}"  # its value is but no
     said = []
     if drop["value"] is not None:
         said.append(number_text(drop["value"]))
-    limit = limits.get((drop["source"], drop["reason"])) if drop["stage"] == "filter" else None
     if limit is not None and not limit.signal.startswith("urls.url_"):  # these are yes or no
         threshold = limit.limit(drop["language"])
         said.append(f"{limit.setting or limit.must_be.replace('_', ' ')} is {number_text(threshold)}")

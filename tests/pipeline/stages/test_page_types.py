@@ -13,6 +13,7 @@ from datatrove.data import Document
 from manifests.audit.audit import audit_build
 from manifests.errors import UserError
 from manifests.explore.build import Build
+from manifests.explore.journeys import limits_of, value_of
 from pipeline.build import run_build
 from pipeline.documents.page_types import PAGE_TYPES
 from pipeline.filters.chain import Chain
@@ -107,6 +108,7 @@ def test_a_build_with_types_of_pages(tmp_path: Path) -> None:
     build = Build(str(tmp_path / "out"))
     drops = _rows(build, dropped=True)
     assert [(row["reason"], row["detail"]) for row in drops] == [("page_type", page_type)] * 4
+    assert {value_of(row, limits_of(build)) for row in drops} == {f" (not among page_types): {page_type}"}
     assert {row["lost_text"] for row in drops} == {None}
     assert all(row["shown_characters"] >= row["kept_characters"] > 0 for row in drops)
     assert any("filter.page_types='[]'" in line for line in loss_lines(build, build.manifest("filter")))
