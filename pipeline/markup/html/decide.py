@@ -27,7 +27,7 @@ from pipeline.markup.html.layout import (
 from pipeline.markup.html.model import Judged, Model
 from pipeline.markup.html.records import settle_slots
 from pipeline.markup.html.tables import TAG
-from pipeline.markup.html.whole import keep_between, keep_lists, keep_tables
+from pipeline.markup.html.whole import ASIDE, keep_between, keep_lists, keep_tables
 from pipeline.markup.html_options import Options
 
 _H1 = TAG["h1"]
@@ -140,6 +140,7 @@ def kept_blocks(scanned: Scanned, judged: Judged, model: Model, options: Options
             scores[hidden] = 0
     groups = _groups(scanned, model)
     scores[groups & CONSENT > 0] = 0
+    scores[((flags & ASIDE != 0) | (groups & BOX > 0)) & (scores <= _MOST_CUT)] = 0
     remarks = groups & COMMENTS > 0
     likely = np.where(scores > threshold, chars, 0)
     under_article = bool(remarks.any() and likely[remarks].sum() < likely[~remarks].sum())  # else a guest book's

@@ -33,7 +33,7 @@ from pipeline.markup.html.layout import (
 )
 from pipeline.markup.html.tables import TAG
 
-_ASIDE = IN_NAV | IN_FOOTER | IN_ASIDE | IN_FORM | IN_BUTTON
+ASIDE = IN_NAV | IN_FOOTER | IN_ASIDE | IN_FORM | IN_BUTTON
 _TD, _TH, _LI, _UL, _OL = (TAG[name] for name in ("td", "th", "li", "ul", "ol"))
 _THEAD, _TBODY, _TFOOT = (TAG[name] for name in ("thead", "tbody", "tfoot"))
 # A table holds data if it has two rows, nearly two cells a row, most text directly in cells, and short cells. It is
@@ -133,7 +133,7 @@ def keep_between(blocks: np.ndarray, nodes: np.ndarray, scores: np.ndarray, thre
             is_formed = True
             for b in range(first + 1, last):
                 flags = nodes[blocks[b, B_INNER], N_FLAGS]
-                is_formed = is_formed and flags & _FORMED != 0 and flags & _ASIDE == 0
+                is_formed = is_formed and flags & _FORMED != 0 and flags & ASIDE == 0
                 total += scores[b]
                 chars += blocks[b, B_CHARS]
                 linked += blocks[b, B_LINK_CHARS]
@@ -191,7 +191,7 @@ def keep_lists(blocks: np.ndarray, nodes: np.ndarray, scores: np.ndarray, thresh
         for b in range(first, stop):
             chars += blocks[b, B_CHARS]
             linked += blocks[b, B_LINK_CHARS]
-            are_items = are_items and nodes[blocks[b, B_INNER], N_FLAGS] & (_ASIDE | IN_HEADING) == 0
+            are_items = are_items and nodes[blocks[b, B_INNER], N_FLAGS] & (ASIDE | IN_HEADING) == 0
             if scores[b] <= threshold:
                 num_rest += 1
                 total += scores[b]

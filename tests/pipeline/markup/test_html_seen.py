@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_counts_agree_with_the_text(shared_data: Path) -> None:
     num_lost = 0
     for gold in [page for name in SETS for page in read_pages(name)[::60]]:
         page = extract_page(gold.html)
-        folded = "".join(page.text.split())
+        folded = page.text.replace(" ", "").replace("\n", "")  # a no-break space counts as a character
         assert page.num_kept <= len(folded)
         assert page.origin or page.num_kept <= page.num_shown
         num_lost += page.lost is not None
@@ -93,5 +94,5 @@ def test_every_backend_says_what_a_page_shows(backend: str) -> None:
     assert (dropped["1"][0]["shown_characters"], dropped["1"][0]["kept_characters"]) == (190, 0)
     assert dropped["1"][0]["lost_text"]
     assert "shown_characters" not in dropped["2"][0]  # it is no page
-    (counts,) = extractor.pages.values()
+    counts = sum(map(Counter, extractor.pages.values()), Counter())  # one may be of another type
     assert counts == {"pages": 2, "dropped": 1, "shown": shown + 4 + 190, "kept": shown}
