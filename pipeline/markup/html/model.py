@@ -23,9 +23,9 @@ from pipeline.markup.html.page_type import NUM_TYPES, page_numbers, type_scores
 from pipeline.markup.html.tables import hashed
 
 FOLDER = Path(__file__).parent
-# What saves time: a block that the first trees find this unlikely is not shown to the others, and one that the first
-# look finds this unlikely is not looked at twice.
-_GLANCE, _NO_HOPE = 15, np.float32(-2.5)
+# What saves time: a block that the first trees find this unlikely (in log odds), or more of them at last, is not shown
+# to the others, and one that the first look finds this unlikely is not looked at twice.
+_GLANCE, _NO_HOPE, _LEAST_HOPE = 15, np.float32(-2.5), np.float32(-3.0)
 _HOPELESS = np.float32(0.02)
 
 
@@ -131,7 +131,7 @@ def _evaluate(
     """The probability that the trees give row `b` of a table; 0 where the first of them leave no hope."""
     total = np.float32(0.0)
     for tree in range(roots.size):
-        if tree == _GLANCE and total < _NO_HOPE:
+        if tree % _GLANCE == 0 and total < (_NO_HOPE if tree == _GLANCE else _LEAST_HOPE):
             return 0.0
         node = np.int64(roots[tree])
         while feature[node] >= 0:

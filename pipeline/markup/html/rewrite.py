@@ -37,10 +37,9 @@ _HOLDERS = frozenset({"span", "div", "nobr", "p", "code", "pre", "section", "fig
 _CODE = frozenset({"pre", "code"})
 _MAX_FAILED = 500  # elements that seemed to hold a formula and do not: then the page is no page of formulas
 _MAX_WORDED = 20000  # characters of a formula
-# What MathJax and KaTeX read in a page's text, and the programs themselves in a page that loads them; and what only
-# programs of forums and blogs read, so that it is a formula on any page.
+# What MathJax and KaTeX read in a page's text; and what only programs of forums and blogs read, so that it is a formula
+# on any page.
 _IN_TEXT = (b"\\(", b"\\[", b"$$", b"\\begin{")
-_TYPESETTER = re.compile(rb"mathjax|katex", re.IGNORECASE)
 _OF_FORUMS = (b"[/itex]", b"[/tex]", b"[/latex]", b"[/math]", b"$latex ")
 _OPENS = re.compile(r"\\[(\[]|\$\$|\\begin\{|\[(?:i?tex|latex|math)\]|\$latex\s", re.IGNORECASE)
 _PART = r"(?:[^<$]|<br\s*/?>|<wbr\s*/?>|\\\$)"
@@ -98,9 +97,10 @@ _BEHIND_A_DIGIT = re.compile(r"\d(?:<[^<>]*>)*\Z")
 
 def met_in_text(text: bytes, data: bytes) -> int:
     """MET_DELIMITERS where a page (`data`; `text`: what it shows) leaves formulas in its text to a program it loads."""
-    is_met = any(sign in text for sign in _OF_FORUMS) or (
-        any(sign in text for sign in _IN_TEXT) and _TYPESETTER.search(data) is not None
-    )
+    is_met = (b"[/" in text or b"$" in text) and any(sign in text for sign in _OF_FORUMS)
+    if not is_met and (b"\\" in text or b"$$" in text) and any(sign in text for sign in _IN_TEXT):
+        lower = data.lower()  # faster than a search that folds letters
+        is_met = b"mathjax" in lower or b"katex" in lower
     return MET_DELIMITERS if is_met else 0
 
 

@@ -67,7 +67,7 @@ def text_elsewhere(data: bytes, text: str, title: str, num_shown: int, readers: 
     text: the main text of what it shows. num_shown: bytes of all text that it shows, about.
     """
     page = ""
-    if b"articleBody" in data or b"Posting" in data:
+    if b"articleBody" in data or (b"Posting" in data and b'"text"' in data):
         page = data.decode("utf-8", "replace")
         article = longest_article(page)
         if len(article) > _TIMES * len(text) and len(article := readers.whole(article)) > _TIMES * len(text):
