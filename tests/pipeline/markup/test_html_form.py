@@ -390,13 +390,3 @@ _NESTED_TEXT = "- Fruit\n  - Apples\n  - Pears\n- Greens\n  - Kale\n  - Chard"
 @pytest.mark.parametrize("after", [(), _AFTER])
 def test_items_of_a_word_stay_also_where_nothing_kept_follows(body: str, text: str, after: tuple[str, ...]) -> None:
     assert extract_main_text(_page(body, after=after)) == "\n".join((_HEADLINE, *_BEFORE, text, *after))
-
-
-def test_a_colon_is_not_enough_for_a_list_of_links() -> None:
-    items = [f"Recipe {number}" for number in range(6)]
-    linked = [f'<a href="/{number}">{item}</a>' for number, item in enumerate(items)]
-    for words, is_kept in ((items, True), (linked, False)):
-        body = "<p>Read also:</p><ul>" + "".join(f"<li>{word}</li>" for word in words) + "</ul>"
-        text = extract_main_text(_page(body, before=_BEFORE + _AFTER, after=()))
-        assert ("Recipe 5" in text) == is_kept
-        assert "Read also:" in text

@@ -43,6 +43,7 @@ _CODE = "<div><p>First it says</p><pre>a = 1\n</pre><pre>b = 2\n</pre><p>and the
         (keep_lists, "<p>You need</p><ol><li>Salt</li><li>Flour</li></ol>", {"You need": 0.9, "": 0.2}, "You need"),
         (keep_lists, "<nav><ul><li>Salt</li><li>Flour</li></ul></nav>", {"Salt": 0.9, "": 0.2}, "Salt"),
         (keep_lists, "<ul><li>Salt</li><li><a href=/x>Flour and more</a></li></ul>", {"Salt": 0.9, "": 0.2}, "Salt"),
+        (keep_lists, "<p>Read also:</p><ul><li><a href=/x>Salt</a></li></ul>", {"Read also:": 0.9, "": 0.2}, "Read also:"),
         (keep_lists, "<ul><li><h2>Salt</h2></li><li>Flour</li></ul>", {"Salt": 0.9, "": 0.2}, "Salt"),
         (keep_lists, "<ul><li>Salt</li><li>Flour</li></ul>", {"Salt": 0.9, "": 0.01}, "Salt"),
     ],

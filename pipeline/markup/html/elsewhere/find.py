@@ -73,7 +73,10 @@ def text_elsewhere(data: bytes, text: str, title: str, num_shown: int, readers: 
         if len(article) > _TIMES * len(text) and len(article := readers.whole(article)) > _TIMES * len(text):
             return article, "json_ld"
     may_be_notice = len(text) < LONG_NOTICE or (len(text) < _LONGEST_NOTICE and num_shown <= _SHOWS_LITTLE)
-    says_so = may_be_notice and _NOTICE.search(text) is not None
+    says_so = may_be_notice and (
+        _NOTICE.search(text) is not None
+        or (num_shown <= _SHOWS_LITTLE and _NOTICE.search(readers.shown()) is not None)  # a part of it may be kept
+    )
     if not says_so and len(text) >= LONG_NOTICE:
         return "", ""
     shows_much = num_shown > _SHOWS_MUCH
