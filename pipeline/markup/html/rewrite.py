@@ -35,8 +35,8 @@ _FRACTIONS = frozenset({"frac", "sfrac", "fraction"})
 _MATH_TAGS = frozenset({"math", "mml:math", "m:math", "mjx-container", "tex-math"})
 _HOLDERS = frozenset({"span", "div", "nobr", "p", "code", "pre", "section", "figure", "eq", "td"})
 _CODE = frozenset({"pre", "code"})
-_MAX_FAILED = 500  # elements that seemed to hold a formula and do not: then the page is no page of formulas
-_MAX_WORDED = 20000  # characters of a formula
+_MAX_FAILED = 500  # places that seemed to hold a formula and do not: then the page is no page of formulas
+_MAX_WORDED, _MAX_FRACTION = 20000, 2000  # characters of a formula and of a fraction
 # What MathJax and KaTeX read in a page's text; and what only programs of forums and blogs read, so that it is a formula
 # on any page.
 _IN_TEXT = (b"\\(", b"\\[", b"$$", b"\\begin{")
@@ -171,9 +171,10 @@ class _Rewriter:
     def _read_text(self, start: int, end: int) -> None:
         """Put the formulas that begin in a piece of text in other words."""
         position = max(start, self._done)
-        while (opening := _OPENS.search(self._text, position, end)) is not None:
+        while (opening := _OPENS.search(self._text, position, end)) is not None and self._failed < _MAX_FAILED:
             found = _FORMULA_IN_TEXT.match(self._text, opening.start())
             if found is None:
+                self._failed += opening[0] in ("\\[", "\\begin{")  # what may have been read far for it
                 position = opening.end()
                 continue
             words = html.unescape(_LINES.sub(" ", _SHORT_CODE.sub("", found[0])))
@@ -192,6 +193,7 @@ class _Rewriter:
         """An element whose text is TeX, or AsciiMath."""
         inside = self._ends.of(name, token.end())
         if inside is None or inside[0] - token.end() > _MAX_WORDED:
+            self._failed += inside is not None
             return token.end()
         content, number = _without_number(self._text[token.end() : inside[0]])
         content = _LINES.sub(" ", content)
@@ -216,6 +218,7 @@ class _Rewriter:
         """A table of LaTeXML: rows of equations, with rows of words between them."""
         inside = self._ends.of("table", token.end())
         if inside is None or "<table" in (content := self._text[token.end() : inside[0]]):
+            self._failed += inside is not None
             return token.end()
         if MATHML.search(content) is None:
             return token.end()
@@ -278,7 +281,8 @@ class _Rewriter:
 
     def _read_fraction(self, token: re.Match[str]) -> int:
         inside = self._ends.of("span", token.end())
-        if inside is None or inside[0] - token.end() > 2000:
+        if inside is None or inside[0] - token.end() > _MAX_FRACTION:
+            self._failed += inside is not None
             return token.end()
         content = _UNSEEN.sub("", self._text[token.end() : inside[0]])
         top, bottom = _NUMERATOR.search(content), _DENOMINATOR.search(content)

@@ -197,6 +197,7 @@ def test_broken_linked_data(source: str) -> None:
         ('{"a": "he said "no", and then", "b": "c"}', {"a": 'he said "no", and then', "b": "c"}),
         ('{"a": "\\ud83d\\ude00 \\u00e9", }', {"a": "\U0001f600 \u00e9"}),
         ('{"a": {"b": ["c", "d', {"a": {"b": ["c", "d"]}}),
+        ('{"a": "c", "b": "d\\', {"a": "c", "b": "d"}),
         ('{"a": "x"} trailing }', {"a": "x"}),
         ('{"a": "one\ntwo"}', {"a": "one\ntwo"}),
         ("", None),
@@ -216,8 +217,17 @@ def test_values_that_a_function_returns() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["[" * 300_000, '{"a":' * 100_000, '"' * 300_000, '{"a":"' + '" ' * 200_000, "{'" + "\\" * 300_000, "/*" * 200_000],
-    ids=range(6),
+    [
+        "[" * 300_000,
+        '{"a":' * 100_000,
+        '"' * 300_000,
+        '{"a":"' + '" ' * 200_000,
+        "{'" + "\\" * 300_000,
+        "/*" * 200_000,
+        '{"a":"' + '"x ' * 100_000 + "\\",
+        '{"a":"-->' + " " * 300_000 + 'x"}',
+    ],
+    ids=range(8),
 )
 def test_hostile_values_end(source: str) -> None:
     read_json(source)

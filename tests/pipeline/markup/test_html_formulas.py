@@ -465,6 +465,17 @@ def test_wikitext_and_html_agree() -> None:
     assert wikitext_to_text(wikitext, "en") == _shown(html) == "So $x^2$ and\n$$E=mc^2$$,\nat $5."
 
 
+_SCRIPT = _box("msupsub", _stack((-3.1, _small(_letter("i")))))
+
+
+def test_columns_of_katex_are_told_by_their_class_whatever_else_it_says() -> None:
+    right, left = (
+        _box(f"col-align-{side} a b c d e f", _stack((-3.6, _letter("a")), (-2.4, _letter("c")))) for side in "rl"
+    )
+    tree = tree_of_katex(tree_of(_box("katex-html", _box("mtable", right, left))))
+    assert tex_of_tree(tree) == "\\begin{aligned}a & a \\\\ c & c\\end{aligned}"
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -480,6 +491,10 @@ def test_wikitext_and_html_agree() -> None:
         lambda count: '<script type="math/asciimath">' + "sqrt ( " * count + "</script>",
         lambda count: "<table class=ltx_equation>" + "<tr><td><math alttext=x></math>" * count + "</table>",
         lambda count: "<span class=math>\\(" * count,
+        lambda count: f"{_TYPESETTER}" + "\\[ \\begin{a} " * 10 * count,
+        lambda count: f'<span class="katex"><span class="katex-html">{_letter("x") + _SCRIPT * count}</span></span>',
+        lambda count: f"<math><mi>a</mi><mspace width='{'1.' * count}em'/><mi>b</mi></math>",
+        lambda count: "<div class=math>" * count + "x" * 20_001 + "</div>" * count,
     ],
 )
 def test_formulas_without_end_are_read(make: Callable[[int], str]) -> None:

@@ -15,7 +15,8 @@ from pipeline.markup.html.elsewhere.loose_json import Word, read_json, scripts_o
 from pipeline.markup.html.elsewhere.prose import Writer, names
 
 _AROUND = re.compile(
-    r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)|(?:-->|//\s*\]\]>|/\*\s*\]\]>\s*\*/|\]\]>)\s*;?\s*$"
+    r"^\s*(?:<!--|//\s*<!\[CDATA\[|/\*\s*<!\[CDATA\[\s*\*/|<!\[CDATA\[)"
+    r"|(?:-->|//\s*+\]\]>|/\*\s*+\]\]>\s*+\*/|\]\]>)\s*+;?\s*+$"
 )
 # Kinds whose `text` is what `articleBody` is of an article: a post by itself.
 _POSTS = frozenset({"DiscussionForumPosting", "SocialMediaPosting", "BlogPosting", "LiveBlogPosting", "Article"})

@@ -116,7 +116,7 @@ class PageOfStream:
         children = properties.get("children")
         if not _TAG.fullmatch(tag):
             inner = self._markup(children, depth + 1)
-            for name in _INSTEAD & properties.keys():
+            for name in filter(_INSTEAD.__contains__, properties):
                 self._elements_in(properties[name], depth + 1)  # so that its rows count as written
             others = {name: part for name, part in properties.items() if name != "children" and name not in _INSTEAD}
             given = {name: self._filled(part) for name, part in others.items() if not _has_element(part)}

@@ -71,13 +71,17 @@ def _inside(node: Node) -> Node:
 
 
 def _boxes(nodes: list[Node], classes: set[str]) -> list[Node]:
-    """What elements beside each other show; scripts take what is before them in the same element as their base."""
+    """What elements beside each other show; scripts take what is before them in the same element as their base, from
+    the scripts before on.
+    """
     row: list[Node] = []
+    first = 0  # of the base
     for node in nodes:
         if node.name == "mtext":
             row.append(_leaf(node.text, classes))
         elif "msupsub" in _classes(node):
-            row = [_with_scripts(row_of(row), node)]
+            row[first:] = [_with_scripts(row_of(row[first:]), node)]
+            first = len(row)
         else:
             row += _box(node, classes)
     return row
@@ -244,7 +248,10 @@ def _table(node: Node) -> Node:
         Node("mtr", children=[Node("mtd", children=[column[row]]) for column in cells if row < len(column)])
         for row in range(max(map(len, cells), default=0))
     ]
-    is_aligned = [next(iter(_classes(column))) for column in columns[:2]] == ["col-align-r", "col-align-l"]
+    sides = ("col-align-r", "col-align-l")
+    is_aligned = len(columns) > 1 and all(
+        side in _classes(column) for side, column in zip(sides, columns, strict=False)
+    )
     return Node("mtable", {"columnalign": "right left"} if is_aligned else {}, rows)
 
 
