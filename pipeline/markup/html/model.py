@@ -25,7 +25,7 @@ from pipeline.markup.html.tables import hashed
 FOLDER = Path(__file__).parent
 # What saves time: a block that the first trees find this unlikely (in log odds), or more of them at last, is not shown
 # to the others, and one that the first look finds this unlikely is not looked at twice.
-_GLANCE, _NO_HOPE, _LEAST_HOPE = 15, np.float32(-2.5), np.float32(-3.0)
+_GLANCE, _NO_HOPE, _LEAST_HOPE = 15, np.float32(-2.5), np.float32(-4.0)
 _HOPELESS = np.float32(0.02)
 
 
