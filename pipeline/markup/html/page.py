@@ -5,11 +5,10 @@ from __future__ import annotations
 import html as html_module
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from pipeline.markup.escapes import escaped
 from pipeline.markup.html import model
 from pipeline.markup.html.decide import kept_blocks
 from pipeline.markup.html.elsewhere.find import LITTLE, LONG_NOTICE, Readers, text_elsewhere, without_noscript
@@ -78,12 +77,10 @@ class _Text(str):
         return text
 
 
-def _in_form(text: str, model_: model.Model, options: Options) -> str:
+def _in_form(text: _Text, model_: model.Model, options: Options) -> str:
     """A text in the form of the options."""
     if options.form == "text":
         return text
-    if not isinstance(text, _Text):
-        return "\n\n".join(escaped(line) for line in text.splitlines() if line.strip())
     data, scanned, kept = text.made_of
     url = options.url if options.links == "keep" else None
     return to_markdown(scanned, kept, data, scan_tags(data, model_.tables), url)
@@ -125,7 +122,7 @@ def _scan(data: bytes, tables: Tables) -> tuple[bytes, Scanned]:
     return data, scanned
 
 
-def _whole_text(markup: str, model_: model.Model) -> str:
+def _whole_text(markup: str, model_: model.Model) -> _Text:
     """All text of a piece of markup."""
     data = _encoded(markup)
     scanned = scan_page(data, model_.tables)
@@ -137,7 +134,7 @@ class _Judged(NamedTuple):
 
     reading: Reading
     kept: np.ndarray
-    text: str
+    text: _Text
     origin: str
     types: np.ndarray
 
@@ -160,7 +157,8 @@ def _judge(data: bytes, model_: model.Model, options: Options) -> _Judged:
         shown=lambda: render(scanned, np.arange(len(scanned.blocks))),
     )
     text, origin = text_elsewhere(data, judged.text, judged.reading.title, len(scanned.text), readers)
-    return judged._replace(text=text, origin=origin) if text else judged
+    # The readers made it, whichever it is.
+    return judged._replace(text=cast(_Text, text), origin=origin) if text else judged
 
 
 def text_with(html: str, model_: model.Model) -> str:
@@ -187,8 +185,8 @@ def extract_page(html: str | bytes, options: Options | None = None) -> Page:
     reading, kept, text, origin, types = _judge(data, model_, options)
     page_type, score = likeliest(types)
     shown, num_kept, lost = measured(reading.scanned, text, kept if origin in ("", "noscript") else None)
-    text = _in_form(text, model_, options)
-    return Page(_headline(reading.scanned, reading.title), text, origin, page_type, score, shown, num_kept, lost)
+    formed = _in_form(text, model_, options)
+    return Page(_headline(reading.scanned, reading.title), formed, origin, page_type, score, shown, num_kept, lost)
 
 
 def page_with(html: bytes, text: str) -> Page:

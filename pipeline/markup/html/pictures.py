@@ -1,4 +1,4 @@
-"""Kernels of the scanner for pictures and scripts: whether one may be a formula, which `formulas.py` finds out."""
+"""Kernels of the scanner for pictures and scripts: whether one may be a formula, which `formulas/find.py` finds out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the scanner does not read by itself is put in words that it does: formulas, fractions, shadow trees, raw text,
 pages in pieces.
 
-A formula stands once, as TeX (`formulas.py` finds it): `$x^2$` in a line, `$$x^2$$` on a line of its own. The copies
+A formula stands once, as TeX (`formulas/` finds it): `$x^2$` in a line, `$$x^2$$` on a line of its own. The copies
 that MathJax, KaTeX and MediaWiki make of it go. On pages that load MathJax or KaTeX, what those would read in the text,
 `\\(…\\)`, `\\[…\\]`, `$$…$$` and environments, is put in the same form; `$…$` stays as it is. The scanner says which
 pages hold any of these; others are never looked at here.

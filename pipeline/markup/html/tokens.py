@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 _ATTRIBUTES = r"""((?:[^>"'=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+|["'])*+)"""
 # A comment; an element of raw text; a tag. Groups: name, attributes and content of raw text; slash, name, attributes.
@@ -69,12 +68,3 @@ class Ends:
                 depth += 1
         self._unclosed.add(name)
         return None
-
-
-def start_tags(text: str) -> Iterator[tuple[str, str]]:
-    """Name and attributes of every start tag, elements of raw text among them."""
-    for token in TOKEN.finditer(text):
-        if token[1]:
-            yield token[1].lower(), token[2]
-        elif token[5] and not token[4]:
-            yield token[5].lower(), token[6]

@@ -47,7 +47,7 @@ class Writer:
     def begin(self, heading: str) -> str:
         """A record begins. Its heading is written when a text of it is. Gives what `end` takes."""
         outer = self._heading
-        if isinstance(heading, str) and heading:
+        if heading:
             self._heading = heading
         return outer
 

@@ -26,7 +26,7 @@ _JSON_TYPE = re.compile(
 _OTHER_TYPE = re.compile(r"type\s*=\s*[\"']?(?!module|text/javascript|application/javascript)\w", re.IGNORECASE)
 _CONFIGURATION = re.compile(
     r"config|setting|i18n|intl|locale|translat|messages|lang|analytic|tracking|tooltip|loadable|chunk|manifest"
-    r"|feature|flags|consent|emoji|polyfill|\bga\b|gtm|dataLayer|wpcf7|tooltip|capabilit|env\b|phrases|editor",
+    r"|feature|flags|consent|emoji|polyfill|\bga\b|gtm|dataLayer|wpcf7|capabilit|env\b|phrases|editor",
     re.IGNORECASE,
 )
 _ASSIGNED = re.compile(
