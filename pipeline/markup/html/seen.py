@@ -26,6 +26,7 @@ from pipeline.markup.html.layout import (
 _AROUND = IN_NAV | IN_HEADER | IN_FOOTER | IN_ASIDE
 _LITTLE = 0.25  # of what is shown: where less is kept, an excerpt says of what the rest is
 _MOST_LOST = 200  # characters of that excerpt
+_MOST_BLOCKS, _MOST_TEXT = 2000, 1 << 18  # blocks, and characters of a text, that are looked at for it
 
 
 def measured(scanned: Scanned, text: str, kept: np.ndarray | None) -> tuple[int, int, str | None]:
@@ -58,9 +59,10 @@ def _words(scanned: Scanned, number: int) -> str:
 
 
 def _blocks_in(scanned: Scanned, text: str) -> np.ndarray:
-    """Numbers of the blocks whose words stand in a text."""
-    folded = "".join(text.split())
-    found = [number for number in range(len(scanned.blocks)) if "".join(_words(scanned, number).split()) in folded]
+    """Numbers of the first _MOST_BLOCKS blocks whose words stand in the beginning of a text."""
+    folded = "".join(text[:_MOST_TEXT].split())
+    numbers = range(min(_MOST_BLOCKS, len(scanned.blocks)))
+    found = [number for number in numbers if "".join(_words(scanned, number).split()) in folded]
     return np.array(found, np.int64)
 
 
