@@ -55,10 +55,11 @@ class _Page:
 
     def _further(self, marks: str, text: str) -> None:
         """A line more of the item with these marks; without one, a paragraph."""
-        if self._kind != "item" or not self._open[-1][0].startswith(marks):
+        around = [level for level in self._open if len(level[0]) <= len(marks)]
+        if self._kind != "item" or not around or not self._open[-1][0].startswith(marks):
             self.put([self._line(text)], "text")
             return
-        self._open = [level for level in self._open if len(level[0]) <= len(marks)]
+        self._open = around
         self._parts += ["", " " * sum(width for _, width in self._open) + self._line(text)]
 
     def table(self, rows: list[list[str]]) -> None:

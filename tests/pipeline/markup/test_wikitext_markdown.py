@@ -27,6 +27,8 @@ _PARSER = MarkdownIt("commonmark").enable("table")
         ("# a\n#: more *of* it\n# b\n#* c\n#*: d\n# e", "1. a\n\n   more \\*of\\* it\n2. b\n   - c\n\n     d\n3. e"),
         ("* a\n*: {{foo}}\n* b\n\n*: alone", "- a\n- b\n\nalone"),
         ("* a\n\np\n*: q", "- a\n\np\nq"),
+        ("** a\n*: b\n*: c\n** d", "- a\n\nb\nc\n\n- d"),  # of an item that is not there
+        ("*# a\n*: b\n#: c", "1. a\n\nb\nc"),
         ("x <blockquote>one\n\n# two</blockquote> y", "x\n\n> one\n>\n> 1. two\n\ny"),
         ("<blockquote>a<blockquote>b</blockquote></blockquote>", "> a\n>\n> > b"),
         ("<blockquote>{{foo}}</blockquote>a</blockquote>", "a"),
