@@ -39,7 +39,9 @@ def measured(scanned: Scanned, text: str, kept: np.ndarray | None) -> tuple[int,
     num_shown = int(scanned.blocks[shown, B_CHARS].sum())
     if num_kept >= _LITTLE * num_shown:
         return num_shown, num_kept, None
-    lost = np.setdiff1d(np.flatnonzero(shown), _blocks_in(scanned, text) if kept is None else kept)
+    if kept is None:
+        shown, kept = shown[:_MOST_BLOCKS], _blocks_in(scanned, text)
+    lost = np.setdiff1d(np.flatnonzero(shown), kept)
     return num_shown, num_kept, _excerpt(scanned, lost)
 
 
