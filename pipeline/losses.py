@@ -125,5 +125,5 @@ def _keeps(source: str, drop: dict[str, Any], broken: list[Comparison]) -> str:
 
 
 def _is_yes_or_no(row: Comparison) -> bool:
-    """Whether a signal says that something is or is not so, as those of URLs and of what is wanted do."""
+    """Whether a signal is yes or no rather than a number: those of URL lists, languages and page types are."""
     return row.signal.startswith("urls.url_") or row.setting in ("languages", "page_types")

@@ -34,7 +34,7 @@ class Kept(NamedTuple):
 
     @property
     def share(self) -> float:
-        """What was kept of what is shown; 0 where nothing is."""
+        """The share of the shown characters that was kept; 0 where nothing is shown."""
         return self.kept / self.shown if self.shown else 0.0
 
 
@@ -94,7 +94,7 @@ def by_host(tables: Tables, build: Build, most: int, passes: int, source: str | 
 def samples(
     tables: Tables, build: Build, most: int, column: str, rows: list[Kept], source: str | None = None
 ) -> dict[str, list[dict[str, Any]]]:
-    """Of the pages of each type or host (`column`: page_type or host), those of which least was kept, under half.
+    """The pages of which least was kept, less than half, for each page type or host (`column` says which).
 
     By name; `id`, `url`, `page_type`, `shown_characters`, `kept_characters` and `lost_text` of each page.
     """

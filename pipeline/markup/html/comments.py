@@ -1,4 +1,4 @@
-"""Which blocks are what people wrote under an article, and which say who wrote a post and when.
+"""Finds the comments under an article, and the author lines of posts: names and dates.
 
 Comments stand in elements whose class words say so (`class_groups.json`). Not all that stands there is one: reply
 forms, invitations to log in, menus of sorting, buttons and counts do too. What is left has text of its own: paragraphs,
@@ -79,8 +79,8 @@ def _of_small(parents: np.ndarray, own: np.ndarray, sizes: np.ndarray, most_auth
 
 
 def _bits(scanned: Scanned, word_groups: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Of each block, which of AUTHORS, SAID and CONTROLS the class words of the small elements around it say, but for
-    the records themselves (a comment by the author); and BODIES if its element or the one around that says so.
+    """The groups of class words of each block, as bits. AUTHORS, SAID and CONTROLS are taken from small elements around
+    the block, but not from records themselves (a comment by the author); BODIES from its element and the next around.
     """
     blocks, nodes, words = scanned.blocks, scanned.nodes, scanned.words
     own = np.zeros(len(nodes), np.int32)
@@ -96,7 +96,7 @@ def _bits(scanned: Scanned, word_groups: np.ndarray, ids: np.ndarray) -> np.ndar
 
 
 def _author_lines(scanned: Scanned, bits: np.ndarray) -> np.ndarray:
-    """Of each block, whether it says who wrote a post, or when. `bits`: those of `_bits`."""
+    """Whether each block is an author line: the name of a post's author, or its date. `bits`: those of `_bits`."""
     blocks, nodes = scanned.blocks, scanned.nodes
     flags = nodes[blocks[:, B_INNER], N_FLAGS]
     says = (bits & (AUTHORS | SAID) != 0) | (flags & (IN_TIME | IN_ADDRESS) != 0)
@@ -185,7 +185,7 @@ def _comments(
 
 
 def _before(lines: np.ndarray, texts: np.ndarray, records: np.ndarray, count: int) -> np.ndarray:
-    """Which of the author lines stand at most _REACH blocks before a text, and in its record if in one."""
+    """The author lines at most _REACH blocks before a text. Where the text is in a record, the line must be, too."""
     found = np.zeros(count, np.bool_)
     if len(lines) and len(texts):
         following = texts[np.minimum(np.searchsorted(texts, lines), len(texts) - 1)]

@@ -1,4 +1,7 @@
-"""Which blocks are kept: their scores, less what is hidden or a box; `whole.py` adds what is kept as a whole."""
+"""Decides which blocks are kept: those above the page's threshold that are not hidden and in no box.
+
+`whole.py` adds tables, lists and what stands between kept blocks.
+"""
 
 from __future__ import annotations
 

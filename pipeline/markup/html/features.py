@@ -171,7 +171,6 @@ def set_features(
     # Sums over elements, children into parents; and what elements hand down to what stands in them.
     sums = np.zeros((num_nodes, 4), np.float32)  # length, length in links, prose, blocks
     direct = np.zeros(num_nodes, np.float32)  # prose of the blocks one element below
-    set_records(blocks, nodes, length, density, prose, ids, table[:, RECORDS_AT:TYPES_AT])
     own = np.zeros((num_nodes, 2), np.float32)
     for pair in range(words.shape[0]):
         own[words[pair, 0], 0] += word_weights[words[pair, 1], 0]
@@ -190,6 +189,7 @@ def set_features(
             sums[parent, column] += sums[n, column]
         if heaviest[parent] == 0 or sums[n, 2] > sums[heaviest[parent], 2]:
             heaviest[parent] = n
+    set_records(blocks, nodes, length, density, prose, sums, ids, table[:, RECORDS_AT:TYPES_AT])
     chain = np.zeros(num_nodes, np.int32)  # 1-based place in the chain of elements that hold most of the prose
     n, place = 0, 1
     chain[0] = 1

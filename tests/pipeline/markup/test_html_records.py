@@ -7,8 +7,15 @@ import pytest
 
 from pipeline.markup.html import model
 from pipeline.markup.html.layout import B_END, B_START, Scanned
-from pipeline.markup.html.records import I_GROUP, I_RECORD, I_SLOT, NAMES, records, settle_slots
+from pipeline.markup.html.page_head import head_of
+from pipeline.markup.html.records import I_GROUP, I_RECORD, I_SLOT, NAMES, settle_slots
 from pipeline.markup.html.scan import scan_page
+
+
+def records(scanned: Scanned) -> tuple[np.ndarray, np.ndarray]:
+    """Group, record and slot of each block, and a row of NAMES."""
+    judged = model.judge(scanned, "", head_of(b""), model.load())
+    return judged.ids, judged.records
 
 
 def _scan(body: str) -> tuple[Scanned, list[str]]:

@@ -54,7 +54,6 @@ _TAG = re.compile(r"<[^<>]*+>")
 _MAX_DEPTH = 120
 _MOST_CHARACTERS = 1 << 20  # of one string
 _LITTLE = 400  # letters of a record that is by itself the text of a page
-_LETTERS_OF_TITLE = 8  # of a title that is a part of the page's, and a third of it
 _LONG_ITEM = 200  # characters of what is no item of a list but a paragraph
 _LABELS = 12  # strings beside each other which are each a sentence: a table of messages
 
