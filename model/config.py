@@ -1,12 +1,15 @@
-"""The configuration of a GPT, and presets from tiny to GPT-2's largest."""
+"""The configuration of a GPT: its fields, and what fits together."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from model.presets import PRESETS, modern
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,37 +35,72 @@ class GPTConfig:
     mlp_ratio: float = 4
     """Channels inside the MLP, as a multiple of `width`."""
     norm: str = "layernorm"
-    """"layernorm" with a gain (and a bias, if `bias`), or "rmsnorm" without parameters (Zhang and Sennrich, 2019)."""
+    """"layernorm" with a gain (and a bias, if `bias`), "rmsnorm" without parameters (Zhang and Sennrich, 2019), or
+    "rmsnorm_gain" with a gain."""
+    norm_epsilon: float = 1e-5
+    """Added to the variance or mean square inside a norm, against division by zero."""
     positions: str = "learned"
     """"learned": a vector for each position; "rotary": queries and keys are rotated (Su et al., 2021)."""
+    rotary_base: float = 10_000
+    """Base of the rotary wavelengths, 2 pi base^(p / pairs) tokens for pair p. A larger one suits long contexts."""
     activation: str = "gelu"
-    """"gelu" in the tanh form of GPT-2, or "relu2", the square of ReLU (So et al., 2021)."""
+    """"gelu" in the tanh form of GPT-2, "relu2", the square of ReLU (So et al., 2021), or "swiglu": the MLP has a third
+    layer, a gate, whose SiLU multiplies the first (Shazeer, 2020)."""
     tied_head: bool
     """Use the token embedding itself as the output head."""
     bias: bool
     """Give linear layers (the head never) and LayerNorm a bias."""
     qk_norm: bool = False
     """Pass each head's queries and keys through a parameter-free RMSNorm (Henry et al., 2020)."""
+    qk_scale: float = 1
+    """Factor of queries and of keys after QK-norm: above 1 attention can be sharper (nanochat: 1.2)."""
     attention: str = "sdpa"
     """"sdpa" is PyTorch's fused kernel, "reference" the same written out; they give equal results."""
+    window_pattern: str = "L"
+    """One letter a layer, repeated over the layers: "L" sees all tokens before, "S" those of a sliding window. The last
+    layer is always "L" where the pattern has one (nanochat: "SSSL")."""
+    window: int | None = None
+    """Tokens that an "S" layer sees, its own included. Not set: a quarter of the sequence, rounded up to 128."""
+    embedding_norm: bool = False
+    """Pass the embedding through an RMSNorm without parameters before the first block (nanochat)."""
+    value_embeddings: bool = False
+    """Every second layer, the last one included, adds to its values a vector that a table has for the token, each head
+    through a gate of its own (Zhou et al., 2024, and nanochat)."""
+    residual_scalars: bool = False
+    """Each block reads the residual stream times a learned number, at first 1.15 falling to 1.05 over the layers
+    (modded-nanogpt, nanochat)."""
+    input_scalars: bool = False
+    """Each block adds the embedding times a learned number, at first .20 falling to .05 (modded-nanogpt, nanochat)."""
+    logit_soft_cap: float = 0
+    """Logits x become cap tanh(x / cap), in float32 (Gemma 2, 2024; nanochat: 15). 0 does not cap."""
     dropout: float = 0.0
     """Fraction of values set to zero in training: of embeddings, attention weights, and what blocks add."""
+    initialisation: str = "gpt2"
+    """"gpt2": N(0, .02) everywhere, residual projections smaller. "modern": embedding N(0, .8), head N(0, .001), hidden
+    matrices uniform with standard deviation 1 / sqrt(inputs), the first of an MLP .4 of that (nanochat)."""
     zero_init: bool = False
-    """Start with residual projections of zero, so that each block begins as the identity; else start as GPT-2 does."""
+    """Start with residual projections of zero, so that each block begins as the identity (Goyal et al., 2017)."""
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "sequence_length", "num_layers", "num_heads", "width"):
             self._check_count(name)
         if self.num_kv_heads is not None:
             self._check_count("num_kv_heads")
-        for name in ("tied_head", "bias", "qk_norm", "zero_init"):
+        if self.window is not None:
+            self._check_count("window")
+        for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; set it to true or false")
+        for name in ("norm_epsilon", "rotary_base", "qk_scale"):
+            if not _is_number(getattr(self, name)) or not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; set it to a number above 0")
+        if not _is_number(self.logit_soft_cap) or not 0 <= self.logit_soft_cap < math.inf:
+            raise ValueError(f"logit_soft_cap is {self.logit_soft_cap!r}; set it above 0, such as 15, or to 0 for none")
         for name in CHOICES:
             _check_choice(name, getattr(self, name))
         if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout!r}; set it to a number from 0 up to, not including, 1")
-        if not _is_number(self.mlp_ratio) or not 1 <= self.mlp_ratio * self.width < float("inf"):
+        if not _is_number(self.mlp_ratio) or not 1 <= self.mlp_ratio * self.width < math.inf:
             raise ValueError(f"mlp_ratio is {self.mlp_ratio!r}; set it to a positive number, such as 4")
         if self.width % self.num_heads:
             multiple = max(1, round(self.width / self.num_heads)) * self.num_heads
@@ -93,6 +131,16 @@ class GPTConfig:
         """Channels inside the MLP."""
         return round(self.mlp_ratio * self.width)
 
+    @property
+    def value_embedding_layers(self) -> tuple[int, ...]:
+        """The layers with a value embedding: every second one, counted from the last."""
+        return tuple(range((self.num_layers - 1) % 2, self.num_layers, 2)) if self.value_embeddings else ()
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The fields that have a default, with it."""
+        return dict(_DEFAULTS)
+
     def to_dict(self) -> dict[str, Any]:
         """Every field under its name; plain values that JSON can hold."""
         return dataclasses.asdict(self)
@@ -113,75 +161,36 @@ class GPTConfig:
             raise ValueError(f"{name} is {value!r}; set it to a whole number of at least 1")
 
 
-def _gpt2(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
-    """A model of the GPT-2 family (Radford et al., 2019)."""
-    return {
-        "sequence_length": 1024,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "width": width,
-        "norm": "layernorm",
-        "positions": "learned",
-        "activation": "gelu",
-        "tied_head": True,
-        "bias": True,
-    }
-
-
-def _modern(num_layers: int, num_heads: int, width: int) -> dict[str, Any]:
-    """The shape that small models have settled on since: rotary positions, QK-norm, RMSNorm and ReLU^2, no biases."""
-    return {
-        "sequence_length": 1024,
-        "num_layers": num_layers,
-        "num_heads": num_heads,
-        "width": width,
-        "norm": "rmsnorm",
-        "positions": "rotary",
-        "activation": "relu2",
-        "tied_head": False,
-        "bias": False,
-        "qk_norm": True,
-        "zero_init": True,
-    }
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # To try things out, in seconds on any machine.
-    "tiny": _gpt2(4, 4, 128) | {"sequence_length": 128, "bias": False},
-    # Learns something of a few MB of text within minutes on two CPU cores.
-    # Tied, as its vocabulary would outweigh it; so small, it learned a little slower from projections of zero (loss
-    # higher by 0.017 to 0.039 after 120 to 150 steps on Shakespeare's characters, with three seeds).
-    "small-cpu": _modern(4, 3, 192) | {"sequence_length": 256, "tied_head": True, "zero_init": False},
-    # Named by their parameters with GPT-2's vocabulary of 50,257; those of GPT-2 have exactly its shape.
-    "gpt2-30m": _gpt2(6, 6, 384),
-    "gpt2-124m": _gpt2(12, 12, 768),
-    "gpt2-350m": _gpt2(24, 16, 1024),
-    "gpt2-774m": _gpt2(36, 20, 1280),
-    "gpt2-1.5b": _gpt2(48, 25, 1600),
-    # Blocks as large as those of gpt2-124m. Its untied head comes on top and brings it to 162 million.
-    "modern-124m": _modern(12, 6, 768),
+_DEFAULTS = {
+    field.name: field.default for field in dataclasses.fields(GPTConfig) if field.default is not dataclasses.MISSING
 }
-"""Every field of a `GPTConfig` but `vocab_size`, by the preset's name."""
-
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(GPTConfig)}
+_SWITCHES = tuple(field.name for field in dataclasses.fields(GPTConfig) if field.type == "bool")
 
 CHOICES: dict[str, frozenset[str]] = {
     name: frozenset(values.get(name, _DEFAULTS[name]) for values in PRESETS.values())
-    for name in ("norm", "positions", "activation", "attention")
+    for name in ("norm", "positions", "activation", "attention", "initialisation")
 }
 """The names that presets give, by the field. `model.layers` has the code of each, and of others."""
 
 
-def preset(name: str, vocab_size: int, sequence_length: int | None = None, **overrides: Any) -> GPTConfig:
+def preset(
+    name: str, vocab_size: int, sequence_length: int | None = None, depth: int | None = None, **overrides: Any
+) -> GPTConfig:
     """The configuration of a preset for a vocabulary; `overrides` are fields of `GPTConfig` set otherwise.
 
-    `sequence_length` None keeps the preset's. Raises `ValueError` for an unknown preset or field, with the nearest
-    name, and for values that do not fit.
+    `sequence_length` None keeps the preset's. `depth` is the dial of "modern": its layers, and by them its width and
+    heads. Raises `ValueError` for an unknown preset or field, with the nearest name, and for values that do not fit.
     """
     if name not in PRESETS:
         raise ValueError(f"no preset {name!r}{_nearest(name, PRESETS)}; choose one of {', '.join(PRESETS)}")
     _check_names(overrides)
     values = PRESETS[name] | {"vocab_size": vocab_size} | overrides
+    if depth is not None:
+        if name != "modern":
+            raise ValueError(f"depth is {depth!r}, and preset {name!r} has no such dial; set preset to 'modern'")
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+            raise ValueError(f"depth is {depth!r}; set it to a whole number of at least 1")
+        values = modern(depth) | {"vocab_size": vocab_size} | overrides
     if sequence_length is not None:
         values["sequence_length"] = sequence_length
     return GPTConfig(**values)

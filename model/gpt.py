@@ -14,7 +14,7 @@ x + attention(norm(x)), then x + mlp(norm(x)).
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +22,22 @@ from torch import nn
 
 from model.cache import KVCache
 from model.config import GPTConfig
-from model.layers import ACTIVATIONS, ATTENTION, NORMS, RMSNorm, rotary_angles, rotate
+from model.initial import INITIALISATIONS
+from model.layers import ATTENTION, MLP, NORMS, RMSNorm, causal_mask, rotary_angles, rotate
 
 IGNORED_TARGET = -1
 """Where a target is this, no loss is counted."""
 
-_INIT_STD = 0.02  # GPT-2's
+_GATE_CHANNELS = 12  # of the block's input, that the gate of a value embedding reads; nanochat
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all layers of one forward pass share: the angles of the positions, the cache, and who may look at whom."""
+
+    rotary: tuple[torch.Tensor, torch.Tensor] | None
+    cache: KVCache | None
+    mask_BTS: torch.Tensor | None
 
 
 class Attention(nn.Module):
@@ -39,28 +49,35 @@ class Attention(nn.Module):
         self.head_width = config.head_width
         self.attend = ATTENTION[config.attention]
         self.dropout = config.dropout
-        self.qk_norm = RMSNorm() if config.qk_norm else nn.Identity()
+        self.qk_norm = RMSNorm(config.norm_epsilon) if config.qk_norm else nn.Identity()
+        self.qk_scale = config.qk_scale
         kv_width = config.kv_heads * config.head_width
         self.query = nn.Linear(config.width, config.width, bias=config.bias)
         self.key = nn.Linear(config.width, kv_width, bias=config.bias)
         self.value = nn.Linear(config.width, kv_width, bias=config.bias)
         self.output = nn.Linear(config.width, config.width, bias=config.bias)
+        self.value_gate: nn.Linear | None = None
+        if layer in config.value_embedding_layers:
+            self.value_gate = nn.Linear(min(_GATE_CHANNELS, config.width), config.kv_heads, bias=False)
 
-    def forward(
-        self,
-        x_BTC: torch.Tensor,
-        rotary: tuple[torch.Tensor, torch.Tensor] | None,
-        cache: KVCache | None = None,
-    ) -> torch.Tensor:
+    def forward(self, x_BTC: torch.Tensor, context: Context, values_BTC: torch.Tensor | None) -> torch.Tensor:
+        """`values_BTC` are the value embeddings of the tokens, (B, T, K * D)."""
         q_BHTD = self._split_heads(self.query(x_BTC))
         k_BKTD = self._split_heads(self.key(x_BTC))
         v_BKTD = self._split_heads(self.value(x_BTC))
-        if rotary is not None:
-            q_BHTD, k_BKTD = rotate(q_BHTD, *rotary), rotate(k_BKTD, *rotary)
+        if self.value_gate is not None and values_BTC is not None:
+            # From 0 to 3, and so more than the values themselves where that helps (nanochat).
+            gate_BKT1 = 3 * torch.sigmoid(self.value_gate(x_BTC[..., : self.value_gate.in_features]).mT[..., None])
+            v_BKTD = v_BKTD + (gate_BKT1 * self._split_heads(values_BTC)).type_as(v_BKTD)
+        if context.rotary is not None:
+            q_BHTD, k_BKTD = rotate(q_BHTD, *context.rotary), rotate(k_BKTD, *context.rotary)
         # A norm may give float32 under autocast, and attention wants one number format.
         q_BHTD, k_BKTD = self.qk_norm(q_BHTD).type_as(v_BKTD), self.qk_norm(k_BKTD).type_as(v_BKTD)
+        if self.qk_scale != 1:
+            q_BHTD, k_BKTD = q_BHTD * self.qk_scale, k_BKTD * self.qk_scale
+        cache = context.cache
         k_BKSD, v_BKSD = (k_BKTD, v_BKTD) if cache is None else cache.append(self.layer, k_BKTD, v_BKTD)
-        out_BHTD = self.attend(q_BHTD, k_BKSD, v_BKSD, self.dropout if self.training else 0.0)
+        out_BHTD = self.attend(q_BHTD, k_BKSD, v_BKSD, self.dropout if self.training else 0.0, context.mask_BTS)
         out_BTC: torch.Tensor = self.output(out_BHTD.transpose(1, 2).flatten(2))
         return out_BTC
 
@@ -69,38 +86,19 @@ class Attention(nn.Module):
         return x_BTC.view(batch_size, num_tokens, width // self.head_width, self.head_width).transpose(1, 2)
 
 
-class MLP(nn.Module):
-    """Two linear layers with a nonlinearity between them, for each token by itself."""
-
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__()
-        self.activate = ACTIVATIONS[config.activation]
-        self.up = nn.Linear(config.width, config.mlp_width, bias=config.bias)
-        self.down = nn.Linear(config.mlp_width, config.width, bias=config.bias)
-
-    def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
-        out_BTC: torch.Tensor = self.down(self.activate(self.up(x_BTC)))
-        return out_BTC
-
-
 class Block(nn.Module):
     """One layer: attention between tokens, then the MLP within each, both added to the residual stream."""
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = NORMS[config.norm](config.width, config.bias)
+        self.attention_norm = NORMS[config.norm](config)
         self.attention = Attention(config, layer)
-        self.mlp_norm = NORMS[config.norm](config.width, config.bias)
+        self.mlp_norm = NORMS[config.norm](config)
         self.mlp = MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(
-        self,
-        x_BTC: torch.Tensor,
-        rotary: tuple[torch.Tensor, torch.Tensor] | None,
-        cache: KVCache | None = None,
-    ) -> torch.Tensor:
-        x_BTC = x_BTC + self.dropout(self.attention(self.attention_norm(x_BTC), rotary, cache))
+    def forward(self, x_BTC: torch.Tensor, context: Context, values_BTC: torch.Tensor | None = None) -> torch.Tensor:
+        x_BTC = x_BTC + self.dropout(self.attention(self.attention_norm(x_BTC), context, values_BTC))
         x_BTC = x_BTC + self.dropout(self.mlp(self.mlp_norm(x_BTC)))
         return x_BTC
 
@@ -126,8 +124,15 @@ class GPT(nn.Module):
         else:
             raise ValueError(f"positions is {config.positions!r}, which this model cannot compute")
         self.dropout = nn.Dropout(config.dropout)
+        self.embedding_norm = RMSNorm(config.norm_epsilon) if config.embedding_norm else nn.Identity()
+        kv_width = config.kv_heads * config.head_width
+        self.value_embeddings = nn.ModuleDict(
+            {str(layer): nn.Embedding(config.vocab_size, kv_width) for layer in config.value_embedding_layers}
+        )
+        self.residual_scalars = nn.Parameter(torch.empty(config.num_layers)) if config.residual_scalars else None
+        self.input_scalars = nn.Parameter(torch.empty(config.num_layers)) if config.input_scalars else None
         self.blocks = nn.ModuleList([Block(config, layer) for layer in range(config.num_layers)])
-        self.norm = NORMS[config.norm](config.width, config.bias)
+        self.norm = NORMS[config.norm](config)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
         if config.tied_head:
             self.head.weight = self.token_embedding.weight
@@ -135,21 +140,11 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def init_weights(self) -> None:
-        """GPT-2's: N(0, 0.02), biases 0, and projections into the residual stream smaller by sqrt(2 num_layers).
-
-        Their sum over all layers so keeps its size. With `zero_init` those projections are 0 instead.
-        """
-        residual_std = 0.0 if self.config.zero_init else _INIT_STD / math.sqrt(2 * self.config.num_layers)
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear):
-                is_residual = name.endswith(("attention.output", "mlp.down"))
-                nn.init.normal_(module.weight, std=residual_std if is_residual else _INIT_STD)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=_INIT_STD)
+        """Fill the weights as `config.initialisation` says (`model.initial`), and the table of rotary angles."""
+        INITIALISATIONS[self.config.initialisation](self)
         if self.config.positions == "rotary":
-            cos_TP, sin_TP = rotary_angles(self.config.sequence_length, self.config.head_width)
+            config = self.config
+            cos_TP, sin_TP = rotary_angles(config.sequence_length, config.head_width, config.rotary_base)
             self.rotary_cos_TP.copy_(cos_TP)
             self.rotary_sin_TP.copy_(sin_TP)
 
@@ -159,28 +154,45 @@ class GPT(nn.Module):
         targets_BT: torch.Tensor | None = None,
         cache: KVCache | None = None,
         reduction: str = "mean",
+        *,
+        documents_BT: torch.Tensor | None = None,
+        z_loss: float = 0.0,
     ) -> torch.Tensor:
         """Logits (B, T, V) of the token after each; with `targets_BT`, the cross-entropy in nats, as float32.
 
         Targets are the token ids that come next; -1 is not counted. `reduction` is "mean" over the targets that
         count, "sum", or "none" for (B, T), 0 where nothing counts. With a cache, `tokens_BT` follow those in it and
-        are added to it. Raises `ValueError` for tokens that this model cannot read; ids are looked at on a CPU only,
-        since a GPU would have to be waited for.
+        are added to it. `documents_BT` are numbers of documents: attention stays among tokens of one number.
+        `z_loss` adds so much of the square of log sum exp(logits) to the loss of each target, which keeps it near 0
+        (Chowdhery et al., 2022, PaLM, section 5). Raises `ValueError` for tokens that this model cannot read; ids are
+        looked at on a CPU only, since a GPU would have to be waited for.
         """
-        x_BTC = self.hidden(tokens_BT, cache)
+        x_BTC = self.hidden(tokens_BT, cache, documents_BT)
         if targets_BT is None:
-            logits_BTV: torch.Tensor = self.head(x_BTC)
-            return logits_BTV
+            return self.logits(x_BTC)
         self._check_targets(tokens_BT, targets_BT)
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction is {reduction!r}; set it to 'mean', 'sum' or 'none'")
-        logits_BTV = self.head(x_BTC).float()
-        loss = F.cross_entropy(
-            logits_BTV.flatten(0, 1), targets_BT.flatten().long(), ignore_index=IGNORED_TARGET, reduction=reduction
-        )
+        logits_NV, targets_N = self.logits(x_BTC).float().flatten(0, 1), targets_BT.flatten().long()
+        loss = F.cross_entropy(logits_NV, targets_N, ignore_index=IGNORED_TARGET, reduction=reduction)
+        if z_loss:
+            squares_N = logits_NV.logsumexp(dim=-1).square() * (targets_N != IGNORED_TARGET)
+            if reduction == "none":
+                loss = loss + z_loss * squares_N
+            else:
+                count = (targets_N != IGNORED_TARGET).sum() if reduction == "mean" else 1
+                loss = loss + z_loss * squares_N.sum() / count
         return loss.view_as(targets_BT) if reduction == "none" else loss
 
-    def hidden(self, tokens_BT: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores of the next token, (..., V), of what `hidden` gives, (..., C); in float32 where they are capped."""
+        logits: torch.Tensor = self.head(x)
+        cap = self.config.logit_soft_cap
+        return cap * torch.tanh(logits.float() / cap) if cap else logits
+
+    def hidden(
+        self, tokens_BT: torch.Tensor, cache: KVCache | None = None, documents_BT: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The residual stream after the last norm, (B, T, C): what the head reads."""
         start = 0 if cache is None else cache.length
         self._check_tokens(tokens_BT, cache)
@@ -191,25 +203,38 @@ class GPT(nn.Module):
             x_BTC = x_BTC + self.position_embedding(torch.arange(start, end, device=tokens_BT.device))
         else:
             rotary = (self.rotary_cos_TP[start:end], self.rotary_sin_TP[start:end])
-        x_BTC = self.dropout(x_BTC)
-        for block in self.blocks:
-            x_BTC = block(x_BTC, rotary, cache)
+        x_BTC = first_BTC = self.dropout(self.embedding_norm(x_BTC))
+        context = Context(rotary, cache, self._mask(documents_BT))
+        for layer, block in enumerate(self.blocks):
+            if self.residual_scalars is not None:
+                x_BTC = self.residual_scalars[layer] * x_BTC
+            if self.input_scalars is not None:
+                x_BTC = x_BTC + self.input_scalars[layer] * first_BTC
+            key = str(layer)
+            values_BTC = self.value_embeddings[key](tokens_BT) if key in self.value_embeddings else None
+            x_BTC = block(x_BTC, context, values_BTC)
         if cache is not None:
             cache.advance(tokens_BT.shape[1])
         normed_BTC: torch.Tensor = self.norm(x_BTC)
         return normed_BTC
 
+    def _mask(self, documents_BT: torch.Tensor | None) -> torch.Tensor | None:
+        """(B, T, T), true where a query may look at a key of its document; None where it may look at all before it."""
+        if documents_BT is None:
+            return None
+        causal_TS = causal_mask(documents_BT.shape[1], documents_BT.shape[1], documents_BT.device)
+        return causal_TS & (documents_BT[:, :, None] == documents_BT[:, None, :])
+
     def num_parameters(self, include_embeddings: bool = True) -> int:
         """Parameters, a tied head counted once.
 
-        Without embeddings: without the token and position tables and the head, the N of Kaplan et al., 2020.
+        Without embeddings: without the tables of tokens, positions and values and the head, the N of Kaplan et al.,
+        2020.
         """
         total = sum(parameter.numel() for parameter in self.parameters())
         if include_embeddings:
             return total
-        tables = [self.token_embedding.weight, self.head.weight]
-        if self.position_embedding is not None:
-            tables.append(self.position_embedding.weight)
+        tables = [self.head.weight, *(module.weight for module in self.modules() if isinstance(module, nn.Embedding))]
         return total - sum({id(table): table.numel() for table in tables}.values())
 
     def flops_per_token(self) -> int:

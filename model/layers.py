@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-_ROTARY_BASE = 10_000.0  # of the wavelengths; Su et al., 2021
-_NORM_EPSILON = 1e-5  # GPT-2's
+from model.config import GPTConfig
+from model.initial import INITIALISATIONS
 
 
 def causal_mask(num_queries: int, num_keys: int, device: torch.device) -> torch.Tensor:
@@ -23,32 +23,41 @@ def causal_mask(num_queries: int, num_keys: int, device: torch.device) -> torch.
 
 
 def reference_attention(
-    q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, v_BKSD: torch.Tensor, dropout: float = 0.0
+    q_BHTD: torch.Tensor,
+    k_BKSD: torch.Tensor,
+    v_BKSD: torch.Tensor,
+    dropout: float = 0.0,
+    mask_BTS: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Causal attention written out, softmax(Q K^T / sqrt(D)) V (Vaswani et al., 2017); returns (B, H, T, D)."""
     num_groups = q_BHTD.shape[1] // k_BKSD.shape[1]
     k_BHSD = k_BKSD.repeat_interleave(num_groups, dim=1)
     v_BHSD = v_BKSD.repeat_interleave(num_groups, dim=1)
     scores_BHTS = q_BHTD @ k_BHSD.transpose(-2, -1) / math.sqrt(q_BHTD.shape[-1])
-    mask_TS = causal_mask(q_BHTD.shape[2], k_BKSD.shape[2], q_BHTD.device)
-    weights_BHTS = scores_BHTS.masked_fill(~mask_TS, -math.inf).softmax(dim=-1)
+    mask = causal_mask(q_BHTD.shape[2], k_BKSD.shape[2], q_BHTD.device) if mask_BTS is None else mask_BTS[:, None]
+    weights_BHTS = scores_BHTS.masked_fill(~mask, -math.inf).softmax(dim=-1)
     weights_BHTS = F.dropout(weights_BHTS, dropout, training=dropout > 0).to(v_BHSD.dtype)
     return weights_BHTS @ v_BHSD
 
 
 def sdpa_attention(
-    q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, v_BKSD: torch.Tensor, dropout: float = 0.0
+    q_BHTD: torch.Tensor,
+    k_BKSD: torch.Tensor,
+    v_BKSD: torch.Tensor,
+    dropout: float = 0.0,
+    mask_BTS: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The same as `reference_attention` through PyTorch's fused kernels, which never store the scores."""
     num_queries, num_keys = q_BHTD.shape[2], k_BKSD.shape[2]
     # SDPA's own causal mask aligns the first query with the first key: right only where there are as many of both.
-    is_causal = num_queries == num_keys
-    mask_TS = None if is_causal or num_queries == 1 else causal_mask(num_queries, num_keys, q_BHTD.device)
+    is_causal = num_queries == num_keys and mask_BTS is None
+    mask = None if is_causal or num_queries == 1 else causal_mask(num_queries, num_keys, q_BHTD.device)
+    mask = mask if mask_BTS is None else mask_BTS[:, None]
     return F.scaled_dot_product_attention(
         q_BHTD,
         k_BKSD,
         v_BKSD,
-        attn_mask=mask_TS,
+        attn_mask=mask,
         dropout_p=dropout,
         is_causal=is_causal,
         enable_gqa=q_BHTD.shape[1] != k_BKSD.shape[1],
@@ -58,11 +67,11 @@ def sdpa_attention(
 ATTENTION = {"reference": reference_attention, "sdpa": sdpa_attention}
 
 
-def rotary_angles(sequence_length: int, head_width: int) -> tuple[torch.Tensor, torch.Tensor]:
+def rotary_angles(sequence_length: int, head_width: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosine and sine, each (T, P), of what pair p turns by at position t: t / base^(p / P) radians."""
     pairs_P = torch.arange(head_width // 2, dtype=torch.float64)
     positions_T = torch.arange(sequence_length, dtype=torch.float64)
-    angles_TP = torch.outer(positions_T, _ROTARY_BASE ** (-pairs_P / len(pairs_P)))
+    angles_TP = torch.outer(positions_T, base ** (-pairs_P / len(pairs_P)))
     return angles_TP.cos().float(), angles_TP.sin().float()
 
 
@@ -76,20 +85,32 @@ def rotate(x_BHTD: torch.Tensor, cos_TP: torch.Tensor, sin_TP: torch.Tensor) -> 
 class RMSNorm(nn.Module):
     """x / sqrt(mean(x^2)) over the last dimension, without parameters (Zhang and Sennrich, 2019)."""
 
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(x, (x.shape[-1],), eps=_NORM_EPSILON)
+        return F.rms_norm(x, (x.shape[-1],), eps=self.epsilon)
 
 
-def _layernorm(width: int, bias: bool) -> nn.Module:
-    return nn.LayerNorm(width, eps=_NORM_EPSILON, bias=bias)
+def _layernorm(config: GPTConfig) -> nn.Module:
+    return nn.LayerNorm(config.width, eps=config.norm_epsilon, bias=config.bias)
 
 
-def _rmsnorm(width: int, bias: bool) -> nn.Module:
-    return RMSNorm()
+def _rmsnorm(config: GPTConfig) -> nn.Module:
+    return RMSNorm(config.norm_epsilon)
 
 
-NORMS: dict[str, Callable[[int, bool], nn.Module]] = {"layernorm": _layernorm, "rmsnorm": _rmsnorm}
-"""A norm over the residual stream, made from its width and whether the model has biases."""
+def _rmsnorm_gain(config: GPTConfig) -> nn.Module:
+    return nn.RMSNorm(config.width, eps=config.norm_epsilon)
+
+
+NORMS: dict[str, Callable[[GPTConfig], nn.Module]] = {
+    "layernorm": _layernorm,
+    "rmsnorm": _rmsnorm,
+    "rmsnorm_gain": _rmsnorm_gain,
+}
+"""A norm over the residual stream."""
 
 
 def _gelu(x: torch.Tensor) -> torch.Tensor:
@@ -100,8 +121,34 @@ def _relu2(x: torch.Tensor) -> torch.Tensor:
     return F.relu(x).square()
 
 
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": _gelu, "relu2": _relu2}
-"""The nonlinearity inside the MLP."""
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": _gelu, "relu2": _relu2, "swiglu": F.silu}
+"""The nonlinearity inside the MLP; that of the gate where the MLP is gated."""
+
+GATED = frozenset({"swiglu"})
+"""Activations of an MLP with a gate."""
+
+
+class MLP(nn.Module):
+    """Two linear layers with a nonlinearity between them, for each token by itself.
+
+    Where it is gated, the nonlinearity is of a third layer, which multiplies the first (Shazeer, 2020).
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.activate = ACTIVATIONS[config.activation]
+        self.up = nn.Linear(config.width, config.mlp_width, bias=config.bias)
+        self.gate: nn.Linear | None = None
+        if config.activation in GATED:
+            self.gate = nn.Linear(config.width, config.mlp_width, bias=config.bias)
+        self.down = nn.Linear(config.mlp_width, config.width, bias=config.bias)
+
+    def forward(self, x_BTC: torch.Tensor) -> torch.Tensor:
+        up_BTM = self.up(x_BTC)
+        hidden_BTM = self.activate(up_BTM) if self.gate is None else self.activate(self.gate(x_BTC)) * up_BTM
+        out_BTC: torch.Tensor = self.down(hidden_BTM)
+        return out_BTC
+
 
 POSITIONS = ("learned", "rotary")
 """The ways in which a model knows the order of its tokens; `model.gpt` has the code."""
@@ -111,5 +158,6 @@ NAMES: dict[str, Iterable[str]] = {
     "positions": POSITIONS,
     "activation": ACTIVATIONS,
     "attention": ATTENTION,
+    "initialisation": INITIALISATIONS,
 }
 """The names that a configuration may give, by its field."""

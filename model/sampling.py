@@ -104,8 +104,7 @@ def filter_top_p(logits_BV: torch.Tensor, top_p: float) -> torch.Tensor:
 def _last_logits(model: GPT, tokens_BT: torch.Tensor, cache: KVCache | None) -> torch.Tensor:
     """Logits of the token after the last, (B, V), as float32. The head reads no other position."""
     x_BC = model.hidden(tokens_BT, cache)[:, -1]
-    logits_BV: torch.Tensor = model.head(x_BC)
-    return logits_BV.float()
+    return model.logits(x_BC).float()
 
 
 def _choose(

@@ -30,12 +30,14 @@ class ModelSettings(_ModelFields):
 
     preset: str = "tiny"
     """Name of the shape that the other keys change; docs/training.md lists them."""
+    depth: int | None = Field(default=None, ge=1)
+    """The dial of preset "modern": so many layers, a width of 64 times that, heads of 128 channels."""
 
     def config(self, vocab_size: int, sequence_length: int | None, where: str = "[model]") -> GPTConfig:
         """The model's whole configuration. Raises `UserError` for an unknown preset or fields that do not fit."""
-        overrides = self.model_dump(exclude={"preset"}, exclude_none=True)
+        overrides = self.model_dump(exclude={"preset", "depth"}, exclude_none=True)
         try:
-            return preset(self.preset, vocab_size, sequence_length, **overrides)
+            return preset(self.preset, vocab_size, sequence_length, self.depth, **overrides)
         except (ValueError, TypeError) as error:
             raise UserError(f"{where}: [model] does not describe a model: {error}.") from error
 

@@ -19,6 +19,30 @@ KINDS: dict[str, dict[str, Any]] = {
         "bias": False,
     },
     "grouped": {"num_kv_heads": 2, "norm": "rmsnorm"},
+    "llama": {
+        "positions": "rotary",
+        "rotary_base": 100_000,
+        "norm": "rmsnorm_gain",
+        "activation": "swiglu",
+        "bias": False,
+        "num_kv_heads": 2,
+    },
+    "nanochat": {
+        "positions": "rotary",
+        "norm": "rmsnorm",
+        "activation": "relu2",
+        "qk_norm": True,
+        "qk_scale": 1.2,
+        "tied_head": False,
+        "bias": False,
+        "num_kv_heads": 2,
+        "embedding_norm": True,
+        "value_embeddings": True,
+        "residual_scalars": True,
+        "input_scalars": True,
+        "logit_soft_cap": 15,
+        "initialisation": "modern",
+    },
 }
 
 

@@ -39,9 +39,10 @@ def test_named_sizes_are_near() -> None:
     with torch.device("meta"):
         small, modern = GPT(preset("gpt2-30m", 50257)), GPT(preset("modern-124m", 50257))
     assert 28e6 < small.num_parameters() < 32e6
-    # Four width x width matrices of attention and eight of the MLP in each layer, and nothing else.
-    assert modern.num_parameters(include_embeddings=False) == 12 * 12 * 768**2
-    assert modern.num_parameters() == 12 * 12 * 768**2 + 2 * 50257 * 768
+    # Four width x width matrices of attention and eight of the MLP in each layer; six gates of six heads, two scalars.
+    assert modern.num_parameters(include_embeddings=False) == 12 * 12 * 768**2 + 6 * 6 * 12 + 2 * 12
+    # Embedding, head, and the tables of values of every second layer.
+    assert modern.num_parameters() - modern.num_parameters(include_embeddings=False) == (2 + 6) * 50257 * 768
 
 
 def test_parameters_without_embeddings_do_not_depend_on_the_head() -> None:
@@ -121,10 +122,10 @@ def test_names_of_presets_have_code() -> None:
 
 
 def test_a_norm_and_an_activation_are_added_in_layers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(layers.NORMS, "none", lambda width, bias: nn.Identity())
+    monkeypatch.setitem(layers.NORMS, "none", lambda config: nn.Identity())
     monkeypatch.setitem(layers.ACTIVATIONS, "zero", torch.zeros_like)
     model = GPT(preset("tiny", 300, norm="none", activation="zero"))
     assert isinstance(model.norm, nn.Identity)
     assert not model.blocks[0].mlp(torch.ones(1, 1, model.config.width)).any()
-    with pytest.raises(ValueError, match="'layernorm' or 'rmsnorm' or 'none'"):
+    with pytest.raises(ValueError, match="'layernorm' or 'rmsnorm' or 'rmsnorm_gain' or 'none'"):
         preset("tiny", 300, norm="non")

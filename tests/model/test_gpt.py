@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from model import GPT, GPTConfig
+from model import GPT, GPTConfig, preset
 from model.cache import KVCache
 from model.layers import reference_attention, rotary_angles, rotate, sdpa_attention
 from tests.model.configs import KINDS, small
@@ -85,6 +85,62 @@ def test_gpt2_preset_computes_what_transformers_computes() -> None:
     assert model.num_parameters() == theirs.num_parameters()
 
 
+@pytest.mark.parametrize("name", ["llama-135m", "llama-7b"])
+def test_llama_presets_compute_what_transformers_computes(name: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    full = preset(name, 97)
+    # Small, with the family's proportions: heads that share keys where the preset's do.
+    shared = full.num_heads // full.kv_heads
+    sizes = {"width": 16 * shared * 2, "num_heads": 2 * shared, "num_kv_heads": 2}
+    config = preset(name, 97, 24, num_layers=2, mlp_ratio=1.5, **sizes)
+    model = build(config)
+    theirs = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=config.vocab_size,
+            max_position_embeddings=config.sequence_length,
+            hidden_size=config.width,
+            intermediate_size=config.mlp_width,
+            num_hidden_layers=config.num_layers,
+            num_attention_heads=config.num_heads,
+            num_key_value_heads=config.kv_heads,
+            rms_norm_eps=config.norm_epsilon,
+            rope_parameters={"rope_type": "default", "rope_theta": float(config.rotary_base)},
+            tie_word_embeddings=config.tied_head,
+        )
+    ).eval()
+    theirs.load_state_dict(llama_state(model), strict=True)
+    tokens = random_ids(config)
+    with torch.no_grad():
+        expected = theirs(tokens, labels=tokens)
+        torch.testing.assert_close(model(tokens), expected.logits, rtol=1e-5, atol=1e-5)
+    assert model.num_parameters() == theirs.num_parameters()
+
+
+def llama_state(model: GPT) -> dict[str, torch.Tensor]:
+    """The weights under the names of transformers' LLaMA."""
+    names = {
+        "attention_norm": "input_layernorm",
+        "attention.query": "self_attn.q_proj",
+        "attention.key": "self_attn.k_proj",
+        "attention.value": "self_attn.v_proj",
+        "attention.output": "self_attn.o_proj",
+        "mlp_norm": "post_attention_layernorm",
+        "mlp.gate": "mlp.gate_proj",
+        "mlp.up": "mlp.up_proj",
+        "mlp.down": "mlp.down_proj",
+    }
+    ours = model.state_dict()
+    state = {
+        "model.embed_tokens.weight": ours["token_embedding.weight"],
+        "model.norm.weight": ours["norm.weight"],
+        "lm_head.weight": ours["head.weight"],
+    }
+    for layer in range(model.config.num_layers):
+        for name, other in names.items():
+            state[f"model.layers.{layer}.{other}.weight"] = ours[f"blocks.{layer}.{name}.weight"]
+    return state
+
+
 def gpt2_state(model: GPT) -> dict[str, torch.Tensor]:
     """The weights under the names of transformers' GPT-2, whose linear layers are stored transposed."""
     ours = model.state_dict()
@@ -128,7 +184,7 @@ def test_the_future_changes_nothing_in_the_past(kind: str) -> None:
 
 def test_rotary_scores_depend_on_the_distance_alone() -> None:
     torch.manual_seed(0)
-    cos, sin = rotary_angles(64, 16)
+    cos, sin = rotary_angles(64, 16, 10_000)
     q, k = torch.randn(16), torch.randn(16)
     turned_q, turned_k = (rotate(x.expand(1, 1, 64, 16), cos, sin)[0, 0] for x in (q, k))
     scores = turned_q @ turned_k.T
@@ -141,7 +197,7 @@ def test_rotary_scores_depend_on_the_distance_alone() -> None:
 
 
 def test_rotary_is_the_published_rotation() -> None:
-    cos, sin = rotary_angles(10, 4)
+    cos, sin = rotary_angles(10, 4, 10_000)
     x = torch.tensor([1.0, 0.0, 0.0, 1.0]).expand(1, 1, 10, 4)  # pairs (0, 2) and (1, 3)
     one, two = torch.tensor(7.0), torch.tensor(7.0 / 100)
     expected = torch.stack([one.cos(), -two.sin(), one.sin(), two.cos()])

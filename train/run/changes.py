@@ -7,17 +7,39 @@ import json
 from typing import Any
 
 from manifests.settings import canonical_json
-from train.settings import CHANGEABLE_SETTINGS, OPERATIONAL_SETTINGS
+from model import GPTConfig
+from train.settings import CHANGEABLE_SETTINGS, OPERATIONAL_SETTINGS, TrainSettings
 
 _MAY_DIFFER = CHANGEABLE_SETTINGS | {"max_tokens"}  # `train.optim.plan` says when the latter may
+# Fields that every run has written down. A younger field counts where it is not at its default: a run that was begun
+# before the field was there goes on, and its digests stay.
+_FIRST_MODEL_FIELDS = (
+    "vocab_size sequence_length num_layers num_heads num_kv_heads width mlp_ratio norm positions activation tied_head "
+    "bias qk_norm attention dropout zero_init"
+)
+_FIRST_TRAIN_FIELDS = (
+    "sequence_length batch_tokens micro_batch_sequences max_tokens learning_rate min_learning_rate_fraction "
+    "warmup_fraction warmup_tokens schedule decay_fraction weight_decay betas gradient_clip precision compile "
+    "validate_every_steps validation_tokens checkpoint_every_steps keep_checkpoints sample_every_steps sample_prompts "
+    "sample_tokens"
+)
+_TRAIN_DEFAULTS = json.loads(canonical_json(TrainSettings().model_dump(mode="json")))
 
 
 def deciding(config: dict[str, Any], apart_from: frozenset[str] = OPERATIONAL_SETTINGS) -> dict[str, Any]:
     """Seed, data, whole model and the training settings but for some, by key path."""
     flat = {"seed": config.get("seed"), "data.manifest_sha256": config.get("data", {}).get("manifest_sha256")}
-    flat |= {f"model.{key}": value for key, value in config.get("resolved_model", {}).items()}
-    flat |= {f"train.{key}": value for key, value in config.get("train", {}).items() if key not in apart_from}
+    model = _deciding(config.get("resolved_model", {}), frozenset(_FIRST_MODEL_FIELDS.split()), GPTConfig.defaults())
+    train = _deciding(config.get("train", {}), frozenset(_FIRST_TRAIN_FIELDS.split()), _TRAIN_DEFAULTS)
+    flat |= {f"model.{key}": value for key, value in model.items()}
+    flat |= {f"train.{key}": value for key, value in train.items() if key not in apart_from}
     return {key: value for key, value in json.loads(canonical_json(flat)).items() if value is not None}
+
+
+def _deciding(table: dict[str, Any], first: frozenset[str], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a table but for younger ones that are at their default."""
+    table = json.loads(canonical_json(table))
+    return {key: value for key, value in table.items() if key in first or value != defaults.get(key)}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

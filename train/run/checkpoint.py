@@ -32,6 +32,7 @@ from torch import nn
 from manifests.errors import UserError
 from manifests.manifest import json_bytes
 from manifests.storage import TEMPORARY_SUFFIX, write_error
+from model import GPTConfig
 
 MODEL_FILE, OPTIMIZER_FILE, STATE_FILE = "model.safetensors", "optimizer.pt", "state.json"
 FORMAT_VERSION = 1
@@ -243,8 +244,9 @@ def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
 
 def check_matches(path: Path, state: CheckpointState, model_config: dict[str, Any], data_sha256: str) -> None:
     """Refuse a checkpoint of another model or of other data, naming the first thing that differs."""
-    for key in sorted({*state.model_config, *model_config}):
-        theirs, ours = state.model_config.get(key), model_config.get(key)
+    saved = GPTConfig.defaults() | state.model_config  # a younger field of the model is not in it
+    for key in sorted({*saved, *model_config}):
+        theirs, ours = saved.get(key), model_config.get(key)
         if theirs != ours:
             raise UserError(
                 f"{path}: does not match its model: {key} is {theirs!r} in the checkpoint and {ours!r} in the recipe. "
