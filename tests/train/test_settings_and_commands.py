@@ -38,13 +38,24 @@ SMALL_CONFIG = {
     "width": 24,
     "mlp_ratio": 2.5,
     "norm": "rmsnorm",
+    "norm_epsilon": 1e-6,
     "positions": "rotary",
+    "rotary_base": 500,
     "activation": "relu2",
     "tied_head": False,
     "bias": True,
     "qk_norm": True,
+    "qk_scale": 1.2,
     "attention": "reference",
+    "window_pattern": "SL",
+    "window": 8,
+    "embedding_norm": True,
+    "value_embeddings": True,
+    "residual_scalars": True,
+    "input_scalars": True,
+    "logit_soft_cap": 15,
     "dropout": 0.1,
+    "initialisation": "modern",
     "zero_init": True,
 }  # no field has the default or the preset's value
 
@@ -110,7 +121,7 @@ def test_what_is_not_utf_8_is_told(tmp_path: Path, assignment: str) -> None:
 
 
 def test_every_field_of_a_model_can_be_set() -> None:
-    fields = {name: field for name, field in ModelSettings.model_fields.items() if name != "preset"}
+    fields = {name: field for name, field in ModelSettings.model_fields.items() if name not in ("preset", "depth")}
     config = GPTConfig.from_dict(SMALL_CONFIG)
     assert set(fields) == set(SMALL_CONFIG) - {"vocab_size", "sequence_length"}
     given = {name: value for name, value in SMALL_CONFIG.items() if name in fields}

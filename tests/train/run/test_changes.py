@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from manifests.errors import UserError
+from model import GPTConfig
 from tests.train.builds import command, losses, recipe, write_recipe
 from train.objectives.pretrain import pretrain
 from train.optim.plan import Plan, change_length, learning_rate_fraction
-from train.run.changes import recorded
+from train.run.changes import _FIRST_MODEL_FIELDS, _FIRST_TRAIN_FIELDS, recorded
 from train.settings import TrainSettings, load_run
 
 WSD: dict[str, Any] = {"schedule": "constant_decay", "decay_fraction": 0.25, "warmup_tokens": 512}
@@ -166,3 +167,27 @@ def test_two_ranks_go_on_with_other_settings(build: Path, tmp_path: Path) -> Non
     facts = json.loads((run / "manifest.json").read_text())["facts"]
     assert [change["setting"] for change in facts["changes"]] == ["train.max_tokens", "train.micro_batch_sequences"]
     assert facts["num_steps"] == 11
+
+
+def test_a_run_of_an_older_version_goes_on(build: Path, tmp_path: Path) -> None:
+    """Its configuration and its checkpoints lack the fields that are younger."""
+    whole = tmp_path / "whole"
+    pretrain(recipe(build), whole)
+    pretrain(recipe(build), tmp_path / "run", until_step=6)
+    text = (tmp_path / "run" / "config.toml").read_text()
+    kept = [line for line in text.splitlines() if line.partition(" = ")[0] not in _younger()]
+    assert len(kept) < len(text.splitlines())
+    (tmp_path / "run" / "config.toml").write_text("\n".join(kept) + "\n")
+    for state in (tmp_path / "run").glob("checkpoints/*/state.json"):
+        values = json.loads(state.read_text())
+        values["model_config"] = {key: value for key, value in values["model_config"].items() if key not in _younger()}
+        state.write_text(json.dumps(values))
+    assert pretrain(recipe(build), tmp_path / "run").finished
+    assert losses(tmp_path / "run") == losses(whole)
+    with pytest.raises(UserError, match=r"model.rotary_base \(none\) -> 500.0"):
+        pretrain(recipe(build, {"rotary_base": 500.0}), tmp_path / "run")
+
+
+def _younger() -> set[str]:
+    fields = {*GPTConfig.defaults(), *TrainSettings.model_fields}
+    return fields - {*_FIRST_MODEL_FIELDS.split(), *_FIRST_TRAIN_FIELDS.split()}
