@@ -53,7 +53,7 @@ class GPTConfig:
     qk_norm: bool = False
     """Pass each head's queries and keys through a parameter-free RMSNorm (Henry et al., 2020)."""
     qk_scale: float = 1
-    """Factor of queries and of keys, after QK-norm if there is one: above 1 attention can be sharper (nanochat: 1.2)."""
+    """Factor of queries and keys, after QK-norm if there is one. Above 1 attention can be sharper (nanochat: 1.2)."""
     attention: str = "sdpa"
     """"sdpa" is PyTorch's fused kernel, "reference" the same written out; they give equal results."""
     window_pattern: str = "L"
