@@ -83,13 +83,15 @@ def _tables(settings: type[Settings], path: str, heading: str, *, operational: b
     operational = operational or chosen is None
     note = "Every key of this table is *operational*." if operational else ""
     yield _section(settings, heading, keys, note, set() if operational else chosen or set())
-    for place, annotation in below:
+    for annotation, same in itertools.groupby(below, key=lambda table: table[1]):
+        places = [place for place, _ in same]
         first, *others = _classes(annotation)
         if issubclass(first, SourceSettings):
             yield from _sources([first, *others])
         else:
-            key = f'{place}."HOST"' if get_origin(annotation) is dict else place
-            yield from _tables(first, key, f"`[{key}]`", operational=operational)
+            keys_below = [f'{place}."HOST"' if get_origin(annotation) is dict else place for place in places]
+            headings = ", ".join(f"`[{key}]`" for key in keys_below)  # tables of one class have one section
+            yield from _tables(first, keys_below[0], headings, operational=operational)
 
 
 def _sources(kinds: list[type[Settings]]) -> Iterator[str]:

@@ -24,8 +24,8 @@ from manifests.storage import Folder
 from model import GPT
 from train.generate import NotFiniteModel
 from train.objectives.base import Objective
-from train.optim.optimizer import build_optimizer, set_learning_rate
-from train.optim.plan import change_length, learning_rate_fraction, make_plan
+from train.optim.optimizer import build_optimizer, resolve_roles, set_step
+from train.optim.plan import change_length, make_plan, step_values
 from train.parallel.hardware import Hardware, find_hardware, micro_batch_sequences
 from train.parallel.ranks import Ranks, open_ranks
 from train.run import checkpoint
@@ -80,6 +80,7 @@ class Loop:
         self.loader = objective.loader
         self.model_config = objective.model_config
         self.plan = make_plan(self.settings, self.loader.num_steps_per_epoch)
+        self.roles = resolve_roles(self.settings, self.model_config)
         self.config = self._make_config()
         self.settings_sha256 = lasting_sha256(self.config)
         self.stop_signal = StopSignal()
@@ -116,6 +117,8 @@ class Loop:
         config["output"] = relative_to(config["output"], self.folder.path)
         config["data"]["shards"] = relative_to(config["data"]["shards"], self.folder.path)
         config["resolved_model"] = self.model_config.to_dict()
+        if self.settings.optimizer != "adamw":  # whose roles learn as [train] says
+            config["resolved_roles"] = {role: values.model_dump(mode="json") for role, values in self.roles.items()}
         config["plan"] = {"num_steps": self.plan.num_steps, "warmup_steps": self.plan.warmup_steps}
         return config
 
@@ -270,8 +273,8 @@ class Loop:
         settings, plan, ranks = self.settings, self.plan, self.ranks
         # Dropout draws from here: a generator per (step, rank) leaves no state to save.
         torch.manual_seed(draw("step", self.recipe.seed, step, ranks.rank))
-        learning_rate = settings.learning_rate * learning_rate_fraction(settings, plan, step)
-        set_learning_rate(self.optimizer, learning_rate)
+        values = step_values(settings, plan, step)
+        set_step(self.optimizer, values)
         tokens, targets = (part.to(self.hardware.device, non_blocking=True) for part in self.loader.batch(step))
         loss_sum = torch.zeros((), device=self.hardware.device)
         for first in range(0, len(tokens), self.micro_batch):
@@ -296,7 +299,11 @@ class Loop:
             raise self._diverged(step + 1, what, suspect=None if math.isfinite(loss_value) else step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return {"loss": loss_value, "learning_rate": learning_rate, "gradient_norm": norm_value}
+        return {
+            "loss": loss_value,
+            "learning_rate": settings.learning_rate * values.learning_rate,
+            "gradient_norm": norm_value,
+        }
 
     def _row(self, step: int, seconds: float, values: dict[str, float]) -> dict[str, Any]:
         tokens_per_second = self.plan.batch_tokens / seconds

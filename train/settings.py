@@ -6,11 +6,12 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from manifests.errors import UserError
 from manifests.settings import RecipeSettings, Settings, read_recipe, validate
 from model import GPTConfig, preset
+from train.optim.settings import OPTIMIZERS, MuonSettings, RoleSettings, betas_fit
 
 
 def _model_fields() -> dict[str, Any]:
@@ -56,8 +57,11 @@ class TrainSettings(Settings):
     """Tokens to train on, rounded down to whole batches. Not set: once through the training shards; where that is
     fewer than 100 steps, up to four times, until there are 200."""
 
+    optimizer: str = "adamw"
+    """"adamw", or "muon": Muon for matrices and AdamW for all other weights."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Learning rate at the peak of the schedule."""
+    """Learning rate at the peak of the schedule. With "muon" it is that of matrices, 0.02 where it is not written, and
+    those of the other roles keep their published ratio to it; with "adamw" all roles have it."""
     min_learning_rate_fraction: float = Field(default=0.1, ge=0, le=1)
     """Learning rate of the last step, as a fraction of the peak."""
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1)
@@ -70,9 +74,20 @@ class TrainSettings(Settings):
     """Fraction of all steps in which `constant_decay` falls."""
 
     weight_decay: float = Field(default=0.1, ge=0)
-    """Weight decay of AdamW, on weights of two or more dimensions only."""
-    betas: tuple[float, float] = (0.9, 0.95)
-    """Decay rates of AdamW's running means of the gradient and of its square, each in [0, 1)."""
+    """Weight decay: with "adamw" of weights of two or more dimensions, with "muon" of matrices."""
+    weight_decay_schedule: Literal["constant", "cosine", "linear"] = "constant"
+    """How the weight decay of all roles goes over the run: it stays, or falls to zero along half a cosine or a line."""
+    betas: tuple[float, float] | None = (0.9, 0.95)
+    """Decay rates of the running means of the gradient and of its square, each in [0, 1), for "adamw". With "muon" the
+    tables of roles have them."""
+    muon: MuonSettings | None = None
+    matrices: RoleSettings | None = None
+    embeddings: RoleSettings | None = None
+    value_embeddings: RoleSettings | None = None
+    head: RoleSettings | None = None
+    vectors: RoleSettings | None = None
+    residual_scalars: RoleSettings | None = None
+    input_scalars: RoleSettings | None = None
     gradient_clip: float = Field(default=1.0, ge=0)
     """Largest norm of the whole gradient; 0 does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -95,10 +110,32 @@ class TrainSettings(Settings):
     sample_tokens: int = Field(default=100, ge=0)
     """Tokens of one sample, without its prompt."""
 
+    @field_validator("optimizer")
+    @classmethod
+    def _optimizer_is_there(cls, optimizer: str) -> str:
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"set it to {' or '.join(map(repr, OPTIMIZERS))}")
+        return optimizer
+
+    @model_validator(mode="after")
+    def _fit_the_optimizer(self) -> TrainSettings:
+        """Defaults that depend on the optimizer, and settings that it does not read."""
+        row = OPTIMIZERS[self.optimizer]
+        if "learning_rate" not in self.model_fields_set:
+            self.__dict__["learning_rate"] = row.learning_rate
+        for name, other in ((name, other) for other, its in OPTIMIZERS.items() for name in its.reads - row.reads):
+            if name in self.model_fields_set and getattr(self, name) is not None:
+                raise ValueError(
+                    f'{name} has no effect with optimizer "{self.optimizer}": remove it, or set optimizer to "{other}"'
+                )
+            self.__dict__[name] = None
+        if "muon" in row.reads and self.muon is None:
+            self.__dict__["muon"] = MuonSettings()
+        return self
+
     @model_validator(mode="after")
     def _values_fit(self) -> TrainSettings:
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError("betas must lie in [0, 1)")
+        betas_fit(self.betas)
         if self.micro_batch_sequences != "auto" and self.micro_batch_sequences < 1:
             raise ValueError('micro_batch_sequences must be at least 1, or "auto"')
         if self.sequence_length is not None and self.batch_tokens % self.sequence_length:
@@ -127,7 +164,7 @@ CHANGEABLE_SETTINGS = OPERATIONAL_SETTINGS | {
 
 _ANY_VOCABULARY = 256  # a [model] is checked before there are shards
 # What `config.toml` of a run has besides its recipe.
-_OF_A_RUN = frozenset({"changes", "data", "plan", "resolved_model"})
+_OF_A_RUN = frozenset({"changes", "data", "plan", "resolved_model", "resolved_roles"})
 
 
 class TrainRecipe(RecipeSettings):

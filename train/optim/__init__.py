@@ -1,1 +1,1 @@
-"""Optimizers and the schedule of the learning rate."""
+"""Optimizers, the roles of weights in them, and the schedules of learning rate, momentum and weight decay."""

@@ -1,48 +1,44 @@
-"""The optimizer of a run: AdamW with weight decay on matrices only (Loshchilov and Hutter, 2017)."""
+"""The optimizer that a recipe names, over a model's weights."""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
-from torch import nn
 
+from model import GPT, GPTConfig
+from train.optim.groups import by_role, param_groups, resolve
+from train.optim.plan import StepValues
+from train.optim.settings import OPTIMIZERS, RoleSettings
 from train.settings import TrainSettings
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: weights of two or more dimensions decay; gains, biases and other vectors do not.
-
-    A weight that is tied to another appears once. Each group also carries `names`, in the order of its parameters.
-    """
-    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    groups = []
-    for decays in (True, False):
-        members = [(name, parameter) for name, parameter in trained if (parameter.dim() >= 2) == decays]
-        if members:
-            groups.append(
-                {
-                    "params": [parameter for _, parameter in members],
-                    "names": [name for name, _ in members],
-                    "weight_decay": weight_decay if decays else 0.0,
-                }
-            )
-    return groups
+def resolve_roles(settings: TrainSettings, config: GPTConfig) -> dict[str, RoleSettings]:
+    """How each role of a model learns. No weights are made. Raises `UserError` for what has no effect."""
+    with torch.device("meta"):
+        model = GPT(config)
+    return resolve(settings, _module(settings).role_defaults(settings, config), by_role(model))
 
 
-def build_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW over `decay_groups`, in its fused form where PyTorch has one for the model's device."""
-    device = next(model.parameters()).device.type
-    return torch.optim.AdamW(
-        decay_groups(model, settings.weight_decay),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        eps=1e-8,
-        fused=device in ("cpu", "cuda"),
+def build_optimizer(model: GPT, settings: TrainSettings) -> torch.optim.Optimizer:
+    """The optimizer of `train.optimizer`, with a group for each role. Raises `UserError` as `resolve_roles` does."""
+    roles = by_role(model)
+    resolved = resolve(settings, _module(settings).role_defaults(settings, model.config), roles)
+    optimizer: torch.optim.Optimizer = _module(settings).build(
+        param_groups(model, resolved), settings, next(model.parameters()).device
     )
+    return optimizer
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give every group the learning rate of this step."""
+def set_step(optimizer: torch.optim.Optimizer, values: StepValues) -> None:
+    """Give every group the rate, weight decay and momentum of a step."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = group["initial_lr"] * values.learning_rate
+        group["weight_decay"] = group["initial_weight_decay"] * values.weight_decay
+        if "momentum" in group and values.momentum is not None:
+            group["momentum"] = values.momentum
+
+
+def _module(settings: TrainSettings) -> Any:
+    return importlib.import_module(OPTIMIZERS[settings.optimizer].module)

@@ -11,6 +11,15 @@ from train.settings import TrainSettings
 
 
 @dataclass(frozen=True)
+class StepValues:
+    """What the schedules say of one step: fractions of the peaks of rate and weight decay, and Muon's momentum."""
+
+    learning_rate: float
+    weight_decay: float
+    momentum: float | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """A run's size, in steps and tokens."""
 
@@ -47,12 +56,29 @@ def learning_rate_fraction(settings: TrainSettings, plan: Plan, step: int) -> fl
     )
 
 
+def step_values(settings: TrainSettings, plan: Plan, step: int) -> StepValues:
+    """The values of a step (counted from 0)."""
+    momentum, muon = None, settings.muon
+    if muon is not None:
+        decayed = 0.0
+        if settings.schedule == "constant_decay":
+            decayed = schedule.decay_progress(step, plan.num_steps, plan.warmup_steps, settings.decay_fraction)
+        momentum = schedule.momentum(
+            step, muon.momentum_warmup_steps, muon.momentum_start, muon.momentum, muon.momentum_end, decayed
+        )
+    return StepValues(
+        learning_rate_fraction(settings, plan, step),
+        schedule.weight_decay(settings.weight_decay_schedule, step, plan.num_steps),
+        momentum,
+    )
+
+
 def change_length(settings: TrainSettings, old: Plan, new: Plan, step: int) -> Plan:
     """The plan of a run of which `step` steps are done by an old plan and that is to have the length of a new one.
 
-    The warm-up stays what it was. The steps that are done must have had the learning rates of the new plan, so that
-    the run ends as if it had been this long from its beginning: "constant_decay" allows that before its decay, and
-    "cosine" does not. Raises `UserError` with what to do.
+    The warm-up stays what it was. The steps that are done must have had the rates, weight decays and momenta of the new
+    plan, so that the run ends as if it had been this long from its beginning: "constant_decay" allows that before its
+    decay, and a "cosine" or a "linear" weight decay do not. Raises `UserError` with what to do.
     """
     if new.num_steps == old.num_steps:
         return old
@@ -61,10 +87,22 @@ def change_length(settings: TrainSettings, old: Plan, new: Plan, step: int) -> P
     anew = "train anew with --restart, or in another folder with --run"
     if step > new.num_steps:
         raise UserError(f"{what}, and {step:,} are done. Set it to {step * new.batch_tokens} or more, or {anew}.")
-    rates = ((learning_rate_fraction(settings, plan, done) for plan in (old, new)) for done in range(step))
-    same_until = next((done for done, (before, after) in enumerate(rates) if before != after), step)
+    values = ([step_values(settings, plan, done) for plan in (old, new)] for done in range(step))
+    same_until, changed = next(
+        (
+            (done, before.weight_decay != after.weight_decay)
+            for done, (before, after) in enumerate(values)
+            if before != after
+        ),
+        (step, False),
+    )
     if same_until == step:
         return new
+    if changed:
+        raise UserError(
+            f"{what}, and the weight decay of the {step:,} steps that are done was made for that length. Undo the "
+            f'change, or {anew}; with train.weight_decay_schedule = "constant" a run can be lengthened.'
+        )
     if settings.schedule == "cosine":
         raise UserError(
             f"{what}, and the cosine of the {step:,} steps that are done was made for that length. Undo the change, or "

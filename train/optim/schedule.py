@@ -1,7 +1,7 @@
-"""The learning rate of every step, as pure functions of the step.
+"""The learning rate, weight decay and momentum of every step, as pure functions of the step.
 
-A step is counted from 0, so the last step of a run is `num_steps - 1`. Each function returns a multiplier in [0, 1]
-of the peak learning rate.
+A step is counted from 0, so the last step of a run is `num_steps - 1`. Functions of the learning rate and of the weight
+decay return a multiplier in [0, 1] of its peak.
 """
 
 from __future__ import annotations
@@ -39,12 +39,36 @@ def constant_decay(
     warmup_steps = max(1, warmup_steps)
     if step < warmup_steps:
         return warmup(step, warmup_steps)
+    progress = decay_progress(step, num_steps, warmup_steps, decay_fraction)
+    return 1.0 if progress == 0.0 else min_fraction + (1.0 - min_fraction) * (1.0 - progress)
+
+
+def decay_progress(step: int, num_steps: int, warmup_steps: int, decay_fraction: float) -> float:
+    """How far the decay of `constant_decay` is: 0 up to the last step of the plateau, 1 at the last of all."""
+    warmup_steps = max(1, warmup_steps)
     decay_steps = min(round(num_steps * decay_fraction), num_steps - warmup_steps)
     last_plateau_step = num_steps - 1 - decay_steps
-    if step <= last_plateau_step:
+    return 0.0 if step <= last_plateau_step else _progress(step, last_plateau_step, num_steps - 1)
+
+
+def momentum(step: int, warmup_steps: int, start: float, peak: float, end: float, decayed: float) -> float:
+    """Muon's momentum: a line from `start` to `peak` over the warm-up, and to `end` as the rate's decay goes to 1."""
+    warm = start + (peak - start) * min(1.0, step / warmup_steps) if warmup_steps else peak
+    return warm + (end - warm) * decayed
+
+
+def weight_decay(schedule: str, step: int, num_steps: int) -> float:
+    """The multiplier of the weight decay: "constant", or from 1 along half a "cosine" or "linear" towards 0.
+
+    The first step has all of it, and the step after the last would have none.
+    """
+    if schedule == "constant":
         return 1.0
-    progress = _progress(step, last_plateau_step, num_steps - 1)
-    return min_fraction + (1.0 - min_fraction) * (1.0 - progress)
+    if schedule == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * step / num_steps))
+    if schedule == "linear":
+        return 1.0 - step / num_steps
+    raise ValueError(f"unknown schedule {schedule!r}; there are 'constant', 'cosine' and 'linear'")
 
 
 def multiplier(

@@ -27,12 +27,13 @@ _TRAIN_DEFAULTS = json.loads(canonical_json(TrainSettings().model_dump(mode="jso
 
 
 def deciding(config: dict[str, Any], apart_from: frozenset[str] = OPERATIONAL_SETTINGS) -> dict[str, Any]:
-    """Seed, data, whole model and the training settings but for some, by key path."""
+    """Seed, data, whole model, how each role learns and the training settings but for some, by key path."""
     flat = {"seed": config.get("seed"), "data.manifest_sha256": config.get("data", {}).get("manifest_sha256")}
     model = _deciding(config.get("resolved_model", {}), frozenset(_FIRST_MODEL_FIELDS.split()), GPTConfig.defaults())
     train = _deciding(config.get("train", {}), frozenset(_FIRST_TRAIN_FIELDS.split()), _TRAIN_DEFAULTS)
     flat |= {f"model.{key}": value for key, value in model.items()}
-    flat |= {f"train.{key}": value for key, value in train.items() if key not in apart_from}
+    flat |= _flat("train", {key: value for key, value in train.items() if key not in apart_from})
+    flat |= _flat("roles", config.get("resolved_roles", {}))
     return {key: value for key, value in json.loads(canonical_json(flat)).items() if value is not None}
 
 
@@ -78,6 +79,13 @@ def recorded(old: dict[str, Any] | None, new: dict[str, Any], step: int) -> list
 def show(key: str, before: Any, after: Any) -> str:
     """A change in one line."""
     return f"{key} {_show(before)} -> {_show(after)}"
+
+
+def _flat(path: str, value: Any) -> dict[str, Any]:
+    """The values of tables in tables, by key path."""
+    if not isinstance(value, dict):
+        return {path: value}
+    return {name: item for key, below in value.items() for name, item in _flat(f"{path}.{key}", below).items()}
 
 
 def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -1,15 +1,13 @@
-"""Learning rates of single steps, and which weights decay."""
+"""Learning rates, weight decays and momenta of single steps."""
 
 from __future__ import annotations
 
 import itertools
 
 import pytest
-import torch
-from torch import nn
 
 from train.optim import schedule
-from train.optim.optimizer import build_optimizer, decay_groups, set_learning_rate
+from train.optim.plan import Plan, StepValues, step_values
 from train.settings import TrainSettings
 
 
@@ -53,21 +51,36 @@ def test_without_a_warmup_the_first_step_is_the_peak(name: str, num_steps: int, 
         assert rates[-1] == pytest.approx(0.1)
 
 
-def test_matrices_decay_and_vectors_do_not() -> None:
-    model = nn.Sequential(nn.Embedding(7, 4), nn.LayerNorm(4), nn.Linear(4, 7))
-    model[2].weight = model[0].weight
-    decayed, plain = decay_groups(model, 0.1)
-    assert (decayed["names"], decayed["weight_decay"]) == (["0.weight"], 0.1)
-    assert (plain["names"], plain["weight_decay"]) == (["1.weight", "1.bias", "2.bias"], 0.0)
+def test_weight_decays_fall_to_zero_over_the_run() -> None:
+    assert [schedule.weight_decay("constant", step, 4) for step in range(4)] == [1.0] * 4
+    assert [schedule.weight_decay("linear", step, 4) for step in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
+    cosine = [schedule.weight_decay("cosine", step, 4) for step in range(5)]
+    assert cosine == pytest.approx([1.0, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2, 0.0])
+    with pytest.raises(ValueError, match="'constant', 'cosine' and 'linear'"):
+        schedule.weight_decay("sine", 0, 4)
 
 
-def test_only_decayed_weights_shrink_without_a_gradient() -> None:
-    model = nn.Linear(3, 3)
-    before = [parameter.detach().clone() for parameter in (model.weight, model.bias)]
-    optimizer = build_optimizer(model, TrainSettings(learning_rate=1.0, weight_decay=0.5))
-    set_learning_rate(optimizer, 0.1)
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
-    assert torch.allclose(model.weight, before[0] * (1 - 0.1 * 0.5))
-    assert torch.equal(model.bias, before[1])
+def test_momentum_rises_over_its_warmup_and_falls_with_the_rate() -> None:
+    muon = {"momentum": 0.95, "momentum_start": 0.85, "momentum_warmup_steps": 10, "momentum_end": 0.9}
+    tables = {"optimizer": "muon", "muon": muon, "decay_fraction": 0.5, "min_learning_rate_fraction": 0.0}
+    settings = TrainSettings.model_validate(tables | {"schedule": "constant_decay"})
+    values = [step_values(settings, Plan(100, 4, 16_384), step) for step in range(100)]
+    assert [values[step].momentum for step in (0, 5, 10, 49)] == pytest.approx([0.85, 0.9, 0.95, 0.95])
+    assert [values[step].momentum for step in (74, 99)] == pytest.approx([0.925, 0.9])
+    assert [values[step].learning_rate for step in (0, 3, 49, 74, 99)] == pytest.approx([0.25, 1, 1, 0.5, 0])
+    cosine = TrainSettings.model_validate(tables | {"schedule": "cosine"})
+    assert step_values(cosine, Plan(100, 4, 16_384), 99).momentum == 0.95  # it has no decay to go along with
+    none = TrainSettings.model_validate(tables | {"muon": muon | {"momentum_warmup_steps": 0}})
+    assert step_values(none, Plan(100, 4, 16_384), 0).momentum == 0.95
+
+
+def test_a_warmup_that_the_decay_begins_in_ends_at_the_end_all_the_same() -> None:
+    momenta = [schedule.momentum(step, 300, 0.85, 0.95, 0.9, step / 99) for step in range(100)]
+    assert momenta[99] == pytest.approx(0.9)
+    assert all(0.85 <= momentum <= 0.95 for momentum in momenta)
+
+
+def test_adamw_has_no_momentum_and_a_constant_decay() -> None:
+    values = step_values(TrainSettings(), Plan(100, 4, 16_384), 50)
+    assert (values.weight_decay, values.momentum) == (1.0, None)
+    assert isinstance(values, StepValues)
