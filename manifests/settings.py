@@ -221,7 +221,7 @@ def _keys_of(location: tuple[int | str, ...], data: Any) -> list[int | str]:
         is_place = isinstance(data, list) and isinstance(part, int)
         if is_key or is_place:
             keys.append(part)
-            data = data.get(part) if isinstance(data, dict) else data[int(part)]
+            data = data.get(part) if isinstance(data, dict) else (data[int(part) :] or [None])[0]  # it may be missing
     return keys
 
 

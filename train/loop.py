@@ -79,7 +79,7 @@ class Loop:
         self.objective = objective
         self.loader = objective.loader
         self.model_config = objective.model_config
-        self.plan = make_plan(self.settings, self.loader.num_steps_per_epoch)
+        self.plan = make_plan(self.settings, self.loader.tokens_per_epoch)
         self.roles = resolve_roles(self.settings, self.model_config)
         self.config = self._make_config()
         self.settings_sha256 = lasting_sha256(self.config)
@@ -179,12 +179,15 @@ class Loop:
         if settings.compile:
             self.model.compile()  # in place: the names of the weights stay
         self.parallel_model = self.ranks.parallel(self.model)
-        rank_sequences = self.loader.rank_slice.stop - self.loader.rank_slice.start
         # Ranks may differ by a sequence in training; in validation they must cut the split in the same way.
-        self.micro_batch, self.validation_batch = (
-            micro_batch_sequences(settings.micro_batch_sequences, self.model_config, most, self.hardware)
-            for most in (rank_sequences, self.loader.batch_sequences)
-        )
+        largest = max(self.plan.batches.sizes) // self.model_config.sequence_length
+        self.validation_batch = self._micro_batch(largest)
+        self.micro_batch = self._micro_batch(self.loader.rank_sequences(self.plan.num_steps - 1))
+
+    def _micro_batch(self, sequences: int) -> int:
+        """How many of a batch's sequences pass through the model at once; a schedule may change the batch."""
+        setting = self.settings.micro_batch_sequences
+        return micro_batch_sequences(setting, self.model_config, sequences, self.hardware)
 
     def _load(self, path: Path) -> int:
         """Go on from a checkpoint; returns its step."""
@@ -209,9 +212,10 @@ class Loop:
         plan, say = self.plan, self.progress.say
         for note in self.objective.notes:
             say(note)
-        epochs = plan.num_steps / self.loader.num_steps_per_epoch
+        epochs = plan.num_tokens / self.loader.tokens_per_epoch
+        sizes = dict.fromkeys(f"{plan.batches.size(at):,}" for at in (0, plan.num_steps - 1))
         say(
-            f"model: {self.model.num_parameters():,} parameters; {plan.num_steps:,} steps of {plan.batch_tokens:,} "
+            f"model: {self.model.num_parameters():,} parameters; {plan.num_steps:,} steps of {' to '.join(sizes)} "
             f"tokens ({epochs:.2f} epochs of {self.objective.data['num_tokens']:,} tokens)"
         )
         line = f"device: {self.hardware.name}, {self.ranks.num_ranks} rank(s), micro-batch {self.micro_batch}"
@@ -277,13 +281,14 @@ class Loop:
         set_step(self.optimizer, values)
         tokens, targets = (part.to(self.hardware.device, non_blocking=True) for part in self.loader.batch(step))
         loss_sum = torch.zeros((), device=self.hardware.device)
-        for first in range(0, len(tokens), self.micro_batch):
-            part = slice(first, first + self.micro_batch)
-            is_last = first + self.micro_batch >= len(tokens)
+        micro_batch = self._micro_batch(len(tokens))
+        for first in range(0, len(tokens), micro_batch):
+            part = slice(first, first + micro_batch)
+            is_last = first + micro_batch >= len(tokens)
             with ranks.synchronise(self.parallel_model, now=is_last):
                 with self.hardware.precision():
                     loss = self.objective.loss(self.parallel_model, tokens[part], targets[part])
-                share = loss * (len(tokens[part]) / self.loader.batch_sequences)
+                share = loss * (len(tokens[part]) / self.loader.batch_sequences(step))
                 # The gradients of the ranks are averaged, while the shares of a batch must be added.
                 (share * ranks.num_ranks).backward()
             loss_sum += share.detach()
@@ -305,12 +310,16 @@ class Loop:
             "gradient_norm": norm_value,
         }
 
+    def _tokens(self, step: int) -> int:
+        """Tokens that so many finished steps have trained on."""
+        return self.plan.batches.tokens_before(step)
+
     def _row(self, step: int, seconds: float, values: dict[str, float]) -> dict[str, Any]:
-        tokens_per_second = self.plan.batch_tokens / seconds
+        tokens_per_second = self.plan.batches.size(step - 1) / seconds
         peak = self.hardware.peak_flops * self.ranks.num_ranks
         mfu = self.model.flops_per_token() * tokens_per_second / peak if peak else None
         speed = {"tokens_per_second": round(tokens_per_second, 1), "mfu": mfu and round(mfu, 4)}
-        return {"kind": "train", "step": step, "tokens": step * self.plan.batch_tokens, **values, **speed}
+        return {"kind": "train", "step": step, "tokens": self._tokens(step), **values, **speed}
 
     def _validate(self, step: int) -> None:
         found = self.objective.validate(
@@ -320,7 +329,7 @@ class Loop:
             return
         if not math.isfinite(found.loss):
             raise self._diverged(step, f"the validation loss is {found.loss:g}", suspect=step)
-        row = {"kind": "validation", "step": step, "tokens": step * self.plan.batch_tokens}
+        row = {"kind": "validation", "step": step, "tokens": self._tokens(step)}
         self._write(row | {"validation_loss": found.loss, "bits_per_byte": found.bits_per_byte})
         bits = "" if found.bits_per_byte is None else f", {found.bits_per_byte:.4f} bits per byte"
         self.progress.say(f"step {step}: validation loss {found.loss:.4f}{bits}")
@@ -347,7 +356,7 @@ class Loop:
         self.folder.sync_metrics()
         state = checkpoint.CheckpointState(
             step=step,
-            tokens=step * self.plan.batch_tokens,
+            tokens=self._tokens(step),
             seed=self.recipe.seed,
             model_config=self.model_config.to_dict(),
             data_sha256=self.objective.data["manifest_sha256"],

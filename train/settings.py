@@ -11,6 +11,7 @@ from pydantic import Field, create_model, field_validator, model_validator
 from manifests.errors import UserError
 from manifests.settings import RecipeSettings, Settings, read_recipe, validate
 from model import GPTConfig, preset
+from train.data.batches import Batches, Schedule, check_schedule
 from train.optim.settings import OPTIMIZERS, MuonSettings, RoleSettings, betas_fit
 
 
@@ -50,7 +51,11 @@ class TrainSettings(Settings):
     """Tokens of one sequence, the context of the model. Not set: the preset's own."""
     batch_tokens: int = Field(default=16_384, ge=1)
     """Tokens of one optimizer step over all ranks; a multiple of `sequence_length`. Fewer for a small corpus: one that
-    does not fill it, or, where it is not written, fills it less than 50 times."""
+    does not fill it, or, where it is not written, fills it less than 50 times. With `batch_schedule` it is the last
+    batch of that, and need not be written."""
+    batch_schedule: Schedule | None = None
+    """Batches that change while training: `[[0, 8_192], [1_000_000, 16_384]]` is 8,192 tokens a step, and 16,384 from
+    the first step on that begins after a million trained tokens or more. No learning rate is scaled with it."""
     micro_batch_sequences: int | Literal["auto"] = "auto"
     """Sequences that pass through the model at once on one rank; the gradients of a batch are accumulated over them."""
     max_tokens: int | None = Field(default=None, ge=1)
@@ -133,17 +138,42 @@ class TrainSettings(Settings):
             self.__dict__["muon"] = MuonSettings()
         return self
 
+    @field_validator("batch_schedule")
+    @classmethod
+    def _schedules_fit(cls, schedule: Schedule | None) -> Schedule | None:
+        if schedule is not None:
+            check_schedule(schedule)
+        return schedule
+
+    @property
+    def batches(self) -> Batches:
+        """The batch of every step."""
+        return Batches.of(self.batch_tokens, self.batch_schedule)
+
+    def check_batches(self, sequence_length: int, whose: str) -> None:
+        """Raises `ValueError` for a batch that whole sequences do not fill; `whose` names the length."""
+        for number, size in enumerate(self.batches.sizes):
+            if size % sequence_length:
+                place = f"batch_tokens {size}" if self.batch_schedule is None else f"batch_schedule[{number}], {size},"
+                nearest = max(1, round(size / sequence_length)) * sequence_length
+                raise ValueError(f"{place} is not a multiple of {whose} {sequence_length}; {nearest} is")
+
     @model_validator(mode="after")
     def _values_fit(self) -> TrainSettings:
         betas_fit(self.betas)
         if self.micro_batch_sequences != "auto" and self.micro_batch_sequences < 1:
             raise ValueError('micro_batch_sequences must be at least 1, or "auto"')
-        if self.sequence_length is not None and self.batch_tokens % self.sequence_length:
-            nearest = max(1, round(self.batch_tokens / self.sequence_length)) * self.sequence_length
-            raise ValueError(
-                f"batch_tokens {self.batch_tokens} is not a multiple of sequence_length {self.sequence_length}; "
-                f"{nearest} is"
-            )
+        if self.batch_schedule is not None:
+            last = self.batch_schedule[-1][1]
+            if "batch_tokens" not in self.model_fields_set:
+                self.__dict__["batch_tokens"] = last
+            elif self.batch_tokens != last:
+                raise ValueError(
+                    f"batch_tokens {self.batch_tokens} is not the last batch of batch_schedule, {last}; remove "
+                    "batch_tokens, or make them the same"
+                )
+        if self.sequence_length is not None:
+            self.check_batches(self.sequence_length, "sequence_length")
         return self
 
 
@@ -180,11 +210,10 @@ class TrainRecipe(RecipeSettings):
         """
         where = where or self.name
         config = self.model.config(vocab_size, self.train.sequence_length, where)
-        if self.train.batch_tokens % config.sequence_length:
-            raise UserError(
-                f"{where}: train.batch_tokens {self.train.batch_tokens} is not a multiple of the preset's sequence "
-                f"length {config.sequence_length}; set train.batch_tokens or train.sequence_length."
-            )
+        try:
+            self.train.check_batches(config.sequence_length, "the preset's sequence length")
+        except ValueError as error:
+            raise UserError(f"{where}: train.{error}; or set train.sequence_length.") from None
         return config
 
 

@@ -80,6 +80,7 @@ def app() -> typer.Typer:
         ({"train": {"schedule": "linear"}}, r"train.schedule: .*cosine"),
         ({"train": {"sequence_length": 100, "batch_tokens": 1024}}, r"1024 is not a multiple .* 1000 is"),
         ({"train": {"betas": [0.9, 1.0]}}, r"betas must lie in"),
+        ({"train": {"betas": [0.9]}}, r"train.betas.1 is missing: add it"),
         ({"train": {"micro_batch_sequences": 0}}, r"at least 1"),
         ({"model": {"preset": "tinny"}}, r"no preset 'tinny' \(did you mean 'tiny'\?\)"),
         ({"model": {"vocab_size": 3}}, r"unknown key model.vocab_size"),

@@ -4,15 +4,20 @@ The order on disk is the training order. With T tokens a sequence and B sequence
 epoch is the span of tokens [s*B*T, (s+1)*B*T) and its targets are the same span one token later. Whatever does not
 fill a last batch is left for later epochs.
 
-Later epochs read sequences of T tokens in another order, a pure function of (seed, epoch, step): the split is cut
+Later epochs read sequences of T tokens in another order, a pure function of (seed, epoch, place): the split is cut
 again from an offset that differs by epoch (so the tokens left over by the first epoch are seen), and a seeded
 permutation of the sequences is read B at a time. The permutation is computed an index at a time, with no table.
+
+Where B changes by a schedule (`train.data.batches`), batch `s` begins where batch `s - 1` ends. An epoch then has as
+many sequences as are a multiple of the greatest common divisor of all batches (for a constant one, whole batches), and
+a batch may hold the end of an epoch and the beginning of the next.
 
 So a loader has no state but the step, and rank r of R reads a slice of a batch that does not depend on R.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +27,7 @@ import torch
 from manifests.draws import draw
 from manifests.errors import UserError
 from tokenizer.shards.read import ShardSet
+from train.data.batches import Batches
 
 IdArray = npt.NDArray[np.int64]
 _WordArray = npt.NDArray[np.uint64]
@@ -33,76 +39,89 @@ class Loader:
     def __init__(
         self,
         shards: ShardSet,
-        batch_sequences: int,
+        batches: Batches,
         sequence_length: int,
         seed: int = 0,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        """`batch_sequences` counts the sequences of all ranks together; each rank must get at least one."""
-        if num_ranks > batch_sequences:
+        """`batches` are those of all ranks together, in multiples of the length; each rank must get a sequence."""
+        fewest = min(batches.sizes) // sequence_length
+        if num_ranks > fewest:
             raise UserError(
-                f"a batch of {batch_sequences} sequences cannot feed {num_ranks} ranks: raise train.batch_tokens or "
-                "use fewer ranks."
+                f"a batch of {fewest} sequences cannot feed {num_ranks} ranks: raise train.{batches.key} or use "
+                "fewer ranks."
             )
         self.shards = shards
-        self.batch_sequences = batch_sequences
+        self.batches = batches
         self.sequence_length = sequence_length
         self.seed = seed
-        self.rank_slice = slice(rank * batch_sequences // num_ranks, (rank + 1) * batch_sequences // num_ranks)
+        self.rank, self.num_ranks = rank, num_ranks
         # The last token of the split is only ever a target.
-        self.num_steps_per_epoch = (shards.num_tokens - 1) // (batch_sequences * sequence_length)
-        if self.num_steps_per_epoch < 1:
+        common = math.gcd(*batches.sizes) // sequence_length
+        self.sequences_per_epoch = (shards.num_tokens - 1) // sequence_length // common * common
+        if self.tokens_per_epoch < max(batches.sizes):
             raise UserError(
                 f"{shards.folder.url}: {shards.num_tokens} training tokens do not fill one batch of "
-                f"{batch_sequences * sequence_length} (and one token more for the last target): lower "
-                "train.batch_tokens, or build a larger corpus."
+                f"{max(batches.sizes)} (and one token more for the last target): lower train.{batches.key}, or "
+                "build a larger corpus."
             )
 
     @property
-    def batch_tokens(self) -> int:
-        return self.batch_sequences * self.sequence_length
+    def tokens_per_epoch(self) -> int:
+        return self.sequences_per_epoch * self.sequence_length
 
-    def epoch_of(self, step: int) -> int:
-        return step // self.num_steps_per_epoch
+    def batch_sequences(self, step: int) -> int:
+        """Sequences of a batch, on all ranks together."""
+        return self.batches.size(step) // self.sequence_length
+
+    def rank_sequences(self, step: int) -> int:
+        """Sequences of a batch that this rank reads."""
+        return len(range(self.batch_sequences(step))[self._mine(step)])
+
+    def _mine(self, step: int) -> slice:
+        count = self.batch_sequences(step)
+        return slice(self.rank * count // self.num_ranks, (self.rank + 1) * count // self.num_ranks)
 
     def starts(self, step: int) -> IdArray:
-        """Positions in the split where the sequences of the whole batch begin, (batch_sequences,)."""
-        epoch, step_in_epoch = divmod(step, self.num_steps_per_epoch)
-        first = step_in_epoch * self.batch_sequences
-        numbers = np.arange(first, first + self.batch_sequences, dtype=np.int64)
+        """Positions in the split where the sequences of the whole batch begin, (sequences of the batch,)."""
+        first, count = self.batches.tokens_before(step) // self.sequence_length, self.batch_sequences(step)
+        epochs, numbers = np.divmod(np.arange(first, first + count, dtype=np.int64), self.sequences_per_epoch)
+        return np.concatenate([self._starts_in(epoch, numbers[epochs == epoch]) for epoch in np.unique(epochs)])
+
+    def _starts_in(self, epoch: int, numbers: IdArray) -> IdArray:
+        """Positions of the sequences with these numbers, in the order of an epoch."""
+        epoch = int(epoch)
         if epoch == 0:
             return numbers * self.sequence_length
-        num_left_over = self.shards.num_tokens - 1 - self.num_steps_per_epoch * self.batch_tokens
+        num_left_over = self.shards.num_tokens - 1 - self.tokens_per_epoch
         offset = draw("offset", self.seed, epoch) % (num_left_over + 1)
-        num_sequences = self.num_steps_per_epoch * self.batch_sequences
-        return offset + permute(numbers, num_sequences, draw("order", self.seed, epoch)) * self.sequence_length
+        order = permute(numbers, self.sequences_per_epoch, draw("order", self.seed, epoch))
+        return offset + order * self.sequence_length
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """This rank's tokens and targets of a step, each (sequences of this rank, sequence_length) int64."""
-        length = self.sequence_length
-        starts = self.starts(step)[self.rank_slice]
-        if self.epoch_of(step) == 0:  # one span: read it at once
-            span = self.shards.read(int(starts[0]), len(starts) * length + 1)
-            tokens, targets = span[:-1].reshape(-1, length), span[1:].reshape(-1, length)
-        else:
-            rows = np.stack([self.shards.read(int(start), length + 1) for start in starts])
-            tokens, targets = rows[:, :-1], rows[:, 1:]
-        return torch.from_numpy(np.ascontiguousarray(tokens)), torch.from_numpy(np.ascontiguousarray(targets))
+        spans = self._spans(self.starts(step)[self._mine(step)])
+        parts = [self.shards.read(start, stop + 1 - start) for start, stop in spans]
+        tokens, targets = (
+            np.concatenate([part[side : len(part) - 1 + side] for part in parts]).reshape(-1, self.sequence_length)
+            for side in (0, 1)
+        )
+        return torch.from_numpy(tokens), torch.from_numpy(targets)
+
+    def _spans(self, starts: IdArray) -> list[tuple[int, int]]:
+        """Sequences that begin at `starts` as spans [start, stop); those that follow each other are one to read."""
+        parts = np.split(starts, np.flatnonzero(np.diff(starts) != self.sequence_length) + 1)
+        return [(int(part[0]), int(part[-1]) + self.sequence_length) for part in parts]
 
     def documents_of_step(self, step: int) -> list[dict[str, Any]]:
         """The documents that a step reads, on all ranks, as index rows in reading order, each copy once.
 
         A document whose first token is only the last target of a sequence was read too.
         """
-        length = self.sequence_length
-        starts = self.starts(step)
-        spans = [(int(start), int(start) + length + 1) for start in starts]
-        if self.epoch_of(step) == 0:
-            spans = [(spans[0][0], spans[-1][1])]
         found: dict[int, dict[str, Any]] = {}
-        for start, stop in spans:
-            for document in self.shards.documents_between(start, stop):
+        for start, stop in self._spans(self.starts(step)):
+            for document in self.shards.documents_between(start, stop + 1):
                 found.setdefault(int(document["position"]), document)
         return list(found.values())
 

@@ -9,6 +9,7 @@ from manifests.errors import UserError
 from manifests.paths import resolve
 from manifests.storage import Folder
 from tokenizer.shards.read import ShardSet
+from train.data.batches import Batches
 from train.data.loader import Loader
 from train.run.folder import CONFIG, RunFolder
 
@@ -25,8 +26,8 @@ def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
         raise UserError(f"{run}: no training run here (no {CONFIG}). Give the folder of a run, such as OUT/train.")
     try:
         data, num_steps = config["data"], int(config["plan"]["num_steps"])
-        sequence_length = int(config["resolved_model"]["sequence_length"])
-        batch_sequences, seed = int(config["train"]["batch_tokens"]) // sequence_length, int(config["seed"])
+        sequence_length, seed = int(config["resolved_model"]["sequence_length"]), int(config["seed"])
+        batches = Batches.of(int(config["train"]["batch_tokens"]), config["train"].get("batch_schedule"))
         url, manifest_sha256 = resolve(str(data["shards"]), folder.path), data["manifest_sha256"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder.path / CONFIG}: not the configuration of a run ({error!r}).") from None
@@ -37,5 +38,5 @@ def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
         if Folder(place).exists("manifest.json"):
             shards = ShardSet.open(place, "train", check_index=False)
             if shards.manifest_sha256 == manifest_sha256:
-                return Loader(shards, batch_sequences, sequence_length, seed).documents_of_step(step - 1)
+                return Loader(shards, batches, sequence_length, seed).documents_of_step(step - 1)
     raise UserError(f"{url}: is not (or no longer) the data that {run} was trained on; restore those shards.")

@@ -52,9 +52,7 @@ class Pretrain:
         self._target_bytes = _target_bytes(Folder(recipe.output), facts) if self._validation else None
         self.model_config = recipe.config(train.vocab_size)
         length = self.model_config.sequence_length
-        self.loader = Loader(
-            train, recipe.train.batch_tokens // length, length, recipe.seed, ranks.rank, ranks.num_ranks
-        )
+        self.loader = Loader(train, recipe.train.batches, length, recipe.seed, ranks.rank, ranks.num_ranks)
         self.data: dict[str, Any] = {
             "shards": train.folder.url,
             "manifest_sha256": train.manifest_sha256,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from manifests.errors import UserError
+from train.data.batches import Batches
 from train.optim import schedule
 from train.settings import TrainSettings
 
@@ -21,27 +22,36 @@ class StepValues:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run's size, in steps and tokens."""
+    """A run's size in steps, and the batch of each.
+
+    Learning rates go by steps, under a schedule of the batch too: fractions are of the steps, and a warm-up that is
+    given in tokens lasts until they are done. The batch alone changes; no rate is scaled with it.
+    """
 
     num_steps: int
     warmup_steps: int
-    batch_tokens: int
+    batches: Batches
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the whole run."""
+        return self.batches.tokens_before(self.num_steps)
 
 
-def make_plan(settings: TrainSettings, num_steps_per_epoch: int) -> Plan:
+def make_plan(settings: TrainSettings, tokens_per_epoch: int) -> Plan:
     """The plan that the settings ask for. Raises `UserError` where it has not one step."""
-    batch_tokens = settings.batch_tokens
-    num_steps = num_steps_per_epoch if settings.max_tokens is None else settings.max_tokens // batch_tokens
+    batches = settings.batches
+    num_steps = batches.steps_within(tokens_per_epoch if settings.max_tokens is None else settings.max_tokens)
     if num_steps < 1:
         raise UserError(
-            f"train.max_tokens {settings.max_tokens} is less than one batch of {batch_tokens}: raise it, or lower "
-            "train.batch_tokens."
+            f"train.max_tokens {settings.max_tokens} is less than one batch of {batches.size(0)}: raise it, or lower "
+            f"train.{batches.key}."
         )
     if settings.warmup_tokens is None:
         warmup_steps = math.ceil(settings.warmup_fraction * num_steps)
     else:
-        warmup_steps = math.ceil(settings.warmup_tokens / batch_tokens)
-    return Plan(num_steps, min(warmup_steps, num_steps), batch_tokens)
+        warmup_steps = batches.steps_reaching(settings.warmup_tokens)
+    return Plan(num_steps, min(warmup_steps, num_steps), batches)
 
 
 def learning_rate_fraction(settings: TrainSettings, plan: Plan, step: int) -> float:
@@ -86,7 +96,9 @@ def change_length(settings: TrainSettings, old: Plan, new: Plan, step: int) -> P
     what = f"train.max_tokens asks for {new.num_steps:,} steps in place of {old.num_steps:,}"
     anew = "train anew with --restart, or in another folder with --run"
     if step > new.num_steps:
-        raise UserError(f"{what}, and {step:,} are done. Set it to {step * new.batch_tokens} or more, or {anew}.")
+        raise UserError(
+            f"{what}, and {step:,} are done. Set it to {new.batches.tokens_before(step)} or more, or {anew}."
+        )
     values = ([step_values(settings, plan, done) for plan in (old, new)] for done in range(step))
     same_until, changed = next(
         (

@@ -11,6 +11,7 @@ from manifests.manifest import Counts, FileEntry, FingerprintParts, Manifest, wr
 from manifests.paths import resolve
 from manifests.seal import RUN, read_seal, stage_seal, write_seal
 from manifests.storage import Folder
+from train.data.batches import Batches
 from train.parallel.hardware import Hardware, describe
 from train.run import checkpoint
 from train.run.changes import deciding
@@ -41,13 +42,14 @@ def write_run_manifest(
         inputs=f"sha256:{config['data']['manifest_sha256']}",
     )
     rows = read_metrics(folder.path)
+    batches = Batches.of(config["train"]["batch_tokens"], config["train"].get("batch_schedule"))
     losses = [row for row in rows if row["kind"] == "train"]
     validations = [row for row in rows if row["kind"] == "validation"]
     facts: dict[str, Any] = {
         "data_manifest_sha256": config["data"]["manifest_sha256"],
         "model": config["resolved_model"],
         "num_steps": step,
-        "num_tokens": step * config["train"]["batch_tokens"],
+        "num_tokens": batches.tokens_before(step),
         "loss": losses[-1]["loss"] if losses else None,
     }
     if config.get("changes"):

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from manifests.errors import UserError
 from tokenizer.shards.read import ShardSet
+from train.data.batches import Batches
 from train.data.loader import Loader, permute
 
 B, T = 8, 32
+CONSTANT = Batches.of(B * T)
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +24,18 @@ def shards(build: Path) -> ShardSet:
     return ShardSet.open(str(build / "shards"), "train")
 
 
+def steps_per_epoch(loader: Loader) -> int:
+    return loader.tokens_per_epoch // (B * T)
+
+
 def global_batch(shards: ShardSet, step: int, num_ranks: int) -> torch.Tensor:
-    parts = [Loader(shards, B, T, 7, rank, num_ranks).batch(step) for rank in range(num_ranks)]
+    parts = [Loader(shards, CONSTANT, T, 7, rank, num_ranks).batch(step) for rank in range(num_ranks)]
     return torch.stack([torch.cat([part[side] for part in parts]) for side in (0, 1)])
 
 
 def test_first_epoch_is_the_order_on_disk(shards: ShardSet) -> None:
-    loader = Loader(shards, B, T)
-    for step in (0, 1, loader.num_steps_per_epoch - 1):
+    loader = Loader(shards, CONSTANT, T)
+    for step in (0, 1, steps_per_epoch(loader) - 1):
         tokens, targets = loader.batch(step)
         span = shards.read(step * B * T, B * T + 1)
         assert tokens.shape == targets.shape == (B, T)
@@ -39,14 +45,14 @@ def test_first_epoch_is_the_order_on_disk(shards: ShardSet) -> None:
 
 @pytest.mark.parametrize("num_ranks", [2, 3, 4])
 def test_ranks_share_one_batch(shards: ShardSet, num_ranks: int) -> None:
-    epoch = Loader(shards, B, T).num_steps_per_epoch
+    epoch = steps_per_epoch(Loader(shards, CONSTANT, T))
     for step in (0, 3, epoch, 2 * epoch + 1):
         assert torch.equal(global_batch(shards, step, num_ranks), global_batch(shards, step, 1))
 
 
 def test_later_epochs_read_every_sequence_once_in_another_order(shards: ShardSet) -> None:
-    loader = Loader(shards, B, T, seed=3)
-    steps = loader.num_steps_per_epoch
+    loader = Loader(shards, CONSTANT, T, seed=3)
+    steps = steps_per_epoch(loader)
     epochs = [np.concatenate([loader.starts(epoch * steps + s) for s in range(steps)]) for epoch in range(3)]
     assert np.array_equal(epochs[0], np.arange(steps * B) * T)
     for later in epochs[1:]:
@@ -55,14 +61,14 @@ def test_later_epochs_read_every_sequence_once_in_another_order(shards: ShardSet
         assert later.max() + T < shards.num_tokens
         assert np.mean(np.diff(later) == T) < 0.1  # neighbours on disk are not neighbours in time
     assert not np.array_equal(epochs[1], epochs[2])
-    again, other = Loader(shards, B, T, seed=3), Loader(shards, B, T, seed=4)
+    again, other = Loader(shards, CONSTANT, T, seed=3), Loader(shards, CONSTANT, T, seed=4)
     assert np.array_equal(again.starts(steps + 1), loader.starts(steps + 1))
     assert not np.array_equal(other.starts(steps + 1), loader.starts(steps + 1))
 
 
 def test_targets_are_the_next_tokens_in_later_epochs(shards: ShardSet) -> None:
-    loader = Loader(shards, B, T, seed=5)
-    step = loader.num_steps_per_epoch + 2
+    loader = Loader(shards, CONSTANT, T, seed=5)
+    step = steps_per_epoch(loader) + 2
     tokens, targets = loader.batch(step)
     for row, start in enumerate(loader.starts(step)):
         assert np.array_equal(targets[row].numpy(), shards.read(int(start) + 1, T))
@@ -83,8 +89,8 @@ def test_permute_is_spread_and_lasting() -> None:
 
 
 def test_documents_of_a_step_hold_its_tokens(shards: ShardSet) -> None:
-    loader = Loader(shards, B, T, seed=3)
-    for step in (0, 2, loader.num_steps_per_epoch + 1):
+    loader = Loader(shards, CONSTANT, T, seed=3)
+    for step in (0, 2, steps_per_epoch(loader) + 1):
         found = loader.documents_of_step(step)
         spans = [(int(document["position"]), int(document["length"])) for document in found]
         covered = np.concatenate([np.arange(position, position + length) for position, length in spans])
@@ -97,6 +103,6 @@ def test_documents_of_a_step_hold_its_tokens(shards: ShardSet) -> None:
 
 def test_too_little_data_and_too_many_ranks_are_refused(shards: ShardSet) -> None:
     with pytest.raises(UserError, match=r"do not fill one batch of 1024000.*batch_tokens"):
-        Loader(shards, 1000, 1024)
+        Loader(shards, Batches.of(1000 * 1024), 1024)
     with pytest.raises(UserError, match="cannot feed 9 ranks"):
-        Loader(shards, 8, T, rank=0, num_ranks=9)
+        Loader(shards, CONSTANT, T, rank=0, num_ranks=9)

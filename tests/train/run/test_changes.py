@@ -12,11 +12,13 @@ import pytest
 from manifests.errors import UserError
 from model import GPTConfig
 from tests.train.builds import command, losses, recipe, write_recipe
+from train.data.batches import Batches
 from train.objectives.pretrain import pretrain
 from train.optim.plan import Plan, change_length, learning_rate_fraction
 from train.run.changes import _FIRST_MODEL_FIELDS, _FIRST_TRAIN_FIELDS, recorded
 from train.settings import TrainSettings, load_run
 
+BATCHES = Batches.of(256)
 WSD: dict[str, Any] = {"schedule": "constant_decay", "decay_fraction": 0.25, "warmup_tokens": 512}
 
 
@@ -143,16 +145,17 @@ def test_another_length_that_the_schedule_does_not_allow(
 
 def test_another_length_by_the_rates_of_the_steps_done() -> None:
     settings = TrainSettings(schedule="constant_decay", warmup_tokens=0, decay_fraction=0.5)
-    old, new = Plan(100, 0, 256), Plan(300, 0, 256)
+    old, new = Plan(100, 0, BATCHES), Plan(300, 0, BATCHES)
     assert change_length(settings, old, new, 50) == new
     assert change_length(settings, new, old, 50) == old
     with pytest.raises(UserError):
         change_length(settings, old, new, 51)
     cosine = TrainSettings(schedule="cosine")
-    assert change_length(cosine, old, Plan(100, 5, 256), 77) == old  # the same steps, whatever the tokens
-    assert change_length(cosine, Plan(100, 10, 256), Plan(300, 30, 256), 10) == Plan(300, 10, 256)  # warm-up alone
+    assert change_length(cosine, old, Plan(100, 5, BATCHES), 77) == old  # the same steps, whatever the tokens
+    in_warmup = change_length(cosine, Plan(100, 10, BATCHES), Plan(300, 30, BATCHES), 10)
+    assert in_warmup == Plan(300, 10, BATCHES)
     for step in range(10):
-        assert learning_rate_fraction(cosine, Plan(300, 10, 256), step) == (step + 1) / 10
+        assert learning_rate_fraction(cosine, Plan(300, 10, BATCHES), step) == (step + 1) / 10
 
 
 def test_two_ranks_go_on_with_other_settings(build: Path, tmp_path: Path) -> None:
