@@ -23,6 +23,7 @@ from bench.learning_runs import Job, Outcome, run_jobs
 from bench.learning_tasks import (
     CHARACTERS,
     GPU_CHARACTERS,
+    SHORT,
     WIKITEXT,
     Recipe,
     Task,
@@ -45,19 +46,46 @@ GPT2: Recipe = {
     "train.gradient_clip": 1.0,
 }
 # The modern recipe; its shape is the task's.
+_MUON = {"momentum_warmup_steps": 150, "normuon_beta2": 0.9, "cautious_decay": True}
 MODERN: Recipe = {
-    "model.preset": "small-cpu",
-    "train.learning_rate": 0.003,
-    "train.min_learning_rate_fraction": 0.1,
-    "train.schedule": "constant_decay",
-    "train.decay_fraction": 0.5,
-    "train.betas": [0.9, 0.95],
+    "model.preset": "modern",
+    "train.optimizer": "muon",
+    "train.learning_rate": 0.03,
+    "train.muon": _MUON,
     "train.weight_decay": 0.1,
+    "train.weight_decay_schedule": "cosine",
+    "train.schedule": "constant_decay",
+    "train.warmup_fraction": 0.02,
+    "train.decay_fraction": 0.65,
+    "train.min_learning_rate_fraction": 0.0,
+    "train.gradient_clip": 0,
+}
+_ADAMW = {
+    "train.optimizer": "adamw",
+    "train.learning_rate": 0.003,
+    "train.muon": None,
+    "train.weight_decay_schedule": "constant",
+    "train.gradient_clip": 1.0,
 }
 # Parts of a recipe. Where the modern one has a part, it is run with "off" as well; where it does not, with "on".
 PARTS: list[dict[str, Any]] = [
+    {"part": "Muon in place of AdamW", "off": _ADAMW, "on": {"train.optimizer": "muon"}},
+    {
+        "part": "NorMuon's variance",
+        "off": {"train.muon": _MUON | {"normuon_beta2": 0}},
+        "on": {"train.muon": _MUON | {"normuon_beta2": 0.9}},
+    },
+    {
+        "part": "Polar Express in place of Newton-Schulz",
+        "off": {"train.muon": _MUON | {"method": "newton_schulz"}},
+        "on": {"train.muon": _MUON | {"method": "polar_express"}},
+    },
+    {
+        "part": "cautious weight decay in place of a plain one",
+        "off": {"train.muon": _MUON | {"cautious_decay": False}},
+        "on": {"train.muon": _MUON | {"cautious_decay": True}},
+    },
     {"part": "RMSNorm in place of LayerNorm", "off": {"model.norm": "layernorm"}, "on": {"model.norm": "rmsnorm"}},
-    {"part": "gains of the norms", "off": {"model.norm": "rmsnorm"}, "on": {"model.norm": "rmsnorm_gain"}},
     {
         "part": "rotary positions in place of learned ones",
         "off": {"model.positions": "learned"},
@@ -89,7 +117,6 @@ PARTS: list[dict[str, Any]] = [
         "off": {"train.schedule": "cosine"},
         "on": {"train.schedule": "constant_decay"},
     },
-    {"part": "gradient clipping at 1", "off": {"train.gradient_clip": 0}, "on": {"train.gradient_clip": 1}},
     {"part": "weight decay", "off": {"train.weight_decay": 0}, "on": {"train.weight_decay": 0.1}},
 ]
 _COMPARED = (CHARACTERS, WIKITEXT, GPU_CHARACTERS)
@@ -193,7 +220,7 @@ def _compare(num_seeds: int) -> Result:
 
 
 def _ablate(num_seeds: int) -> Result:
-    task = CHARACTERS
+    task = SHORT
     sides = {
         label: [Job(label, task, seed, recipe) for seed in range(num_seeds)]
         for label, recipe in ablations(task).items()

@@ -1,8 +1,10 @@
 """The texts that learning is measured on, as builds of our shards and as nanoGPT's folders of the same tokens.
 
 `shakespeare_char` is cut as nanoGPT's `prepare.py` cuts it: the first nine tenths of the characters are for training,
-and ids are the places of the characters in sorted order. `wikitext-2` has one BPE for all sides. Both leave the
-last token of a split, the end of its last text, out of the measure and of nanoGPT's files: it is no character.
+and ids are the places of the characters in sorted order. nanoGPT reads random places of them; ours lie in passages of
+some 500 characters, in an order that is drawn, as a pipeline lays its documents. `wikitext-2` has one BPE for all
+sides. Both leave the last token of a split, the end of its last text, out of the measure and of nanoGPT's files: it is
+no character.
 """
 
 from __future__ import annotations
@@ -32,17 +34,29 @@ DATA = ("books/tinyshakespeare.txt", "lm/wikitext-2")
 LEARNING = OUTPUT / "learning"
 WIKITEXT_VOCABULARY = 4096
 _TRAIN_SHARE = 0.9
+_PASSAGE = 500  # characters, at least
 _ARTICLE = re.compile(r"^(?= = [^=].* = $)", re.MULTILINE)  # before the title of an article
 
 
 def shakespeare_char() -> Path:
     """The build of `books/tinyshakespeare.txt`, made where it is not there yet."""
     text = (data_folder() / "books" / "tinyshakespeare.txt").read_text(encoding="utf-8")
-    folder = _folder("shakespeare_char", text)
+    folder = _folder("shakespeare_char", text, str(_PASSAGE))
     if not _is_built(folder):
         train, validation = split_characters(text)
-        write_build(folder, character_tokenizer(text), {"train": [train], "validation": [validation]})
+        write_build(folder, character_tokenizer(text), {"train": [shuffled(train)], "validation": [validation]})
     return folder
+
+
+def shuffled(text: str) -> str:
+    """The same characters, in passages that end at an empty line and lie in an order that is drawn."""
+    passages = [""]
+    for speech in re.split(r"(?<=\n\n)", text):
+        if len(passages[-1]) >= _PASSAGE:
+            passages.append("")
+        passages[-1] += speech
+    random.Random(0).shuffle(passages)
+    return "".join(passages)
 
 
 def wikitext_2() -> Path:
