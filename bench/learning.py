@@ -46,14 +46,13 @@ GPT2: Recipe = {
     "train.gradient_clip": 1.0,
 }
 # The modern recipe; its shape is the task's.
-_MUON = {"momentum_warmup_steps": 150, "normuon_beta2": 0.9, "cautious_decay": True}
+_MUON = {"momentum_warmup_steps": 150, "normuon_beta2": 0.9}
 MODERN: Recipe = {
     "model.preset": "modern",
     "train.optimizer": "muon",
     "train.learning_rate": 0.03,
     "train.muon": _MUON,
-    "train.weight_decay": 0.1,
-    "train.weight_decay_schedule": "cosine",
+    "train.weight_decay": 0,
     "train.schedule": "constant_decay",
     "train.warmup_fraction": 0.02,
     "train.decay_fraction": 0.65,
@@ -64,7 +63,7 @@ _ADAMW = {
     "train.optimizer": "adamw",
     "train.learning_rate": 0.003,
     "train.muon": None,
-    "train.weight_decay_schedule": "constant",
+    "train.weight_decay": 0.1,
     "train.gradient_clip": 1.0,
 }
 # Parts of a recipe. Where the modern one has a part, it is run with "off" as well; where it does not, with "on".
@@ -81,9 +80,13 @@ PARTS: list[dict[str, Any]] = [
         "on": {"train.muon": _MUON | {"method": "polar_express"}},
     },
     {
-        "part": "cautious weight decay in place of a plain one",
-        "off": {"train.muon": _MUON | {"cautious_decay": False}},
-        "on": {"train.muon": _MUON | {"cautious_decay": True}},
+        "part": "cautious weight decay of .1, falling to 0",
+        "off": {"train.weight_decay": 0},
+        "on": {
+            "train.weight_decay": 0.1,
+            "train.weight_decay_schedule": "cosine",
+            "train.muon": _MUON | {"cautious_decay": True},
+        },
     },
     {"part": "RMSNorm in place of LayerNorm", "off": {"model.norm": "layernorm"}, "on": {"model.norm": "rmsnorm"}},
     {
@@ -117,7 +120,6 @@ PARTS: list[dict[str, Any]] = [
         "off": {"train.schedule": "cosine"},
         "on": {"train.schedule": "constant_decay"},
     },
-    {"part": "weight decay", "off": {"train.weight_decay": 0}, "on": {"train.weight_decay": 0.1}},
 ]
 _COMPARED = (CHARACTERS, WIKITEXT, GPU_CHARACTERS)
 _MOST_SECONDS = {"learning": 2 * 3600, "ablation": 4 * 3600}

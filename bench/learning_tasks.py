@@ -81,8 +81,8 @@ WIKITEXT = Task(
     shape={"num_layers": 4, "num_heads": 4, "width": 128},
     sequence_length=128,
     batch_sequences=16,
-    num_steps=800,
-    validate_every_steps=200,
+    num_steps=400,
+    validate_every_steps=100,
     # A table of 4,096 ids is two thirds of all blocks here: one must do.
     modern={"model.tied_head": True, "model.value_embeddings": False},
 )
