@@ -6,9 +6,12 @@ import itertools
 
 import pytest
 
+from train.data.batches import Batches
 from train.optim import schedule
 from train.optim.plan import Plan, StepValues, step_values
 from train.settings import TrainSettings
+
+BATCHES = Batches.of(16_384)
 
 
 def test_cosine_values() -> None:
@@ -64,14 +67,14 @@ def test_momentum_rises_over_its_warmup_and_falls_with_the_rate() -> None:
     muon = {"momentum": 0.95, "momentum_start": 0.85, "momentum_warmup_steps": 10, "momentum_end": 0.9}
     tables = {"optimizer": "muon", "muon": muon, "decay_fraction": 0.5, "min_learning_rate_fraction": 0.0}
     settings = TrainSettings.model_validate(tables | {"schedule": "constant_decay"})
-    values = [step_values(settings, Plan(100, 4, 16_384), step) for step in range(100)]
+    values = [step_values(settings, Plan(100, 4, BATCHES), step) for step in range(100)]
     assert [values[step].momentum for step in (0, 5, 10, 49)] == pytest.approx([0.85, 0.9, 0.95, 0.95])
     assert [values[step].momentum for step in (74, 99)] == pytest.approx([0.925, 0.9])
     assert [values[step].learning_rate for step in (0, 3, 49, 74, 99)] == pytest.approx([0.25, 1, 1, 0.5, 0])
     cosine = TrainSettings.model_validate(tables | {"schedule": "cosine"})
-    assert step_values(cosine, Plan(100, 4, 16_384), 99).momentum == 0.95  # it has no decay to go along with
+    assert step_values(cosine, Plan(100, 4, BATCHES), 99).momentum == 0.95  # it has no decay to go along with
     none = TrainSettings.model_validate(tables | {"muon": muon | {"momentum_warmup_steps": 0}})
-    assert step_values(none, Plan(100, 4, 16_384), 0).momentum == 0.95
+    assert step_values(none, Plan(100, 4, BATCHES), 0).momentum == 0.95
 
 
 def test_a_warmup_that_the_decay_begins_in_ends_at_the_end_all_the_same() -> None:
@@ -81,6 +84,6 @@ def test_a_warmup_that_the_decay_begins_in_ends_at_the_end_all_the_same() -> Non
 
 
 def test_adamw_has_no_momentum_and_a_constant_decay() -> None:
-    values = step_values(TrainSettings(), Plan(100, 4, 16_384), 50)
+    values = step_values(TrainSettings(), Plan(100, 4, BATCHES), 50)
     assert (values.weight_decay, values.momentum) == (1.0, None)
     assert isinstance(values, StepValues)
