@@ -11,6 +11,9 @@ from typing import Any
 
 from model.presets import PRESETS, modern
 
+PATTERN_LETTERS = {"L": "full", "S": "sliding window", "T": "strided", "F": "fixed"}
+"""What a layer of each letter of `window_pattern` sees; `model.attention` has the code."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig:
@@ -57,10 +60,14 @@ class GPTConfig:
     attention: str = "sdpa"
     """"sdpa" is PyTorch's fused kernel, "reference" the same written out; they give equal results."""
     window_pattern: str = "L"
-    """One letter a layer, repeated over the layers: "L" sees all tokens before, "S" those of a sliding window. The last
-    layer is always "L" where the pattern has one (nanochat: "SSSL")."""
+    """One letter a layer, repeated over the layers: "L" sees all tokens before, "S" those of a sliding window, "T"
+    those and every `window`-th before (strided), "F" a block and the last `summary_columns` tokens of each block before
+    (fixed; Child et al., 2019). The last layer is "L" where the pattern has one (nanochat: "SSSL")."""
     window: int | None = None
-    """Tokens that an "S" layer sees, its own included. Not set: a quarter of the sequence, rounded up to 128."""
+    """Tokens that an "S" layer sees, its own included; the stride of "T", the block of "F". Not set: a quarter of the
+    sequence, rounded up to 128."""
+    summary_columns: int = 8
+    """Tokens at the end of each block that all later ones see in an "F" layer (Child et al., 2019: 8 of 128)."""
     embedding_norm: bool = False
     """Pass the embedding through an RMSNorm without parameters before the first block (nanochat)."""
     value_embeddings: bool = False
@@ -88,6 +95,8 @@ class GPTConfig:
             self._check_count("num_kv_heads")
         if self.window is not None:
             self._check_count("window")
+        self._check_count("summary_columns")
+        self._check_pattern()
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; set it to true or false")
@@ -132,6 +141,17 @@ class GPTConfig:
         return round(self.mlp_ratio * self.width)
 
     @property
+    def window_tokens(self) -> int:
+        """`window` where it is given, else a quarter of the sequence, rounded up to 128."""
+        return -(-self.sequence_length // 512) * 128 if self.window is None else self.window
+
+    @property
+    def layer_patterns(self) -> str:
+        """The letter of every layer."""
+        letters = (self.window_pattern * self.num_layers)[: self.num_layers]
+        return letters[:-1] + "L" if "L" in self.window_pattern else letters
+
+    @property
     def value_embedding_layers(self) -> tuple[int, ...]:
         """The layers with a value embedding: every second one, counted from the last."""
         return tuple(range((self.num_layers - 1) % 2, self.num_layers, 2)) if self.value_embeddings else ()
@@ -154,6 +174,21 @@ class GPTConfig:
         if missing:
             raise ValueError(f"the model's configuration lacks {', '.join(missing)}; give a value for each")
         return cls(**values)
+
+    def _check_pattern(self) -> None:
+        letters = self.window_pattern
+        wrong: list[object] = [letters]
+        if isinstance(letters, str):
+            wrong = [letter for letter in letters if letter not in PATTERN_LETTERS]
+        if wrong or not letters:
+            known = ", ".join(f"{letter} ({what})" for letter, what in PATTERN_LETTERS.items())
+            which = f", and {wrong[0]!r} is no pattern" if wrong and letters != wrong[0] else ""
+            raise ValueError(f"window_pattern is {letters!r}{which}; set it to letters of {known}, such as 'SSSL'")
+        if "F" in letters and self.summary_columns > self.window_tokens:
+            raise ValueError(
+                f"summary_columns is {self.summary_columns}, and a block has {self.window_tokens} tokens; set "
+                "summary_columns to at most that, or window to more"
+            )
 
     def _check_count(self, name: str) -> None:
         value = getattr(self, name)

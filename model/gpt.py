@@ -20,10 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from model.attention import ATTENTION, Visibility, pattern
 from model.cache import KVCache
 from model.config import GPTConfig
 from model.initial import INITIALISATIONS
-from model.layers import ATTENTION, MLP, NORMS, RMSNorm, causal_mask, rotary_angles, rotate
+from model.layers import MLP, NORMS, RMSNorm, rotary_angles, rotate
 
 IGNORED_TARGET = -1
 """Where a target is this, no loss is counted."""
@@ -37,7 +38,7 @@ class Context:
 
     rotary: tuple[torch.Tensor, torch.Tensor] | None
     cache: KVCache | None
-    mask_BTS: torch.Tensor | None
+    visibility: Visibility
 
 
 class Attention(nn.Module):
@@ -48,6 +49,7 @@ class Attention(nn.Module):
         self.layer = layer
         self.head_width = config.head_width
         self.attend = ATTENTION[config.attention]
+        self.pattern = pattern(config, layer)
         self.dropout = config.dropout
         self.qk_norm = RMSNorm(config.norm_epsilon) if config.qk_norm else nn.Identity()
         self.qk_scale = config.qk_scale
@@ -77,7 +79,8 @@ class Attention(nn.Module):
             q_BHTD, k_BKTD = q_BHTD * self.qk_scale, k_BKTD * self.qk_scale
         cache = context.cache
         k_BKSD, v_BKSD = (k_BKTD, v_BKTD) if cache is None else cache.append(self.layer, k_BKTD, v_BKTD)
-        out_BHTD = self.attend(q_BHTD, k_BKSD, v_BKSD, self.dropout if self.training else 0.0, context.mask_BTS)
+        dropout = self.dropout if self.training else 0.0
+        out_BHTD = self.attend(q_BHTD, k_BKSD, v_BKSD, self.pattern, context.visibility, dropout)
         out_BTC: torch.Tensor = self.output(out_BHTD.transpose(1, 2).flatten(2))
         return out_BTC
 
@@ -196,6 +199,7 @@ class GPT(nn.Module):
         """The residual stream after the last norm, (B, T, C): what the head reads."""
         start = 0 if cache is None else cache.length
         self._check_tokens(tokens_BT, cache)
+        self._check_documents(tokens_BT, cache, documents_BT)
         end = start + tokens_BT.shape[1]
         x_BTC = self.token_embedding(tokens_BT)
         rotary = None
@@ -204,7 +208,7 @@ class GPT(nn.Module):
         else:
             rotary = (self.rotary_cos_TP[start:end], self.rotary_sin_TP[start:end])
         x_BTC = first_BTC = self.dropout(self.embedding_norm(x_BTC))
-        context = Context(rotary, cache, self._mask(documents_BT))
+        context = Context(rotary, cache, Visibility(documents_BT))
         for layer, block in enumerate(self.blocks):
             if self.residual_scalars is not None:
                 x_BTC = self.residual_scalars[layer] * x_BTC
@@ -218,12 +222,16 @@ class GPT(nn.Module):
         normed_BTC: torch.Tensor = self.norm(x_BTC)
         return normed_BTC
 
-    def _mask(self, documents_BT: torch.Tensor | None) -> torch.Tensor | None:
-        """(B, T, T), true where a query may look at a key of its document; None where it may look at all before it."""
-        if documents_BT is None:
-            return None
-        causal_TS = causal_mask(documents_BT.shape[1], documents_BT.shape[1], documents_BT.device)
-        return causal_TS & (documents_BT[:, :, None] == documents_BT[:, None, :])
+    def set_window(self, window: int | None) -> None:
+        """Let "S" layers see so many tokens from now on, for a schedule that widens windows; None: as configured.
+
+        Raises `ValueError` for more than the configured window. A compiled model is compiled anew for each window.
+        """
+        most = self.config.window_tokens
+        if window is not None and not 1 <= window <= most:
+            raise ValueError(f"a window of {window} tokens; set it from 1 to the configured {most}")
+        for layer, block in enumerate(self.blocks):
+            block.attention.pattern = pattern(self.config, layer, window)
 
     def num_parameters(self, include_embeddings: bool = True) -> int:
         """Parameters, a tied head counted once.
@@ -242,12 +250,13 @@ class GPT(nn.Module):
 
         6 N + 12 L H D T, as Chowdhery et al., 2022 (PaLM), appendix B, count them for model FLOPs utilisation:
         N are the weights of the matrix products, the head included and tables that are only looked up not; the
-        attention term takes no advantage of the causal mask.
+        attention term takes no advantage of the causal mask. In a layer with windows T is the present window where
+        that is less, in a strided or fixed one the mean number of keys that a query sees.
         """
         config = self.config
         num_weights = sum(module.weight.numel() for module in self.modules() if isinstance(module, nn.Linear))
-        attention = 12 * config.num_layers * config.num_heads * config.head_width * config.sequence_length
-        return 6 * num_weights + attention
+        keys = sum(block.attention.pattern.keys_per_query(config.sequence_length) for block in self.blocks)
+        return 6 * num_weights + round(12 * config.num_heads * config.head_width * keys)
 
     def check_ids(self, ids: torch.Tensor, lowest: int = 0, what: str = "token id") -> None:
         """Raise `ValueError` for ids that the vocabulary does not have. On a GPU this waits for the device."""
@@ -275,6 +284,18 @@ class GPT(nn.Module):
             raise ValueError(f"the cache is for {cache.shape[0]} rows, not {tokens_BT.shape[0]}; make one of that size")
         if tokens_BT.device.type == "cpu" and not torch.compiler.is_compiling():
             self.check_ids(tokens_BT)
+
+    @staticmethod
+    def _check_documents(tokens_BT: torch.Tensor, cache: KVCache | None, documents_BT: torch.Tensor | None) -> None:
+        if documents_BT is None:
+            return
+        if cache is not None:
+            raise ValueError("a cache holds one document a row; give documents_BT or a cache, not both")
+        if documents_BT.shape != tokens_BT.shape:
+            raise ValueError(
+                f"numbers of documents have shape {list(documents_BT.shape)}, tokens {list(tokens_BT.shape)}; give one "
+                "number a token"
+            )
 
     def _check_targets(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> None:
         if targets_BT.shape != tokens_BT.shape:

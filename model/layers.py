@@ -1,70 +1,19 @@
-"""The layers that a GPT is made of, by the names that a configuration gives them: attention, norms, activations.
+"""The layers that a GPT is made of, by the names that a configuration gives them: positions, norms, activations.
 
 The letters at the end of a tensor's name are those of `model.gpt`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from model.attention import ATTENTION
 from model.config import GPTConfig
 from model.initial import INITIALISATIONS
-
-
-def causal_mask(num_queries: int, num_keys: int, device: torch.device) -> torch.Tensor:
-    """(T, S) mask, true where a query may look; the last query sees every key, the one before it all but one."""
-    mask_TS = torch.ones(num_queries, num_keys, dtype=torch.bool, device=device)
-    return mask_TS.tril(num_keys - num_queries)
-
-
-def reference_attention(
-    q_BHTD: torch.Tensor,
-    k_BKSD: torch.Tensor,
-    v_BKSD: torch.Tensor,
-    dropout: float = 0.0,
-    mask_BTS: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Causal attention written out, softmax(Q K^T / sqrt(D)) V (Vaswani et al., 2017); returns (B, H, T, D)."""
-    num_groups = q_BHTD.shape[1] // k_BKSD.shape[1]
-    k_BHSD = k_BKSD.repeat_interleave(num_groups, dim=1)
-    v_BHSD = v_BKSD.repeat_interleave(num_groups, dim=1)
-    scores_BHTS = q_BHTD @ k_BHSD.transpose(-2, -1) / math.sqrt(q_BHTD.shape[-1])
-    mask = causal_mask(q_BHTD.shape[2], k_BKSD.shape[2], q_BHTD.device) if mask_BTS is None else mask_BTS[:, None]
-    weights_BHTS = scores_BHTS.masked_fill(~mask, -math.inf).softmax(dim=-1)
-    weights_BHTS = F.dropout(weights_BHTS, dropout, training=dropout > 0).to(v_BHSD.dtype)
-    return weights_BHTS @ v_BHSD
-
-
-def sdpa_attention(
-    q_BHTD: torch.Tensor,
-    k_BKSD: torch.Tensor,
-    v_BKSD: torch.Tensor,
-    dropout: float = 0.0,
-    mask_BTS: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """The same as `reference_attention` through PyTorch's fused kernels, which never store the scores."""
-    num_queries, num_keys = q_BHTD.shape[2], k_BKSD.shape[2]
-    # SDPA's own causal mask aligns the first query with the first key: right only where there are as many of both.
-    is_causal = num_queries == num_keys and mask_BTS is None
-    mask = None if is_causal or num_queries == 1 else causal_mask(num_queries, num_keys, q_BHTD.device)
-    mask = mask if mask_BTS is None else mask_BTS[:, None]
-    return F.scaled_dot_product_attention(
-        q_BHTD,
-        k_BKSD,
-        v_BKSD,
-        attn_mask=mask,
-        dropout_p=dropout,
-        is_causal=is_causal,
-        enable_gqa=q_BHTD.shape[1] != k_BKSD.shape[1],
-    )
-
-
-ATTENTION = {"reference": reference_attention, "sdpa": sdpa_attention}
 
 
 def rotary_angles(sequence_length: int, head_width: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:

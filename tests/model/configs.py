@@ -43,6 +43,10 @@ KINDS: dict[str, dict[str, Any]] = {
         "logit_soft_cap": 15,
         "initialisation": "modern",
     },
+    "windows": {"num_layers": 3, "positions": "rotary", "bias": False, "window_pattern": "SSL", "window": 7},
+    "window": {"window_pattern": "S", "window": 14, "num_kv_heads": 2},
+    "strided": {"window_pattern": "T", "window": 5},
+    "fixed": {"window_pattern": "FL", "window": 6, "summary_columns": 2, "positions": "rotary", "num_kv_heads": 2},
 }
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from model import GPT, GPTConfig, preset
+from model.attention import masked_attention, reference_attention
 from model.cache import KVCache
-from model.layers import reference_attention, rotary_angles, rotate, sdpa_attention
+from model.layers import rotary_angles, rotate
 from tests.model.configs import KINDS, small
 
 
@@ -55,7 +56,7 @@ def test_attention_functions_agree_where_keys_are_cached(num_queries: int, num_k
     q = torch.randn(2, 4, num_queries, 8, dtype=torch.float64)
     k, v = (torch.randn(2, num_kv_heads, num_keys, 8, dtype=torch.float64) for _ in range(2))
     expected = reference_attention(q, k, v)
-    torch.testing.assert_close(sdpa_attention(q, k, v), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(masked_attention(q, k, v), expected, rtol=1e-12, atol=1e-12)
     # The same by hand for the last query of one head, which sees every key.
     weights = torch.softmax(k[1, 3 * num_kv_heads // 4] @ q[1, 3, -1] / 8**0.5, dim=0)
     torch.testing.assert_close(weights @ v[1, 3 * num_kv_heads // 4], expected[1, 3, -1])
