@@ -14,6 +14,7 @@ from bench.learning_data import character_tokenizer, num_validation_targets, ope
 from bench.learning_runs import Job
 from bench.learning_tasks import CHARACTERS, TASKS, Outcome, Task, config, fitted, is_near, num_parameters
 from tokenizer.token_bytes import token_bytes
+from train.optim.optimizer import resolve_roles
 
 TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:\nSpeak, speak!\n" * 30
 
@@ -64,6 +65,16 @@ def test_split_and_bytes_of_characters() -> None:
         character_tokenizer("na\u00efve")
 
 
+def test_shuffled_passages_are_the_same_text() -> None:
+    text = "".join(f"Speaker {number}:\n{'word ' * (number % 40)}\n\n" for number in range(200)) + "The end"
+    mixed = learning_data.shuffled(text)
+    assert mixed != text
+    assert mixed == learning_data.shuffled(text)
+    assert sorted(mixed) == sorted(text)
+    assert sorted(mixed.replace("The end", "").split("\n\n")) == sorted(text.replace("The end", "").split("\n\n"))
+    assert learning_data.shuffled("short\n\ntext") == "short\n\ntext"
+
+
 def test_real_characters_are_65() -> None:
     path = learning_data.data_folder() / "books" / "tinyshakespeare.txt"
     if not path.exists():
@@ -103,6 +114,7 @@ def test_every_ablation_is_a_recipe_of_its_own(build: Path) -> None:
     wanted = num_parameters(config(task, learning.GPT2))
     for recipe in entries.values():
         assert is_near(num_parameters(config(task, recipe)), wanted)
+        assert resolve_roles(task.recipe(recipe).train, config(task, recipe))  # refuses settings without effect
     # An entry that changes nothing would be the same run as the whole.
     assert len({Job("", task, 0, recipe).folder for recipe in entries.values()}) == len(entries)
 
@@ -143,6 +155,7 @@ def test_tables(build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gi
     task = replace(CHARACTERS, build=lambda: build)
     monkeypatch.setattr(learning, "_COMPARED", (task,))
     monkeypatch.setattr(learning, "CHARACTERS", task)
+    monkeypatch.setattr(learning, "SHORT", task)
     monkeypatch.setattr(nanogpt, "folder", lambda: tmp_path if given else None)
     for name in nanogpt._FILES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
