@@ -27,6 +27,16 @@ def _train(recipe: Path, overrides: list[str]) -> Any:
     return pretrain(load_run(recipe, overrides))
 
 
+def _make_executor(kind: str, workers: int, recipe: Path, overrides: list[str]) -> Any:
+    """What training runs go on side by side: the pipeline's executors, which the trainer does not know."""
+    from manifests.settings import read_recipe, validate
+    from pipeline.engine.calls import Calls
+    from pipeline.engine.settings import ClusterSettings, ExecutorSettings
+
+    cluster = validate(ClusterSettings, read_recipe(recipe, overrides).get("executor", {}), f"{recipe}: [executor]")
+    return Calls(ExecutorSettings.model_validate({"kind": kind, "workers": workers, "cluster": cluster}))
+
+
 def _complete(run: str, prompt: str, num_tokens: int) -> str:
     from train.generate import load_trained
 
@@ -69,6 +79,10 @@ _COMMANDS = {
         "Write one self-contained HTML page: the funnel, samples, tokenizer and shards, the loss curve.",
     ),
     "train": ("train.cli", "Train the recipe's model on its shards, or go on with a run that was interrupted."),
+    "sweep": (
+        "train.sweep.cli",
+        "Train the recipe's model with every combination of some values, and compare the runs.",
+    ),
     "generate": ("train.cli", "Let a trained model go on with a text."),
     "steps": ("train.cli", "List the documents that a training step saw, in the order it read them."),
     "classifier": ("pipeline.commands.classifier", "Train a quality classifier for the filter, and look at one."),
@@ -87,6 +101,8 @@ def make_app(command: str | None = None) -> typer.Typer:
             register(app, _train, _complete, _check_training)
         elif module == "pipeline.commands.run":
             register(app, _check_training)
+        elif module == "train.sweep.cli":
+            register(app, _make_executor)
         else:
             register(app)
     return app

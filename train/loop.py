@@ -34,7 +34,7 @@ from train.run.folder import RunFolder, read_metrics
 from train.run.manifest import seal_run, write_run_manifest
 from train.run.progress import TrainingProgress
 from train.run.samples import write_samples
-from train.run.stop_signal import StopSignal
+from train.run.stop_signal import Stopped, StopSignal
 from train.settings import TrainRecipe
 
 
@@ -376,8 +376,8 @@ class Loop:
     def _stopped(self, step: int) -> UserError:
         reason = self.stop_signal.name or "another rank"
         if step == 0:
-            return UserError(f"{self.folder.path}: stopped by {reason} before the first step. Run the same command.")
-        return UserError(
+            return Stopped(f"{self.folder.path}: stopped by {reason} before the first step. Run the same command.")
+        return Stopped(
             f"{self.folder.path}: stopped by {reason} after step {step}, which is saved. The same command goes on "
             "from there."
         )

@@ -17,6 +17,7 @@ from manifests.explore.funnel import reason_table
 from manifests.explore.journeys import number_text
 from manifests.explore.least_kept import corpus_by_page_type, least_kept
 from manifests.explore.samples import find_drops
+from manifests.report.plot import COLOURS, Series, figure, plot
 from manifests.storage import writing
 
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -26,7 +27,6 @@ _SAMPLES = 5  # kept documents of each source
 _DROP_SAMPLES = 3  # documents of each reason
 _HOSTS = 50  # of which least was kept
 _EXCERPT = 600  # characters
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 800, 300, 44, 24
 
 
 def write_report(out: str, output: Path | None = None) -> str:
@@ -160,30 +160,13 @@ def _loss(build: Build) -> dict[str, Any] | None:
     if not points:
         return None
     last_step = max(1, max(step for step, _ in points))
-    low, high = min(loss for _, loss in points), max(loss for _, loss in points)
-    span = max(high - low, 1e-9)
-
-    def x(step: float) -> float:
-        return float(round(_LEFT + (_WIDTH - _LEFT - 10) * step / last_step, 1))
-
-    def y(loss: float) -> float:
-        return float(round(10 + (_HEIGHT - _BOTTOM - 20) * (high - loss) / span, 1))
-
-    def line(curve: list[tuple[int, float]]) -> str:
-        return " ".join(f"{x(step)},{y(loss)}" for step, loss in curve)
-
     caption = f"{last_step:,} steps."
     if validation:
         caption += f" Validation loss {validation[0][1]:.3f} at first, {validation[-1][1]:.3f} at the end."
+    curves = [Series("training", training, COLOURS[0]), Series("validation", validation, COLOURS[1])]
     samples = build.folder.read_text("train/samples.txt") if build.folder.exists("train/samples.txt") else ""
     return {
         "caption": caption,
-        "width": _WIDTH,
-        "height": _HEIGHT,
-        "left": _LEFT,
-        "training": line(training),
-        "validation": line(validation),
-        "y_ticks": [{"at": y(low + span * part / 4), "label": f"{low + span * part / 4:.2f}"} for part in range(5)],
-        "x_ticks": [{"at": x(last_step * part / 4), "label": f"{last_step * part // 4:,}"} for part in range(5)],
+        "plot": figure([plot(curves, "step", "loss, nats per token")], "Loss by step"),
         "samples": [_excerpt(samples)] if samples else [],
     }

@@ -12,6 +12,7 @@ import threading
 # Loaded once in the server that local workers are forked from: what sets the server up, and all stages, so that a
 # worker starts in milliseconds.
 _PRELOAD = ["pipeline.engine.fork_server", "pipeline.stages.all"]
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def start_forkserver() -> None:
@@ -24,6 +25,22 @@ def start_forkserver() -> None:
         multiprocessing.forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def outlive_signals() -> None:
+    """In the server itself: a signal that all processes of a run get must not end it before the workers.
+
+    Without the server nobody learns when a worker has ended, so that one that saves its state would not be waited for.
+    The workers hear these signals from their first moment.
+    """
+    outlived = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+
+    def behave(action: signal.Handlers) -> None:
+        for number in outlived:
+            signal.signal(number, action)
+
+    behave(signal.SIG_IGN)
+    os.register_at_fork(after_in_child=lambda: behave(signal.SIG_DFL))
 
 
 def die_with_parent() -> None:

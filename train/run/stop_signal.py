@@ -10,9 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from manifests.errors import UserError
+
 # torchrun passes on SIGTERM, SIGINT and SIGHUP; Slurm sends SIGTERM, and before a time limit what `--signal` names.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _INSISTENT = 3
+
+
+class Stopped(UserError):
+    """A run ended before its last step because it was told to, with a checkpoint where it had done any."""
 
 
 @dataclass

@@ -48,8 +48,10 @@ class LocalExecutor(LocalPipelineExecutor):
                     "again, with fewer --workers where memory is short."
                 ) from None
             except BaseException:
-                for process in list(pool._processes.values()):  # Ctrl-C: tasks under way are not waited for
-                    process.kill()
+                for process in list(pool._processes.values()):
+                    # Ctrl-C: tasks under way are waited for only where they save what they have.
+                    process.terminate() if self._saves_when_told else process.kill()
+                pool.shutdown(cancel_futures=True)
                 raise
 
     def run_ranks(self, ranks: range) -> None:
@@ -71,6 +73,10 @@ class LocalExecutor(LocalPipelineExecutor):
         finally:
             for step in self.pipeline:
                 getattr(step, "close", lambda: None)()
+
+    @property
+    def _saves_when_told(self) -> bool:
+        return all(getattr(step, "saves_when_told", False) for step in self.pipeline)
 
     @property
     def _num_threads(self) -> int:
