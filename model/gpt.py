@@ -230,8 +230,12 @@ class GPT(nn.Module):
         most = self.config.window_tokens
         if window is not None and not 1 <= window <= most:
             raise ValueError(f"a window of {window} tokens; set it from 1 to the configured {most}")
-        for layer, block in enumerate(self.blocks):
-            block.attention.pattern = pattern(self.config, layer, window)
+        for attention in self._attentions:
+            attention.pattern = pattern(self.config, attention.layer, window)
+
+    @property
+    def _attentions(self) -> list[Attention]:
+        return [module for module in self.modules() if isinstance(module, Attention)]
 
     def num_parameters(self, include_embeddings: bool = True) -> int:
         """Parameters, a tied head counted once.
@@ -255,7 +259,7 @@ class GPT(nn.Module):
         """
         config = self.config
         num_weights = sum(module.weight.numel() for module in self.modules() if isinstance(module, nn.Linear))
-        keys = sum(block.attention.pattern.keys_per_query(config.sequence_length) for block in self.blocks)
+        keys = sum(attention.pattern.keys_per_query(config.sequence_length) for attention in self._attentions)
         return 6 * num_weights + round(12 * config.num_heads * config.head_width * keys)
 
     def check_ids(self, ids: torch.Tensor, lowest: int = 0, what: str = "token id") -> None:

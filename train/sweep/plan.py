@@ -84,8 +84,7 @@ class Planner:
         fitted, _ = fit(recipe, self._shards.num_tokens, self._shards.vocab_size, self._shards.folder.url)
         model_config = fitted.config(self._shards.vocab_size, where)
         length = model_config.sequence_length
-        loader = Loader(self._shards, fitted.train.batch_tokens // length, length, fitted.seed)
-        plan = make_plan(fitted.train, loader.num_steps_per_epoch)
+        plan = make_plan(fitted.train, Loader(self._shards, fitted.train.batches, length, fitted.seed).tokens_per_epoch)
         values = {key: _value(recipe, key) for key in choice}
         name = run_name(values)
         config = fitted.model_dump(mode="json") | {
@@ -100,9 +99,8 @@ class Planner:
                 "--folder, undo the change, or delete that folder."
             )
         num_parameters, num_weights = count_parameters(model_config)
-        num_tokens = plan.num_steps * plan.batch_tokens
         return PlannedRun(
-            name, folder.path, values, recipe, config, plan.num_steps, num_tokens, num_parameters, num_weights
+            name, folder.path, values, recipe, config, plan.num_steps, plan.num_tokens, num_parameters, num_weights
         )
 
 
