@@ -56,6 +56,12 @@ class TrainSettings(Settings):
     batch_schedule: Schedule | None = None
     """Batches that change while training: `[[0, 8_192], [1_000_000, 16_384]]` is 8,192 tokens a step, and 16,384 from
     the first step on that begins after a million trained tokens or more. No learning rate is scaled with it."""
+    document_mask: bool = False
+    """Let no token see one of another document, in training and in validation. An end of text belongs to the document
+    that it ends."""
+    z_loss: float = Field(default=0.0, ge=0)
+    """Adds so much of the square of log sum exp of the logits to the loss, which keeps logits from drifting (PaLM,
+    Chowdhery et al., 2022: 1e-4; OLMo 2, 2024: 1e-5). The loss of a training row has it, that of a validation never."""
     micro_batch_sequences: int | Literal["auto"] = "auto"
     """Sequences that pass through the model at once on one rank; the gradients of a batch are accumulated over them."""
     max_tokens: int | None = Field(default=None, ge=1)

@@ -217,7 +217,7 @@ class Uniform(torch.nn.Module):
 
     num_targets = 0
 
-    def forward(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor, **_: object) -> torch.Tensor:
         self.num_targets += targets_BT.numel()
         return torch.tensor(math.log(256.0))
 

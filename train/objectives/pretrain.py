@@ -15,6 +15,7 @@ from torch import nn
 from manifests.errors import UserError
 from manifests.storage import Folder
 from tokenizer.shards.read import ShardSet
+from train.data.documents import number_documents
 from train.data.loader import Loader
 from train.fit import fit
 from train.generate import parse_tokenizer
@@ -64,7 +65,11 @@ class Pretrain:
         return self._validation is not None
 
     def loss(self, model: nn.Module, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
-        loss: torch.Tensor = model(tokens_BT, targets_BT)
+        """The cross-entropy, and `train.z_loss` on top of it."""
+        documents_BT = None
+        if self._settings.document_mask:
+            documents_BT = number_documents(tokens_BT, self.loader.shards.end_of_text_id)
+        loss: torch.Tensor = model(tokens_BT, targets_BT, documents_BT=documents_BT, z_loss=self._settings.z_loss)
         return loss
 
     def validate(
@@ -87,6 +92,7 @@ class Pretrain:
             hardware,
             self._target_bytes,
             stop,
+            self._settings.document_mask,
         )
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from tokenizer.shards.format import IdArray
 from tokenizer.shards.read import ShardSet
 from tokenizer.token_bytes import token_bytes
+from train.data.documents import number_documents
 from train.parallel.hardware import Hardware
 from train.parallel.ranks import Ranks
 
@@ -61,11 +62,13 @@ def validate(
     hardware: Hardware,
     target_bytes: TargetBytes | None = None,
     stop: Callable[[], bool] = lambda: False,
+    document_mask: bool = False,
 ) -> ValidationLoss | None:
     """Loss over the first `max_tokens` targets of the split, or all, in sequences that do not overlap.
 
     The end of the split that fills no sequence is read as a shorter one. Ranks take turns; the parts of a sum do not
     depend on how many there are. stop: asked again and again, on all ranks alike; where it says so, the result is None.
+    document_mask: as the model was trained, no token sees one of another document.
     """
     num_targets = min(max_tokens, shards.num_tokens - 1)
     num_whole, rest = divmod(num_targets, sequence_length)
@@ -87,8 +90,10 @@ def validate(
                     continue
                 read = shards.read(first * sequence_length, count * length + 1)
                 ids = torch.from_numpy(read).to(hardware.device)
+                tokens_BT, targets_BT = ids[:-1].view(count, length), ids[1:].view(count, length)
+                documents_BT = number_documents(tokens_BT, shards.end_of_text_id) if document_mask else None
                 with hardware.precision():
-                    loss = model(ids[:-1].view(count, length), ids[1:].view(count, length))
+                    loss = model(tokens_BT, targets_BT, documents_BT=documents_BT)
                 sums[0, number] = loss.double().cpu() * (count * length)
                 sums[1, number] = target_bytes.count(read) if target_bytes else 0
     finally:

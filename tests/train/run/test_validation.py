@@ -62,7 +62,7 @@ def test_of_the_targets_up_to_the_last_one(name: str, most: int, tmp_path: Path)
     shards = ShardSet.open(Folder(tmp_path), "validation")
 
     class Uniform(torch.nn.Module):
-        def forward(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
+        def forward(self, tokens_BT: torch.Tensor, targets_BT: torch.Tensor, **_: object) -> torch.Tensor:
             return torch.tensor(1.0)
 
     target_bytes = TargetBytes(tokenizer, vocab_size, end)
