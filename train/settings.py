@@ -67,6 +67,9 @@ class TrainSettings(Settings):
     max_tokens: int | None = Field(default=None, ge=1)
     """Tokens to train on, rounded down to whole batches. Not set: once through the training shards; where that is
     fewer than 100 steps, up to four times, until there are 200."""
+    tokens_per_parameter: float | None = Field(default=None, gt=0)
+    """Where `max_tokens` is not written: tokens to train on for each weight of hidden matrices and head, up to four
+    times through the shards. Not set: 10.5 for a model with `model.depth`."""
 
     optimizer: str = "adamw"
     """"adamw", or "muon": Muon for matrices and AdamW for all other weights."""

@@ -20,6 +20,7 @@ from train.data.loader import Loader
 from train.fit import fit
 from train.generate import parse_tokenizer
 from train.loop import RunSummary, run_training
+from train.optim.scaling import scale_rates, scale_sizes
 from train.parallel.hardware import Hardware
 from train.parallel.ranks import Ranks
 from train.run.validation import TargetBytes, ValidationLoss, validate
@@ -33,11 +34,14 @@ def pretrain(
 ) -> RunSummary:
     """Pretrain the recipe's model on the shards of its build: see `train.loop.run_training`.
 
-    Sizes that a small corpus cannot fill are fitted to it, which the run says (`train.fit`).
+    What the recipe does not write follows from a model's depth (`train.optim.scaling`), and sizes that a small corpus
+    cannot fill are fitted to it (`train.fit`); the run says both.
     """
     shards = ShardSet.open(Folder(recipe.output).folder("shards"), "train", check_index=False)
-    fitted, notes = fit(recipe, shards.num_tokens, shards.vocab_size, shards.folder.url)
-    return run_training(fitted, partial(Pretrain, notes=notes), run, until_step, restart)
+    recipe, notes = scale_sizes(recipe, shards.num_tokens, shards.vocab_size)
+    recipe, fitted = fit(recipe, shards.num_tokens, shards.vocab_size, shards.folder.url)
+    recipe, rates = scale_rates(recipe, shards.vocab_size)  # of the batch that it has now
+    return run_training(recipe, partial(Pretrain, notes=[*notes, *fitted, *rates]), run, until_step, restart)
 
 
 class Pretrain:

@@ -6,12 +6,11 @@ import itertools
 
 import pytest
 
+from manifests.errors import UserError
 from train.data.batches import Batches
 from train.optim import schedule
-from train.optim.plan import Plan, StepValues, step_values
+from train.optim.plan import Plan, StepValues, change_length, step_values
 from train.settings import TrainSettings
-
-BATCHES = Batches.of(16_384)
 
 
 def test_cosine_values() -> None:
@@ -54,6 +53,10 @@ def test_without_a_warmup_the_first_step_is_the_peak(name: str, num_steps: int, 
         assert rates[-1] == pytest.approx(0.1)
 
 
+def _plan(num_steps: int) -> Plan:
+    return Plan(num_steps, 4, Batches.of(16_384))
+
+
 def test_weight_decays_fall_to_zero_over_the_run() -> None:
     assert [schedule.weight_decay("constant", step, 4) for step in range(4)] == [1.0] * 4
     assert [schedule.weight_decay("linear", step, 4) for step in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
@@ -67,14 +70,14 @@ def test_momentum_rises_over_its_warmup_and_falls_with_the_rate() -> None:
     muon = {"momentum": 0.95, "momentum_start": 0.85, "momentum_warmup_steps": 10, "momentum_end": 0.9}
     tables = {"optimizer": "muon", "muon": muon, "decay_fraction": 0.5, "min_learning_rate_fraction": 0.0}
     settings = TrainSettings.model_validate(tables | {"schedule": "constant_decay"})
-    values = [step_values(settings, Plan(100, 4, BATCHES), step) for step in range(100)]
+    values = [step_values(settings, _plan(100), step) for step in range(100)]
     assert [values[step].momentum for step in (0, 5, 10, 49)] == pytest.approx([0.85, 0.9, 0.95, 0.95])
     assert [values[step].momentum for step in (74, 99)] == pytest.approx([0.925, 0.9])
     assert [values[step].learning_rate for step in (0, 3, 49, 74, 99)] == pytest.approx([0.25, 1, 1, 0.5, 0])
     cosine = TrainSettings.model_validate(tables | {"schedule": "cosine"})
-    assert step_values(cosine, Plan(100, 4, BATCHES), 99).momentum == 0.95  # it has no decay to go along with
+    assert step_values(cosine, _plan(100), 99).momentum == 0.95  # it has no decay to go along with
     none = TrainSettings.model_validate(tables | {"muon": muon | {"momentum_warmup_steps": 0}})
-    assert step_values(none, Plan(100, 4, BATCHES), 0).momentum == 0.95
+    assert step_values(none, _plan(100), 0).momentum == 0.95
 
 
 def test_a_warmup_that_the_decay_begins_in_ends_at_the_end_all_the_same() -> None:
@@ -84,6 +87,25 @@ def test_a_warmup_that_the_decay_begins_in_ends_at_the_end_all_the_same() -> Non
 
 
 def test_adamw_has_no_momentum_and_a_constant_decay() -> None:
-    values = step_values(TrainSettings(), Plan(100, 4, BATCHES), 50)
+    values = step_values(TrainSettings(), _plan(100), 50)
     assert (values.weight_decay, values.momentum) == (1.0, None)
     assert isinstance(values, StepValues)
+
+
+@pytest.mark.parametrize("name", ["cosine", "linear"])
+def test_a_decay_made_for_the_length_refuses_another_by_name(name: str) -> None:
+    settings = TrainSettings.model_validate({"schedule": "constant_decay", "weight_decay_schedule": name})
+    assert change_length(settings, _plan(100), _plan(200), 1) == _plan(200)  # the first step has all of it
+    with pytest.raises(UserError, match=r'the weight decay of the 2 steps.*train\.weight_decay_schedule = "constant"'):
+        change_length(settings, _plan(100), _plan(200), 2)
+
+
+def test_a_run_with_muon_can_be_lengthened_until_its_momentum_falls() -> None:
+    tables = {"optimizer": "muon", "schedule": "constant_decay", "decay_fraction": 0.5}
+    settings = TrainSettings.model_validate(tables)
+    assert change_length(settings, _plan(100), _plan(200), 50) == _plan(200)
+    with pytest.raises(UserError, match="only up to step 50"):
+        change_length(settings, _plan(100), _plan(200), 51)
+    flat = TrainSettings.model_validate(tables | {"min_learning_rate_fraction": 1.0})
+    with pytest.raises(UserError, match="only up to step 50"):  # the rate stays, the momentum does not
+        change_length(flat, _plan(100), _plan(200), 60)
