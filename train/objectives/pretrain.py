@@ -38,10 +38,16 @@ def pretrain(
     cannot fill are fitted to it (`train.fit`); the run says both.
     """
     shards = ShardSet.open(Folder(recipe.output).folder("shards"), "train", check_index=False)
-    recipe, notes = scale_sizes(recipe, shards.num_tokens, shards.vocab_size)
+    recipe, notes = settle(recipe, shards)
+    return run_training(recipe, partial(Pretrain, notes=notes), run, until_step, restart)
+
+
+def settle(recipe: TrainRecipe, shards: ShardSet) -> tuple[TrainRecipe, list[str]]:
+    """The recipe as it is trained on `shards`, and a line for each value that it does not write so."""
+    recipe, sizes = scale_sizes(recipe, shards.num_tokens, shards.vocab_size)
     recipe, fitted = fit(recipe, shards.num_tokens, shards.vocab_size, shards.folder.url)
     recipe, rates = scale_rates(recipe, shards.vocab_size)  # of the batch that it has now
-    return run_training(recipe, partial(Pretrain, notes=[*notes, *fitted, *rates]), run, until_step, restart)
+    return recipe, [*sizes, *fitted, *rates]
 
 
 class Pretrain:

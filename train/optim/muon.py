@@ -164,10 +164,11 @@ def role_defaults(settings: TrainSettings, model: GPTConfig) -> dict[str, RoleSe
     """How each role learns where [train.ROLE] does not say otherwise.
 
     `train.learning_rate` is the matrices'; the others keep the published ratio to it, and tables of tokens times
-    (width / 768)^-0.5.
+    (width / 768)^-0.5. A tied head learns as a head: at the rate of an embedding its logits diverge.
     """
+    published = _PUBLISHED | ({"embeddings": _PUBLISHED["head"]} if model.tied_head else {})
     defaults = {"matrices": RoleSettings(learning_rate=settings.learning_rate, weight_decay=settings.weight_decay)}
-    for role, (rate, betas, decay) in _PUBLISHED.items():
+    for role, (rate, betas, decay) in published.items():
         ratio = rate / _MATRIX_RATE * ((model.width / _TUNED_WIDTH) ** -0.5 if role in _TABLES else 1.0)
         defaults[role] = RoleSettings(
             learning_rate=settings.learning_rate * ratio, betas=betas, weight_decay=decay, epsilon=_EPSILON

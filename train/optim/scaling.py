@@ -63,6 +63,7 @@ def scale_sizes(recipe: TrainRecipe, num_tokens: int, vocab_size: int) -> tuple[
     is_written = "batch_tokens" in settings.model_fields_set or settings.batch_schedule is not None
     if depth is not None and not is_written:
         tokens = sizes.get("max_tokens", settings.max_tokens)
+        assert tokens is not None
         batch = 2 ** round(math.log2(_BATCH * (tokens / (ratio * _reference_weights(vocab_size))) ** _POWER))
         why = f"depth {depth}, {tokens:,} tokens"
         if tokens // batch < WANTED_STEPS:

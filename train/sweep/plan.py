@@ -18,7 +18,7 @@ from manifests.storage import Folder
 from model import GPT, GPTConfig
 from tokenizer.shards.read import ShardSet
 from train.data.loader import Loader
-from train.fit import fit
+from train.objectives.pretrain import settle
 from train.optim.plan import make_plan
 from train.run.changes import differences
 from train.run.folder import RunFolder
@@ -81,7 +81,7 @@ class Planner:
         """The run with these values laid over the recipe. Raises `UserError` for one that cannot be."""
         where = str(self.recipe_path)
         recipe = load_run(self.recipe_path, [*self.overrides, *(f"{key}={text}" for key, text in choice.items())])
-        fitted, _ = fit(recipe, self._shards.num_tokens, self._shards.vocab_size, self._shards.folder.url)
+        fitted, _ = settle(recipe, self._shards)
         model_config = fitted.config(self._shards.vocab_size, where)
         length = model_config.sequence_length
         plan = make_plan(fitted.train, Loader(self._shards, fitted.train.batches, length, fitted.seed).tokens_per_epoch)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from model import GPT
+from model import GPT, preset
 from tests.model.configs import small
 from tests.train.builds import losses, recipe
 from train.objectives.pretrain import pretrain
 from train.optim.groups import by_role
-from train.optim.muon import orthogonalise
+from train.optim.muon import orthogonalise, role_defaults
 from train.optim.optimizer import build_optimizer, set_step
 from train.optim.plan import StepValues
 from train.settings import TrainSettings
@@ -204,3 +204,12 @@ def test_muon_learns(build: Path, tmp_path: Path) -> None:
     assert summary.first_validation
     assert summary.last_validation
     assert summary.last_validation["validation_loss"] < summary.first_validation["validation_loss"] - 1.5
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_tied_head_learns_at_the_rate_of_a_head(tied: bool) -> None:
+    settings = TrainSettings.model_validate({"optimizer": "muon"})
+    roles = role_defaults(settings, preset("modern", 97, 32, depth=2, tied_head=tied))
+    rate = roles["head" if tied else "value_embeddings"].learning_rate
+    assert rate is not None
+    assert roles["embeddings"].learning_rate == pytest.approx(rate if tied else 2 * rate)
