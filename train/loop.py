@@ -24,7 +24,7 @@ from manifests.storage import Folder
 from model import GPT
 from train.generate import NotFiniteModel
 from train.objectives.base import Objective
-from train.optim.optimizer import build_optimizer, resolve_roles, set_step
+from train.optim.optimizer import build_optimizer, recorded_roles, set_step
 from train.optim.plan import change_length, make_plan, step_values
 from train.parallel.hardware import Hardware, find_hardware, micro_batch_sequences
 from train.parallel.ranks import Ranks, open_ranks
@@ -80,7 +80,6 @@ class Loop:
         self.loader = objective.loader
         self.model_config = objective.model_config
         self.plan = make_plan(self.settings, self.loader.tokens_per_epoch)
-        self.roles = resolve_roles(self.settings, self.model_config)
         self.config = self._make_config()
         self.settings_sha256 = lasting_sha256(self.config)
         self.stop_signal = StopSignal()
@@ -117,8 +116,7 @@ class Loop:
         config["output"] = relative_to(config["output"], self.folder.path)
         config["data"]["shards"] = relative_to(config["data"]["shards"], self.folder.path)
         config["resolved_model"] = self.model_config.to_dict()
-        if self.settings.optimizer != "adamw":  # whose roles learn as [train] says
-            config["resolved_roles"] = {role: values.model_dump(mode="json") for role, values in self.roles.items()}
+        config |= recorded_roles(self.settings, self.model_config)
         config["plan"] = {"num_steps": self.plan.num_steps, "warmup_steps": self.plan.warmup_steps}
         return config
 

@@ -17,10 +17,9 @@ from manifests.storage import Folder
 from tokenizer.shards.read import ShardSet
 from train.data.documents import number_documents
 from train.data.loader import Loader
-from train.fit import fit
 from train.generate import parse_tokenizer
 from train.loop import RunSummary, run_training
-from train.optim.scaling import scale_rates, scale_sizes
+from train.optim.scaling import settle
 from train.parallel.hardware import Hardware
 from train.parallel.ranks import Ranks
 from train.run.validation import TargetBytes, ValidationLoss, validate
@@ -38,16 +37,8 @@ def pretrain(
     cannot fill are fitted to it (`train.fit`); the run says both.
     """
     shards = ShardSet.open(Folder(recipe.output).folder("shards"), "train", check_index=False)
-    recipe, notes = settle(recipe, shards)
-    return run_training(recipe, partial(Pretrain, notes=notes), run, until_step, restart)
-
-
-def settle(recipe: TrainRecipe, shards: ShardSet) -> tuple[TrainRecipe, list[str]]:
-    """The recipe as it is trained on `shards`, and a line for each value that it does not write so."""
-    recipe, sizes = scale_sizes(recipe, shards.num_tokens, shards.vocab_size)
-    recipe, fitted = fit(recipe, shards.num_tokens, shards.vocab_size, shards.folder.url)
-    recipe, rates = scale_rates(recipe, shards.vocab_size)  # of the batch that it has now
-    return recipe, [*sizes, *fitted, *rates]
+    settled, notes = settle(recipe, shards.num_tokens, shards.vocab_size, shards.folder.url)
+    return run_training(settled, partial(Pretrain, notes=notes), run, until_step, restart)
 
 
 class Pretrain:

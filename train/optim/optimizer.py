@@ -21,6 +21,17 @@ def resolve_roles(settings: TrainSettings, config: GPTConfig) -> dict[str, RoleS
     return resolve(settings, _module(settings).role_defaults(settings, config), by_role(model))
 
 
+def recorded_roles(settings: TrainSettings, config: GPTConfig) -> dict[str, Any]:
+    """What `config.toml` has of the roles: nothing with "adamw", whose roles learn as [train] says.
+
+    Raises `UserError` as `resolve_roles` does.
+    """
+    roles = resolve_roles(settings, config)
+    if settings.optimizer == "adamw":
+        return {}
+    return {"resolved_roles": {role: values.model_dump(mode="json") for role, values in roles.items()}}
+
+
 def build_optimizer(model: GPT, settings: TrainSettings) -> torch.optim.Optimizer:
     """The optimizer of `train.optimizer`, with a group for each role. Raises `UserError` as `resolve_roles` does."""
     roles = by_role(model)

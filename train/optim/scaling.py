@@ -22,7 +22,7 @@ import torch
 
 from manifests.settings import validate
 from model import GPT, GPTConfig, preset
-from train.fit import FEWEST_SEQUENCES, MOST_EPOCHS, WANTED_STEPS
+from train.fit import FEWEST_SEQUENCES, MOST_EPOCHS, WANTED_STEPS, fit
 from train.optim.groups import by_role
 from train.settings import TrainRecipe
 
@@ -38,6 +38,18 @@ _CONSTANTS: dict[str, Any] = {
     "min_learning_rate_fraction": 0.05,
     "gradient_clip": 0.0,
 }
+
+
+def settle(recipe: TrainRecipe, num_tokens: int, vocab_size: int, where: str) -> tuple[TrainRecipe, list[str]]:
+    """The recipe that is trained on `num_tokens` tokens: by its model's depth, and with sizes that they can fill.
+
+    With a line for each value that it did not write. where: the folder of the shards. Raises `UserError` as
+    `train.fit.fit` and `scale_rates` do.
+    """
+    recipe, sizes = scale_sizes(recipe, num_tokens, vocab_size)
+    recipe, fitted = fit(recipe, num_tokens, vocab_size, where)
+    recipe, rates = scale_rates(recipe, vocab_size)  # of the batch that it has now
+    return recipe, [*sizes, *fitted, *rates]
 
 
 def scale_sizes(recipe: TrainRecipe, num_tokens: int, vocab_size: int) -> tuple[TrainRecipe, list[str]]:

@@ -18,8 +18,9 @@ from manifests.storage import Folder
 from model import GPT, GPTConfig
 from tokenizer.shards.read import ShardSet
 from train.data.loader import Loader
-from train.objectives.pretrain import settle
+from train.optim.optimizer import recorded_roles
 from train.optim.plan import make_plan
+from train.optim.scaling import settle
 from train.run.changes import differences
 from train.run.folder import RunFolder
 from train.settings import TrainRecipe, load_run
@@ -81,7 +82,7 @@ class Planner:
         """The run with these values laid over the recipe. Raises `UserError` for one that cannot be."""
         where = str(self.recipe_path)
         recipe = load_run(self.recipe_path, [*self.overrides, *(f"{key}={text}" for key, text in choice.items())])
-        fitted, _ = settle(recipe, self._shards)
+        fitted, _ = settle(recipe, self._shards.num_tokens, self._shards.vocab_size, self._shards.folder.url)
         model_config = fitted.config(self._shards.vocab_size, where)
         length = model_config.sequence_length
         plan = make_plan(fitted.train, Loader(self._shards, fitted.train.batches, length, fitted.seed).tokens_per_epoch)
@@ -90,6 +91,7 @@ class Planner:
         config = fitted.model_dump(mode="json") | {
             "data": {"manifest_sha256": self._shards.manifest_sha256},
             "resolved_model": model_config.to_dict(),
+            **recorded_roles(fitted.train, model_config),
         }
         folder = RunFolder(self.folder / name)
         old = folder.config()

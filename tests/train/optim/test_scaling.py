@@ -11,9 +11,8 @@ import pytest
 
 from manifests.errors import UserError
 from tests.train.builds import SMALL_TRAIN
-from train.fit import fit
 from train.objectives.pretrain import pretrain
-from train.optim.scaling import scale_rates, scale_sizes, scaled_weights
+from train.optim.scaling import scale_rates, scaled_weights, settle
 from train.settings import TrainRecipe, load_run
 
 VOCAB_SIZE = 32_768  # nanochat's
@@ -26,10 +25,7 @@ def _recipe(depth: int | None, output: str = "out", **train: Any) -> TrainRecipe
 
 
 def _scaled(recipe: TrainRecipe, num_tokens: int = LARGE) -> tuple[TrainRecipe, list[str]]:
-    recipe, sizes = scale_sizes(recipe, num_tokens, VOCAB_SIZE)
-    recipe, fitted = fit(recipe, num_tokens, VOCAB_SIZE, "shards")
-    recipe, rates = scale_rates(recipe, VOCAB_SIZE)
-    return recipe, [*sizes, *fitted, *rates]
+    return settle(recipe, num_tokens, VOCAB_SIZE, "shards")
 
 
 @pytest.mark.parametrize(
