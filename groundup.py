@@ -83,6 +83,10 @@ _COMMANDS = {
         "train.sweep.cli",
         "Train the recipe's model with every combination of some values, and compare the runs.",
     ),
+    "ladder": (
+        "train.sweep.cli",
+        "Train small sizes of the recipe's model, fit the law of their loss, and predict the recipe's own.",
+    ),
     "generate": ("train.cli", "Let a trained model go on with a text."),
     "steps": ("train.cli", "List the documents that a training step saw, in the order it read them."),
     "classifier": ("pipeline.commands.classifier", "Train a quality classifier for the filter, and look at one."),

@@ -12,7 +12,7 @@ import typer
 from manifests.errors import UsageError
 from manifests.process import say_error
 from train.cli import Overrides, Recipe
-from train.sweep.vary import combinations, read_vary
+from train.sweep.vary import combinations, read_vary, split_values
 
 if TYPE_CHECKING:  # torch takes seconds to import; other commands need not wait
     from train.sweep.plan import PlannedRun, Planner
@@ -60,6 +60,51 @@ def register(app: typer.Typer, make_executor: MakeExecutor) -> None:
         _publish(planner, "sweep", data, sweep_figure(pooled, f"{planner.recipe.name}: a sweep"))
         typer.echo(json.dumps(data, indent=2) if as_json else "\n".join(table_lines(pooled)))
         _end(planner, "sweep", results, as_json)
+
+    @app.command()
+    def ladder(
+        recipe: Recipe,
+        sizes: Annotated[int, typer.Option(min=3, max=8, help="How many sizes, chosen by the recipe's own.")] = 4,
+        size: Annotated[
+            list[str] | None, typer.Option(metavar="KEY=VALUE,...", help="A size, in place of those: model.* keys.")
+        ] = None,
+        tokens: Annotated[
+            str, typer.Option(metavar="X,X", help="Tokens of each size, as multiples of the recipe's per weight.")
+        ] = "0.5,1",
+        seeds: Annotated[str, typer.Option(metavar="N,N", help="Seeds of each; the recipe's own by default.")] = "",
+        overrides: Overrides = None,
+        workers: Workers = 1,
+        executor: ExecutorKind = "local",
+        folder: Annotated[str | None, typer.Option(help="Folder of the runs; by default ladder/ in the build.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Train small sizes of the recipe's model, fit the law of their loss, and predict the recipe's own."""
+        from train.sweep import ladder as rung
+        from train.sweep.plan import Planner
+        from train.sweep.table import pool, rows_json, table_lines
+
+        given, factors = rung.read_sizes(size or ()), rung.read_numbers(tokens, "--tokens")
+        planner = Planner(recipe, overrides or [], folder, "ladder")
+        own = planner.plan_one({})
+        wanted = given or rung.choose_sizes(planner, own, sizes)
+        runs = rung.rungs(planner, own, wanted, factors, split_values(seeds, "--seeds") if seeds else [])
+        results = _train(planner, runs, make_executor, executor, workers)
+        pooled = pool(results)
+        data = {
+            "recipe": planner.recipe.name,
+            "data": planner.data_sha256,
+            "combinations": rows_json(pooled),
+            "runs": [result.as_json() | {"weights": result.run.num_weights} for result in results],
+        }
+        lines, drawing = table_lines(pooled), None
+        if all(result.state == "finished" for result in results):
+            law = rung.ladder_law(results)
+            data |= rung.ladder_json(law, own)
+            lines = rung.ladder_lines(results, law, own)
+            drawing = rung.ladder_figure(results, law, own, f"{planner.recipe.name}: a ladder")
+        _publish(planner, "ladder", data, drawing)
+        typer.echo(json.dumps(data, indent=2) if as_json else "\n".join(lines))
+        _end(planner, "ladder", results, as_json)
 
 
 def _train(

@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 _DELTA = 1e-3
 _NUM_DRAWS = 200  # of the bootstrap
 _INTERVAL = (2.5, 97.5)  # percentiles
-_SAME_RATIO = 1.02  # tokens per weight that are the same but for whole batches
+_SAME_RATIO = 1.2  # tokens per weight that are the same but for whole batches
 _EXPONENTS = (0.01, 3.0)
 _NAMES = ("E", "A", "alpha", "B", "beta")
 
@@ -85,7 +85,7 @@ def fit_law(points: Sequence[Point], seed: int = 0) -> Law:
     if distinct < num_parameters or len(points) <= num_parameters:
         raise UserError(
             f"{law} has {num_parameters} parameters, and {len(points)} runs ({distinct} of them different) do not fix "
-            "them and their error: add sizes (--sizes or --size), token counts (--tokens) or seeds (--vary seed=0,1)."
+            "them and their error: add sizes (--sizes or --size), token counts (--tokens) or seeds (--seeds 0,1)."
         )
     x = np.log(np.array([[p.weights for p in points], [p.tokens for p in points]], dtype=np.float64))
     y = np.log(np.array([p.loss for p in points]))
@@ -96,7 +96,7 @@ def fit_law(points: Sequence[Point], seed: int = 0) -> Law:
     rng = np.random.default_rng(seed)
     draws, noise = [], []
     for _ in range(_NUM_DRAWS):
-        scale = max(error, 1e-9) * np.sqrt(freedom / rng.chisquare(freedom))
+        scale = min(max(error, 1e-9) * np.sqrt(freedom / rng.chisquare(freedom)), 1.0)
         draws.append(_descend(theta, x, fitted + scale * rng.standard_normal(len(y)))[0])
         noise.append(scale * rng.standard_normal())
     names = _NAMES[:num_parameters]

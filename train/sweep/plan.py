@@ -31,15 +31,14 @@ from train.sweep.vary import run_name
 class PlannedRun:
     """One run: what differs in it from the others, by key path, and what it will be.
 
-    recipe: as `pretrain` takes it. config: what decides it, as its `config.toml` will say. num_weights: parameters
-    that multiply a vector for every token, which tables that are looked up do not.
+    recipe: as `pretrain` takes it. num_weights: parameters of its matrix products (`count_parameters`).
     """
 
     name: str
     folder: Path
     values: dict[str, Any]
     recipe: TrainRecipe
-    config: dict[str, Any]
+    model_config: GPTConfig
     num_steps: int
     num_tokens: int
     num_parameters: int
@@ -85,7 +84,8 @@ class Planner:
         fitted, _ = settle(recipe, self._shards.num_tokens, self._shards.vocab_size, self._shards.folder.url)
         model_config = fitted.config(self._shards.vocab_size, where)
         length = model_config.sequence_length
-        plan = make_plan(fitted.train, Loader(self._shards, fitted.train.batches, length, fitted.seed).tokens_per_epoch)
+        loader = Loader(self._shards, fitted.train.batches, length, fitted.seed)
+        plan = make_plan(fitted.train, loader.tokens_per_epoch)
         values = {key: _value(recipe, key) for key in choice}
         name = run_name(values)
         config = fitted.model_dump(mode="json") | {
@@ -102,7 +102,15 @@ class Planner:
             )
         num_parameters, num_weights = count_parameters(model_config)
         return PlannedRun(
-            name, folder.path, values, recipe, config, plan.num_steps, plan.num_tokens, num_parameters, num_weights
+            name,
+            folder.path,
+            values,
+            recipe,
+            model_config,
+            plan.num_steps,
+            plan.num_tokens,
+            num_parameters,
+            num_weights,
         )
 
 
