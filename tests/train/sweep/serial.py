@@ -10,7 +10,7 @@ from typing import Any
 class Serial:
     """Trains the items in this process; `names` has the name of each that was handed over."""
 
-    threads = None
+    threads = 1  # as `tests.one_thread` has it for single tests
 
     def __init__(self) -> None:
         self.names: list[str] = []
