@@ -100,7 +100,7 @@ GPU_CHARACTERS = Task(
     best=True,
 )
 SHORT = replace(
-    CHARACTERS, name="shakespeare_char-short", title=f"{CHARACTERS.title}, half of its steps", num_steps=1000
+    CHARACTERS, name="shakespeare_char-short", title=f"{CHARACTERS.title}, 600 of its steps", num_steps=600
 )
 TASKS = (CHARACTERS, WIKITEXT, GPU_CHARACTERS, SHORT)
 
