@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from manifests.errors import UsageError, UserError
 from manifests.paths import local_path
@@ -20,7 +19,7 @@ from tokenizer.shards.read import ShardSet
 from train.data.loader import Loader
 from train.optim.optimizer import recorded_roles
 from train.optim.plan import make_plan
-from train.optim.scaling import settle
+from train.optim.scaling import scaled_weights, settle
 from train.run.changes import differences
 from train.run.folder import RunFolder
 from train.settings import TrainRecipe, load_run
@@ -31,7 +30,7 @@ from train.sweep.vary import run_name
 class PlannedRun:
     """One run: what differs in it from the others, by key path, and what it will be.
 
-    recipe: as `pretrain` takes it. num_weights: parameters of its matrix products (`count_parameters`).
+    recipe: as `pretrain` takes it. num_weights: N, without embeddings (`count_parameters`).
     """
 
     name: str
@@ -116,15 +115,13 @@ class Planner:
 
 @functools.cache
 def count_parameters(config: GPTConfig) -> tuple[int, int]:
-    """All parameters of a model, and those of its matrix products: without the embeddings, with the head.
+    """All parameters of a model, and the N of the scaling laws here: matrices and head, without embeddings.
 
-    The second is the N of the scaling laws here. Without the head the exponents of small models come out wrong, since
-    the head is most of their work (Porian et al., 2024); a table that is looked up costs nothing. A tied head counts.
+    Without the head the exponents of small models come out wrong, since the head is most of their work (Porian et al.,
+    2024, arXiv:2406.19146); a table that is looked up costs nothing.
     """
     with torch.device("meta"):  # shapes without memory
-        model = GPT(config)
-    matrices = {id(m.weight): m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear)}
-    return model.num_parameters(), sum(matrices.values())
+        return GPT(config).num_parameters(), scaled_weights(config)
 
 
 def _value(recipe: TrainRecipe, key: str) -> Any:
