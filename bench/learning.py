@@ -115,6 +115,7 @@ PARTS: list[dict[str, Any]] = [
         "on": {"model.initialisation": "modern"},
     },
     {"part": "output projections from zero", "off": {"model.zero_init": False}, "on": {"model.zero_init": True}},
+    {"part": "z-loss of 1e-4", "off": {"train.z_loss": 0}, "on": {"train.z_loss": 1e-4}},
     {
         "part": "constant rate and decay in place of a cosine",
         "off": {"train.schedule": "cosine"},
