@@ -74,8 +74,7 @@ def scale_sizes(recipe: TrainRecipe, num_tokens: int, vocab_size: int) -> tuple[
         lines.append(f"train.max_tokens (not set) -> {sizes['max_tokens']:,}: {why}")
     is_written = "batch_tokens" in settings.model_fields_set or settings.batch_schedule is not None
     if depth is not None and not is_written:
-        tokens = sizes.get("max_tokens", settings.max_tokens)
-        assert tokens is not None
+        tokens = settings.max_tokens or sizes["max_tokens"]
         batch = 2 ** round(math.log2(_BATCH * (tokens / (ratio * _reference_weights(vocab_size))) ** _POWER))
         why = f"depth {depth}, {tokens:,} tokens"
         if tokens // batch < WANTED_STEPS:

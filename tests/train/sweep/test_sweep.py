@@ -105,6 +105,16 @@ def test_finished_runs_are_reused(path: Path, swept: Path) -> None:
     assert (swept / "sweep.json").read_bytes() == before
 
 
+def test_runs_of_any_optimizer_are_reused(path: Path, tmp_path: Path) -> None:
+    """What a run has recorded of its roles is what the plan expects."""
+    serial = Serial()
+    words = ["--vary", "train.optimizer=adamw,muon", "--set", "train.max_tokens=512", "--folder", tmp_path / "runs"]
+    for _ in range(2):
+        result = sweep(path, *words, serial=serial)
+        assert result.exit_code == 0, result.output
+    assert serial.names == ["train.optimizer=adamw", "train.optimizer=muon"]
+
+
 def test_values_that_are_written_otherwise_are_the_same_run(path: Path, swept: Path) -> None:
     serial = Serial()
     same = ["--vary", "train.learning_rate=0.001,0.01", "--vary", "seed=1", "--folder", swept]
