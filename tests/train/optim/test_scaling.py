@@ -108,7 +108,7 @@ def test_lines_say_what_was_not_written() -> None:
         {"optimizer": "adamw"},
         {"optimizer": "adamw", "betas": (0.8, 0.9)},
         {"tokens_per_parameter": 20.0},
-        {"muon": {"momentum": 0.9}},
+        {"optimizer": "muon", "muon": {"momentum": 0.9}},
         {"head": {"learning_rate": 0.5}},
     ],
 )
