@@ -22,6 +22,7 @@ from manifests.errors import UserError
 from manifests.paths import relative_to
 from manifests.storage import Folder
 from model import GPT
+from train.data.batches import value_at
 from train.generate import NotFiniteModel
 from train.objectives.base import Objective
 from train.optim.optimizer import build_optimizer, recorded_roles, set_step
@@ -261,6 +262,8 @@ class Loop:
         again: some may be there already; a run was interrupted after it had saved this step.
         """
         settings, is_last = self.settings, step == self.plan.num_steps
+        if settings.window_schedule is not None:
+            self.model.set_window(None)  # measured with the windows that it is used with
         if step == 0 or is_last or _due(step, settings.validate_every_steps):
             is_there = again and self.ranks.is_first and self.folder.has_validation(step)
             if not self.ranks.any(is_there):
@@ -277,6 +280,8 @@ class Loop:
         torch.manual_seed(draw("step", self.recipe.seed, step, ranks.rank))
         values = step_values(settings, plan, step)
         set_step(self.optimizer, values)
+        if settings.window_schedule is not None:
+            self.model.set_window(value_at(settings.window_schedule, self._tokens(step)))
         tokens, targets = (part.to(self.hardware.device, non_blocking=True) for part in self.loader.batch(step))
         loss_sum = torch.zeros((), device=self.hardware.device)
         micro_batch = self._micro_batch(len(tokens))

@@ -56,6 +56,10 @@ class TrainSettings(Settings):
     batch_schedule: Schedule | None = None
     """Batches that change while training: `[[0, 8_192], [1_000_000, 16_384]]` is 8,192 tokens a step, and 16,384 from
     the first step on that begins after a million trained tokens or more. No learning rate is scaled with it."""
+    window_schedule: Schedule | None = None
+    """Windows that change while training: with `[[0, 128], [500_000, 256]]` the "S" layers of `model.window_pattern`
+    see 128 tokens, and 256 from the first step on that begins after 500,000 trained tokens or more. The last window is
+    the model's own, which validation, samples and the trained model have. Not set: that from the beginning."""
     document_mask: bool = False
     """Let no token see one of another document, in training and in validation. An end of text belongs to the document
     that it ends."""
@@ -147,7 +151,7 @@ class TrainSettings(Settings):
             self.__dict__["muon"] = MuonSettings()
         return self
 
-    @field_validator("batch_schedule")
+    @field_validator("batch_schedule", "window_schedule")
     @classmethod
     def _schedules_fit(cls, schedule: Schedule | None) -> Schedule | None:
         if schedule is not None:
@@ -223,7 +227,28 @@ class TrainRecipe(RecipeSettings):
             self.train.check_batches(config.sequence_length, "the preset's sequence length")
         except ValueError as error:
             raise UserError(f"{where}: train.{error}; or set train.sequence_length.") from None
+        if self.train.window_schedule is not None:
+            _check_windows(self.train.window_schedule, config, where)
         return config
+
+
+def _check_windows(schedule: Schedule, config: GPTConfig, where: str) -> None:
+    """Raises `UserError` for windows that the model does not have, or does not end with."""
+    key, most = f"{where}: train.window_schedule", config.window_tokens
+    if "S" not in config.layer_patterns:
+        raise UserError(
+            f"{key}: the model has no layers with windows (model.window_pattern is {config.window_pattern!r}); remove "
+            "it, or set model.window_pattern."
+        )
+    if largest := next((window for _, window in schedule if window > most), None):
+        raise UserError(
+            f"{key}: a window of {largest} tokens is more than the model's {most}; lower it, or raise model.window."
+        )
+    if schedule[-1][1] != most:
+        raise UserError(
+            f"{key}: ends with a window of {schedule[-1][1]} tokens, and the model, as it is used, has {most}; add "
+            f"[TOKENS, {most}], or set model.window to {schedule[-1][1]}."
+        )
 
 
 def read_tables(data: dict[str, Any], where: str) -> TrainRecipe:
