@@ -99,22 +99,6 @@ def test_the_z_loss_is_in_training_and_not_in_validation(short: Path, tmp_path: 
     assert validation[6] == pytest.approx(at_first(asked, "validation", 640)[0], abs=1e-5)
 
 
-def test_the_z_loss_holds_the_logits(short: Path, tmp_path: Path) -> None:
-    """With a large weight the logits' sum goes to 1, which the same run without it does not reach."""
-    squares = []
-    for weight in (0.0, 0.1):
-        asked = recipe(short, ROTARY, z_loss=weight, max_tokens=256 * 40, sample_tokens=0, validate_every_steps=0)
-        run = Path(pretrain(asked, tmp_path / str(weight)).run)
-        from train.generate import load_trained
-
-        shards = ShardSet.open(str(short / "shards"), "train")
-        ids = torch.from_numpy(shards.read(0, 257))
-        with torch.no_grad():
-            logits_BTV = load_trained(run).model(ids[:-1].view(-1, 32))
-        squares.append(float((logits_BTV.logsumexp(-1) ** 2).mean()))
-    assert squares[1] < 0.25 * squares[0]
-
-
 def test_parts_of_a_batch_give_its_gradient(short: Path, tmp_path: Path) -> None:
     found = []
     for size in (8, 3, 1):
