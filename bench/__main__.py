@@ -10,6 +10,7 @@ import time
 
 from bench import (
     acquire,
+    attention,
     audit,
     charsets,
     classifier,
@@ -44,6 +45,7 @@ MODULES = (
     drops,
     audit,
     tasks,
+    attention,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 

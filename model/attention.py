@@ -8,15 +8,19 @@ The letters at the end of a tensor's name are those of `model.gpt`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 
 from model.config import GPTConfig
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 Allows = Callable[[torch.Tensor, torch.Tensor, int, int], torch.Tensor]
 _Made = TypeVar("_Made")
@@ -102,11 +106,20 @@ class Visibility:
 
     def shared(self, make: Callable[..., _Made], *arguments: Any) -> _Made:
         """`make(self.documents_BT, *arguments)`, made once for all layers that ask for it."""
+        if torch.compiler.is_compiling():
+            return make(self.documents_BT, *arguments)  # sizes may be symbols there; the compiler shares by itself
         key = (make.__name__, *arguments)
         if key not in self._made:
             self._made[key] = make(self.documents_BT, *arguments)
         made: _Made = self._made[key]
         return made
+
+
+Attend = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, Pattern, Visibility | None, float],
+    torch.Tensor,
+]
+"""Queries, keys, values, who sees whom, and the dropout of training; gives the sums of the values, (B, H, T, D)."""
 
 
 def dense_mask(
@@ -164,6 +177,176 @@ def masked_attention(
     )
 
 
+def chunked_attention(
+    q_BHTD: torch.Tensor,
+    k_BKSD: torch.Tensor,
+    v_BKSD: torch.Tensor,
+    pattern: Pattern,
+    visibility: Visibility | None = None,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """The same for sliding windows, in time and memory that grow with T times the window.
+
+    Queries are cut into chunks, and each chunk is one row of a batch with the keys that its queries may see: those of
+    its own tokens and of the window before them.
+    """
+    batch_size, num_heads, num_queries, _ = q_BHTD.shape
+    num_before = k_BKSD.shape[2] - num_queries
+    chunk, num_chunks, reach = _chunks(pattern, num_queries)
+    end = num_chunks * chunk - num_queries
+    q_BTHD = F.pad(q_BHTD.transpose(1, 2), (0, 0, 0, 0, 0, end))
+    # Keys that no query sees are cut off: a pad may be negative.
+    keys, values = (
+        _overlapping(F.pad(x_BKSD.transpose(1, 2), (0, 0, 0, 0, reach - num_before, end)), chunk, num_chunks)
+        .flatten(0, 1)
+        .transpose(1, 2)
+        for x_BKSD in (k_BKSD, v_BKSD)
+    )
+    out = F.scaled_dot_product_attention(
+        q_BTHD.unflatten(1, (num_chunks, chunk)).flatten(0, 1).transpose(1, 2),
+        keys,
+        values,
+        attn_mask=(visibility or Visibility()).shared(
+            chunked_mask, pattern, batch_size, num_queries, num_before, q_BHTD.device
+        ),
+        dropout_p=dropout,
+        enable_gqa=num_heads != k_BKSD.shape[1],
+    )
+    out_BTHD = out.transpose(1, 2).unflatten(0, (batch_size, num_chunks)).flatten(1, 2)
+    return out_BTHD[:, :num_queries].transpose(1, 2)
+
+
+def chunked_mask(
+    documents_BT: torch.Tensor | None,
+    pattern: Pattern,
+    batch_size: int,
+    num_queries: int,
+    num_before: int,
+    device: torch.device,
+) -> torch.Tensor:
+    """(B * chunks, 1, queries of a chunk, its keys), true where a query sees a key."""
+    chunk, num_chunks, reach = _chunks(pattern, num_queries)
+    keys_U = torch.arange(reach + chunk, device=device)
+    # What was put before the first key is none.
+    first_N = reach - num_before - chunk * torch.arange(num_chunks, device=device)
+    mask = pattern.allows(keys_U[reach:, None], keys_U) & (keys_U >= first_N[:, None, None])
+    mask = mask.expand(batch_size, num_chunks, chunk, reach + chunk)
+    if documents_BT is not None:
+        padded = F.pad(documents_BT, (reach, num_chunks * chunk - num_queries))
+        keys_BNU = _overlapping(padded, chunk, num_chunks)
+        mask = mask & (keys_BNU[:, :, reach:, None] == keys_BNU[:, :, None, :])
+    return mask.flatten(0, 1)[:, None]
+
+
+_LEAST_CHUNK = 64  # queries; fewer are slow in the kernel
+
+
+def _chunks(pattern: Pattern, num_queries: int) -> tuple[int, int, int]:
+    """The queries of a chunk, the number of chunks, and the keys before a chunk: whole chunks, the window at least.
+
+    With chunks of a quarter of the window a query is multiplied with 1.25 windows of keys; with whole ones, with two.
+    """
+    chunk = min(max(_LEAST_CHUNK, -(-pattern.size // 4)), num_queries)
+    return chunk, -(-num_queries // chunk), -(-(pattern.size - 1) // chunk) * chunk
+
+
+def _overlapping(x_BT: torch.Tensor, chunk: int, num_chunks: int) -> torch.Tensor:
+    """(B, N, U, ...) of (B, T, ...): chunks with those that stand before them."""
+    x_BNC = x_BT.unflatten(1, (-1, chunk))
+    span = x_BNC.shape[1] - num_chunks + 1
+    return torch.cat([x_BNC[:, first : first + num_chunks] for first in range(span)], dim=2)
+
+
+def flex_attention(
+    q_BHTD: torch.Tensor,
+    k_BKSD: torch.Tensor,
+    v_BKSD: torch.Tensor,
+    pattern: Pattern,
+    visibility: Visibility | None = None,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """The same by a kernel that is compiled for the pattern and skips blocks of keys that nobody sees.
+
+    FlexAttention (Dong et al., 2024), for a GPU: on a CPU it has no backward pass. It has no dropout.
+    """
+    if dropout:
+        raise ValueError("FlexAttention has no dropout; set dropout to 0, or attention to 'reference'")
+    block_mask = (visibility or Visibility()).shared(
+        _block_mask, pattern, q_BHTD.shape[0], q_BHTD.shape[2], k_BKSD.shape[2], q_BHTD.device
+    )
+    out_BHTD: torch.Tensor = _flex()(
+        q_BHTD, k_BKSD, v_BKSD, block_mask=block_mask, enable_gqa=q_BHTD.shape[1] != k_BKSD.shape[1]
+    )
+    return out_BHTD
+
+
+def _flex() -> Callable[..., Any]:
+    from torch.nn.attention.flex_attention import flex_attention as uncompiled
+
+    return uncompiled if torch.compiler.is_compiling() else _compiled(uncompiled)
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(function)
+
+
+def _block_mask(
+    documents_BT: torch.Tensor | None,
+    pattern: Pattern,
+    batch_size: int,
+    num_queries: int,
+    num_keys: int,
+    device: torch.device,
+) -> BlockMask:
+    if documents_BT is None:
+        if torch.compiler.is_compiling():
+            return _make_block_mask(pattern, num_queries, num_keys, device)
+        return _cached_block_mask(pattern, num_queries, num_keys, device)
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    before = num_keys - num_queries
+
+    def sees(row: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        return pattern.allows(query + before, key) & (documents_BT[row, query + before] == documents_BT[row, key])
+
+    return create_block_mask(sees, batch_size, None, num_queries, num_keys, device=device)
+
+
+def _make_block_mask(pattern: Pattern, num_queries: int, num_keys: int, device: torch.device) -> BlockMask:
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    before = num_keys - num_queries
+
+    def sees(row: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        return pattern.allows(query + before, key)
+
+    return create_block_mask(sees, None, None, num_queries, num_keys, device=device)
+
+
+_cached_block_mask = functools.lru_cache(maxsize=32)(_make_block_mask)
+
+
+def sdpa_attention(
+    q_BHTD: torch.Tensor,
+    k_BKSD: torch.Tensor,
+    v_BKSD: torch.Tensor,
+    pattern: Pattern = FULL,
+    visibility: Visibility | None = None,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """The same in the fastest way for the pattern and the device, by PyTorch's fused kernels."""
+    num_queries, num_keys = q_BHTD.shape[2], k_BKSD.shape[2]
+    is_plain = pattern.sees_all(num_keys) and (visibility is None or visibility.documents_BT is None)
+    attend: Attend = masked_attention
+    if not is_plain and num_queries > 1:
+        if q_BHTD.is_cuda and num_queries == num_keys and not dropout:
+            attend = flex_attention
+        elif pattern.letter == "S" and num_queries > pattern.size:
+            attend = chunked_attention
+    return attend(q_BHTD, k_BKSD, v_BKSD, pattern, visibility, dropout)
+
+
 def _shared_mask(
     q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, pattern: Pattern, visibility: Visibility | None
 ) -> torch.Tensor:
@@ -171,5 +354,5 @@ def _shared_mask(
     return shared(dense_mask, pattern, q_BHTD.shape[2], k_BKSD.shape[2], q_BHTD.device)
 
 
-ATTENTION = {"reference": reference_attention, "sdpa": masked_attention}
+ATTENTION: dict[str, Attend] = {"reference": reference_attention, "sdpa": sdpa_attention}
 """Ways to compute attention by the names of a configuration."""

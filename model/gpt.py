@@ -77,8 +77,10 @@ class Attention(nn.Module):
         q_BHTD, k_BKTD = self.qk_norm(q_BHTD).type_as(v_BKTD), self.qk_norm(k_BKTD).type_as(v_BKTD)
         if self.qk_scale != 1:
             q_BHTD, k_BKTD = q_BHTD * self.qk_scale, k_BKTD * self.qk_scale
-        cache = context.cache
-        k_BKSD, v_BKSD = (k_BKTD, v_BKTD) if cache is None else cache.append(self.layer, k_BKTD, v_BKTD)
+        k_BKSD, v_BKSD = k_BKTD, v_BKTD
+        if context.cache is not None:
+            window = self.pattern.size if self.pattern.letter == "S" else None
+            k_BKSD, v_BKSD = context.cache.append(self.layer, k_BKTD, v_BKTD, window)
         dropout = self.dropout if self.training else 0.0
         out_BHTD = self.attend(q_BHTD, k_BKSD, v_BKSD, self.pattern, context.visibility, dropout)
         out_BTC: torch.Tensor = self.output(out_BHTD.transpose(1, 2).flatten(2))
@@ -284,8 +286,10 @@ class GPT(nn.Module):
             cached = f" after {before} in the cache" if before else ""
             limit = f"the cache's capacity is {most}" if cache is not None else f"sequence_length is {most}"
             raise ValueError(f"{tokens_BT.shape[1]} tokens{cached} are too many: {limit}; give fewer tokens")
-        if cache is not None and cache.shape[0] != tokens_BT.shape[0]:
-            raise ValueError(f"the cache is for {cache.shape[0]} rows, not {tokens_BT.shape[0]}; make one of that size")
+        if cache is not None and cache.batch_size != tokens_BT.shape[0]:
+            raise ValueError(
+                f"the cache is for {cache.batch_size} rows, not {tokens_BT.shape[0]}; make one of that size"
+            )
         if tokens_BT.device.type == "cpu" and not torch.compiler.is_compiling():
             self.check_ids(tokens_BT)
 

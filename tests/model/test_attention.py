@@ -8,7 +8,19 @@ import pytest
 import torch
 
 from model import GPT, preset
-from model.attention import ALLOWS, FULL, Pattern, Visibility, dense_mask, pattern, reference_attention
+from model import attention as ways
+from model.attention import (
+    ALLOWS,
+    FULL,
+    Pattern,
+    Visibility,
+    chunked_attention,
+    chunked_mask,
+    dense_mask,
+    pattern,
+    reference_attention,
+    sdpa_attention,
+)
 from model.cache import KVCache
 from model.config import PATTERN_LETTERS
 from tests.model.configs import KINDS, small
@@ -104,6 +116,86 @@ def test_reference_and_sdpa_agree_in_every_gradient_with_documents(kind: str) ->
     scale = max(gradient.abs().max().item() for gradient in found[0].values() if gradient is not None)
     for name in found[0]:
         torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-5, atol=1e-6 * scale, msg=name)
+
+
+def passes(
+    attend: Any, pattern: Pattern, num_queries: int, num_keys: int, num_kv_heads: int, documents: torch.Tensor | None
+) -> list[torch.Tensor]:
+    """What a way to compute attention gives for some queries, keys and values, with the gradients of all three."""
+    torch.manual_seed(0)
+    q = torch.randn(2, 4, num_queries, 8, dtype=torch.float64, requires_grad=True)
+    k, v = (torch.randn(2, num_kv_heads, num_keys, 8, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    out = attend(q, k, v, pattern, Visibility(documents))
+    return [out, *torch.autograd.grad(out, (q, k, v), torch.randn_like(out))]
+
+
+@pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
+@pytest.mark.parametrize("window", [1, 2, 7, 64, 65, 300])
+@pytest.mark.parametrize(
+    ("num_queries", "num_keys"), [(1, 1), (63, 63), (64, 64), (129, 129), (200, 200), (3, 20), (70, 75), (200, 270)]
+)
+def test_chunks_give_what_is_written_out(num_queries: int, num_keys: int, window: int, num_kv_heads: int) -> None:
+    pattern = Pattern("S", window, 8)
+    for documents in [None, random_documents(2, num_keys)] if num_queries == num_keys else [None]:
+        expected = passes(reference_attention, pattern, num_queries, num_keys, num_kv_heads, documents)
+        found = passes(chunked_attention, pattern, num_queries, num_keys, num_kv_heads, documents)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("num_kv_heads", [4, 1])
+@pytest.mark.parametrize(("num_queries", "num_keys"), [(1, 1), (17, 17), (200, 200), (1, 9), (5, 30)])
+def test_the_fastest_way_gives_what_is_written_out(
+    name: str, num_queries: int, num_keys: int, num_kv_heads: int
+) -> None:
+    for documents in [None, random_documents(2, num_keys)] if num_queries == num_keys else [None]:
+        expected = passes(reference_attention, PATTERNS[name], num_queries, num_keys, num_kv_heads, documents)
+        found = passes(sdpa_attention, PATTERNS[name], num_queries, num_keys, num_kv_heads, documents)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_chunks_in_other_formats(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 4, 150, 16, dtype=dtype) for _ in range(3))
+    pattern = Pattern("S", 20, 8)
+    expected = reference_attention(*(x.double() for x in (q, k, v)), pattern)
+    tolerance = 1e-5 if dtype == torch.float32 else 0.02
+    found = chunked_attention(q, k, v, pattern)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_chunks_make_nothing_of_the_size_of_all_pairs() -> None:
+    """At 65,536 tokens a mask of all pairs takes 4 GiB; the chunks' takes 8 MiB."""
+    pattern = Pattern("S", 64, 8)
+    assert chunked_mask(torch.zeros(1, 2**16), pattern, 1, 2**16, 0, torch.device("cpu")).numel() == 2**16 * 2 * 64
+
+
+def test_layers_share_their_masks() -> None:
+    visibility = Visibility(random_documents(2, 9))
+    arguments = (Pattern("S", 4, 8), 9, 9, torch.device("cpu"))
+    assert visibility.shared(dense_mask, *arguments) is visibility.shared(dense_mask, *arguments)
+    other = visibility.shared(dense_mask, Pattern("S", 3, 8), *arguments[1:])
+    assert not torch.equal(other, visibility.shared(dense_mask, *arguments))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_flex_attention_sees_what_is_written_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its forward pass, uncompiled; `bench/attention.py` compares the compiled one, with gradients, on a GPU."""
+    monkeypatch.setattr(ways, "_compiled", lambda function: function)
+    torch.manual_seed(0)
+    for num_queries, num_keys in ((150, 150), (40, 150)):
+        q = torch.randn(2, 4, num_queries, 16)
+        k, v = (torch.randn(2, 2, num_keys, 16) for _ in range(2))
+        for documents in (None, random_documents(2, num_keys)):
+            arguments = (q, k, v, PATTERNS[name], Visibility(documents))
+            found, expected = ways.flex_attention(*arguments), reference_attention(*arguments)
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="FlexAttention has no dropout"):
+        ways.flex_attention(q, k, v, PATTERNS[name], dropout=0.1)
 
 
 @pytest.mark.parametrize(

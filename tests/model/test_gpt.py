@@ -214,7 +214,7 @@ def test_positions_matter_in_a_rotary_model() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("pieces", [[24], [1] * 24, [5, 1, 1, 10, 7]])
+@pytest.mark.parametrize("pieces", [[24], [1] * 24, [5, 1, 1, 10, 7], [3, 18, 1, 1, 1], [9, 15], [1, 9, 2, 12]])
 def test_cached_logits_are_those_of_one_pass(kind: str, pieces: list[int]) -> None:
     model = build(small(kind))
     tokens = random_ids(model.config)
@@ -223,6 +223,47 @@ def test_cached_logits_are_those_of_one_pass(kind: str, pieces: list[int]) -> No
         logits = torch.cat([model(piece, cache=cache) for piece in tokens.split(pieces, dim=1)], dim=1)
         torch.testing.assert_close(logits, model(tokens), rtol=1e-5, atol=1e-5)
     assert cache.length == 24
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, 23, 24])
+@pytest.mark.parametrize("attention", ["reference", "sdpa"])
+def test_a_cache_of_windows_holds_the_window_only(window: int, attention: str) -> None:
+    model = build(small("windows", window=window, attention=attention))
+    tokens = random_ids(model.config)
+    for pieces in ([1] * 24, [8, 1, 1, 14], [23, 1]):
+        cache = KVCache(model.config, 3)
+        with torch.no_grad():
+            logits = torch.cat([model(piece, cache=cache) for piece in tokens.split(pieces, dim=1)], dim=1)
+            torch.testing.assert_close(logits, model(tokens), rtol=1e-5, atol=1e-5)
+        held = [keys.shape[2] for stored in (cache.keys, cache.values) for keys in stored if keys is not None]
+        assert held == [window, window, 24] * 2
+
+
+def test_a_small_cache_of_windows_holds_its_capacity() -> None:
+    assert KVCache(small("windows"), 1, capacity=5).kept == [5, 5, 5]
+
+
+@pytest.mark.parametrize("window", [1, 3, 6])
+def test_a_cache_follows_a_window_that_is_set(window: int) -> None:
+    model = build(small("windows"))
+    model.set_window(window)
+    tokens = random_ids(model.config)
+    for pieces in ([1] * 24, [5, 1, 1, 10, 7]):
+        cache = KVCache(model.config, 3)
+        with torch.no_grad():
+            logits = torch.cat([model(piece, cache=cache) for piece in tokens.split(pieces, dim=1)], dim=1)
+            torch.testing.assert_close(logits, model(tokens), rtol=1e-5, atol=1e-5)
+
+
+def test_a_cache_that_is_reset_forgets() -> None:
+    model = build(small("windows"))
+    cache = KVCache(model.config, 3)
+    with torch.no_grad():
+        model(random_ids(model.config, seed=5), cache=cache)
+        cache.reset()
+        tokens = random_ids(model.config)
+        torch.testing.assert_close(model(tokens[:, :20], cache=cache), model(tokens[:, :20]), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(model(tokens[:, 20:], cache=cache), model(tokens)[:, 20:], rtol=1e-5, atol=1e-5)
 
 
 def test_initial_weights_follow_from_the_seed() -> None:
