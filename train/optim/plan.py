@@ -121,7 +121,7 @@ def change_length(settings: TrainSettings, old: Plan, new: Plan, step: int) -> P
             f'{anew}; with train.schedule = "constant_decay" a run can be lengthened until its decay begins.'
         )
     raise UserError(
-        f"{what}, and the rates of the {step:,} steps that are done follow the new length only up to step "
+        f"{what}, and the schedule of the {step:,} steps that are done follows the new length only up to step "
         f"{same_until:,}: the decay comes after it. Undo the change, delete the checkpoints after step {same_until:,} "
         f"if there is one before it, or {anew}."
     )
