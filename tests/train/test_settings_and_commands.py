@@ -49,6 +49,7 @@ SMALL_CONFIG = {
     "attention": "reference",
     "window_pattern": "SL",
     "window": 8,
+    "summary_columns": 4,
     "embedding_norm": True,
     "value_embeddings": True,
     "residual_scalars": True,
