@@ -99,7 +99,7 @@ GPU_CHARACTERS = Task(
     needs_gpu=True,
     best=True,
 )
-SHORT = replace(CHARACTERS, name="shakespeare_char-short", title=f"{CHARACTERS.title}, 600 of its steps", num_steps=600)
+SHORT = replace(CHARACTERS, name="shakespeare_char-short", title=f"{CHARACTERS.title}, 400 of its steps", num_steps=400)
 TASKS = (CHARACTERS, WIKITEXT, GPU_CHARACTERS, SHORT)
 
 

@@ -6,14 +6,17 @@ The letters at the end of a tensor's name are those of `model.gpt`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from model.attention import ATTENTION
-from model.config import GPTConfig
 from model.initial import INITIALISATIONS
+
+if TYPE_CHECKING:
+    from model.config import GPTConfig
 
 
 def rotary_angles(sequence_length: int, head_width: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
