@@ -212,7 +212,7 @@ def chunked_attention(
         dropout_p=dropout,
         enable_gqa=num_heads != k_BKSD.shape[1],
     )
-    out_BTHD = out.transpose(1, 2).unflatten(0, (batch_size, num_chunks)).flatten(1, 2)
+    out_BTHD: torch.Tensor = out.transpose(1, 2).unflatten(0, (batch_size, num_chunks)).flatten(1, 2)
     return out_BTHD[:, :num_queries].transpose(1, 2)
 
 
@@ -280,7 +280,7 @@ def flex_attention(
     return out_BHTD
 
 
-def _flex() -> Callable[..., Any]:
+def _flex() -> Any:
     from torch.nn.attention.flex_attention import flex_attention as uncompiled
 
     return uncompiled if torch.compiler.is_compiling() else _compiled(uncompiled)

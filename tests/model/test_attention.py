@@ -126,7 +126,7 @@ def passes(
     q = torch.randn(2, 4, num_queries, 8, dtype=torch.float64, requires_grad=True)
     k, v = (torch.randn(2, num_kv_heads, num_keys, 8, dtype=torch.float64, requires_grad=True) for _ in range(2))
     out = attend(q, k, v, pattern, Visibility(documents))
-    return [out, *torch.autograd.grad(out, (q, k, v), torch.randn_like(out))]
+    return [out, *torch.autograd.grad(out, (q, k, v), torch.randn(out.shape, dtype=out.dtype))]
 
 
 @pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
