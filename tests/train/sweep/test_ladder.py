@@ -56,7 +56,7 @@ def test_sizes_are_of_the_recipes_own_family(build: Path, tmp_path: Path, model:
 
 def test_every_size_has_the_recipes_tokens_per_weight(build: Path, tmp_path: Path) -> None:
     path = write(
-        tmp_path / "r.toml", build, SMALL_MODEL | {"num_layers": 4, "num_heads": 4, "width": 64}, max_tokens=65536
+        tmp_path / "r.toml", build, SMALL_MODEL | {"num_layers": 4, "num_heads": 4, "width": 64}, max_tokens=2**18
     )
     planner = Planner(path, [], None, "ladder")
     own = planner.plan_one({})
@@ -89,7 +89,7 @@ def test_what_cannot_be_a_ladder_is_refused(build: Path, tmp_path: Path) -> None
 
 def test_a_ladder_is_trained_fitted_and_reused(build: Path, tmp_path: Path) -> None:
     model = SMALL_MODEL | {"num_layers": 3, "num_heads": 3, "num_kv_heads": 3, "width": 48}
-    path = write(tmp_path / "r.toml", build, model, max_tokens=2**17, batch_tokens=256, validate_every_steps=0)
+    path = write(tmp_path / "r.toml", build, model, max_tokens=2**18, batch_tokens=256, validate_every_steps=0)
     serial = Serial()
     app = typer.Typer()
     app.callback()(lambda: None)
