@@ -201,11 +201,15 @@ _DEFAULTS = {
 }
 _SWITCHES = tuple(field.name for field in dataclasses.fields(GPTConfig) if field.type == "bool")
 
-CHOICES: dict[str, frozenset[str]] = {
-    name: frozenset(values.get(name, _DEFAULTS[name]) for values in PRESETS.values())
-    for name in ("norm", "positions", "activation", "attention", "initialisation")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "norm": ("layernorm", "rmsnorm", "rmsnorm_gain"),
+    "positions": ("learned", "rotary"),
+    "activation": ("gelu", "relu2", "swiglu"),
+    "attention": ("sdpa", "reference"),
+    "initialisation": ("gpt2", "modern"),
 }
-"""The names that presets give, by the field. `model.layers` has the code of each, and of others."""
+"""The names that a field may have. The code of each stands in a table of `model.layers`, `attention` or `initial`; a
+configuration is checked without PyTorch."""
 
 
 def preset(
@@ -239,12 +243,7 @@ def _check_names(values: Iterable[str]) -> None:
 
 
 def _check_choice(field: str, value: object) -> None:
-    """Raises `ValueError` for a name that the model has no code for. Names of presets are known without PyTorch."""
-    if value in CHOICES[field]:
-        return
-    from model.layers import NAMES
-
-    names = list(NAMES[field])
+    names = CHOICES[field]
     if value not in names:
         hint = _nearest(str(value), names)
         raise ValueError(f"{field} is {value!r}{hint}; set it to {' or '.join(map(repr, names))}")

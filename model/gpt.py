@@ -146,7 +146,7 @@ class GPT(nn.Module):
     @torch.no_grad()
     def init_weights(self) -> None:
         """Fill the weights as `config.initialisation` says (`model.initial`), and the table of rotary angles."""
-        INITIALISATIONS[self.config.initialisation](self)
+        INITIALISATIONS[self.config.initialisation](self, self.config)
         if self.config.positions == "rotary":
             config = self.config
             cos_TP, sin_TP = rotary_angles(config.sequence_length, config.head_width, config.rotary_base)

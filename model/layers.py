@@ -5,18 +5,13 @@ The letters at the end of a tensor's name are those of `model.gpt`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model.attention import ATTENTION
-from model.initial import INITIALISATIONS
-
-if TYPE_CHECKING:
-    from model.config import GPTConfig
+from model.config import GPTConfig
 
 
 def rotary_angles(sequence_length: int, head_width: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,12 +99,3 @@ class MLP(nn.Module):
 
 POSITIONS = ("learned", "rotary")
 """The ways in which a model knows the order of its tokens; `model.gpt` has the code."""
-
-NAMES: dict[str, Iterable[str]] = {
-    "norm": NORMS,
-    "positions": POSITIONS,
-    "activation": ACTIVATIONS,
-    "attention": ATTENTION,
-    "initialisation": INITIALISATIONS,
-}
-"""The names that a configuration may give, by its field."""
