@@ -98,10 +98,11 @@ def _difference(attend: Attend, pattern: Pattern, has_documents: bool, device: t
     found = []
     for each in (reference_attention, attend):
         qkv, visibility = _inputs(300, has_documents, device)
-        out = each(*qkv, pattern, visibility)
+        q, k, v = qkv
+        out = each(q, k, v, pattern, visibility)
         out.square().sum().backward()
         found.append([out.detach(), *(x.grad for x in qkv if x.grad is not None)])
-    return max((one - other).abs().max().item() for one, other in zip(*found, strict=True))
+    return max(float((one - other).abs().max()) for one, other in zip(*found, strict=True))
 
 
 def _wait(device: torch.device) -> None:
