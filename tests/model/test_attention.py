@@ -81,10 +81,10 @@ def test_documents_are_each_read_by_themselves(name: str) -> None:
     documents = torch.tensor([[4] * 5 + [9] * 10 + [2] * 5])
     together = reference_attention(q, k, v, pattern, Visibility(documents))
     for start, end in ((0, 5), (5, 15), (15, 20)):
-        alone = [x[:, :, start:end] for x in (q, k, v)]
+        own_q, own_k, own_v = (x[:, :, start:end] for x in (q, k, v))
         if pattern.letter == "F" and start % pattern.size:
             continue
-        torch.testing.assert_close(together[:, :, start:end], reference_attention(*alone, pattern))
+        torch.testing.assert_close(together[:, :, start:end], reference_attention(own_q, own_k, own_v, pattern))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -161,7 +161,7 @@ def test_chunks_in_other_formats(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 4, 150, 16, dtype=dtype) for _ in range(3))
     pattern = Pattern("S", 20, 8)
-    expected = reference_attention(*(x.double() for x in (q, k, v)), pattern)
+    expected = reference_attention(q.double(), k.double(), v.double(), pattern)
     tolerance = 1e-5 if dtype == torch.float32 else 0.02
     found = chunked_attention(q, k, v, pattern)
     assert found.dtype == dtype
@@ -268,7 +268,7 @@ def test_a_window_that_is_set_is_that_of_a_model_configured_so(window: int | Non
 def test_a_set_window_leaves_other_layers_alone() -> None:
     model = GPT(preset("tiny", 97, num_layers=4, window_pattern="TFSL", window=16))
     model.set_window(4)
-    assert [block.attention.pattern.size for block in model.blocks] == [16, 16, 4, 16]
+    assert [attention.pattern.size for attention in model._attentions] == [16, 16, 4, 16]
 
 
 @pytest.mark.parametrize("window", [0, -1, 8, 24])
