@@ -135,6 +135,6 @@ class _Loss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, targets: torch.Tensor, documents_BT: None = None) -> torch.Tensor:
         loss: torch.Tensor = self.model(tokens, targets)[1]
         return loss
