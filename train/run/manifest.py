@@ -12,6 +12,7 @@ from manifests.paths import resolve
 from manifests.seal import RUN, read_seal, stage_seal, write_seal
 from manifests.storage import Folder
 from train.data.batches import Batches
+from train.optim.settings import OPTIMIZERS
 from train.parallel.hardware import Hardware, describe
 from train.run import checkpoint
 from train.run.changes import deciding
@@ -37,7 +38,8 @@ def write_run_manifest(
     weights = f"{CHECKPOINTS}/{checkpoint.checkpoint_path(folder.checkpoints, step).name}/{checkpoint.MODEL_FILE}"
     parts = FingerprintParts(
         settings=deciding(config),
-        code=code_digest((objective,)),
+        # The optimizer is loaded by its name, so no import of the objective leads to its code.
+        code=code_digest((objective, OPTIMIZERS[config["train"]["optimizer"]].module)),
         libraries=library_versions(_LIBRARIES),
         inputs=f"sha256:{config['data']['manifest_sha256']}",
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from manifests.code import code_digest
 from model import GPT, preset
 from tests.model.configs import small
 from tests.train.builds import losses, recipe
@@ -197,6 +199,8 @@ def test_an_interrupted_run_is_the_uninterrupted_one(build: Path, tmp_path: Path
     first, second = (torch.load(run / files[1], weights_only=True) for run in (parts, whole))
     for name, state in first.items():
         assert all(torch.equal(value, second[name][key]) for key, value in state.items()), name
+    code = json.loads((whole / "manifest.json").read_text())["fingerprint_of"]["code"]
+    assert code == code_digest(("train.objectives.pretrain", f"train.optim.{optimizer}"))
 
 
 def test_muon_learns(build: Path, tmp_path: Path) -> None:
