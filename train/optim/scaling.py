@@ -81,7 +81,7 @@ def scale_sizes(recipe: TrainRecipe, num_tokens: int, vocab_size: int) -> tuple[
             why += f", smaller towards {WANTED_STEPS} steps"
         while tokens // batch < WANTED_STEPS and batch > FEWEST_SEQUENCES * length:
             batch //= 2
-        sizes["batch_tokens"] = max(1, round(batch / length)) * length
+        sizes["batch_tokens"] = max(1, min(round(batch / length), tokens // length)) * length
         lines.append(f"train.batch_tokens (not set) -> {sizes['batch_tokens']:,}: {why}")
     return _with(recipe, sizes), lines
 

@@ -133,6 +133,11 @@ def test_what_is_written_stays(written: dict[str, Any]) -> None:
         assert recipe.train.max_tokens == 20 * 11_534_336
 
 
+@pytest.mark.parametrize(("max_tokens", "batch"), [(2_048, 2_048), (5_000, 4_096), (50_000, 8_192), (2_000_000, 8_192)])
+def test_a_short_run_has_a_batch_that_fits(max_tokens: int, batch: int) -> None:
+    assert _scaled(_recipe(4, max_tokens=max_tokens))[0].train.batch_tokens == batch
+
+
 def test_betas_do_not_fit_to_the_optimizer_of_a_depth() -> None:
     with pytest.raises(UserError, match=r'betas has no effect with optimizer "muon".*set optimizer to "adamw"'):
         _scaled(_recipe(4, betas=(0.9, 0.99)))
