@@ -12,6 +12,7 @@ from manifests.errors import UserError
 from model import GPT
 from tests.train.builds import losses, recipe
 from train.objectives.pretrain import pretrain
+from train.optim.plan import make_plan
 from train.run import checkpoint
 from train.settings import TrainRecipe, load_run, read_tables
 
@@ -93,3 +94,11 @@ def test_schedules_that_do_not_fit_the_model_are_refused(model: dict[str, Any], 
     tables = {"model": {"preset": "tiny"} | model, "train": {"window_schedule": schedule}}
     with pytest.raises(UserError, match=message):
         read_tables({"name": "x", "output": "build/x", **tables}, "recipe.toml")
+
+
+def test_a_run_that_ends_before_the_last_window_is_refused(build: Path, tmp_path: Path) -> None:
+    late = [[0, 4], [256 * 5 + 1, 16]]  # the last of six steps begins at 256 * 5
+    with pytest.raises(UserError, match=r"window_schedule: its last window.*1,281 tokens.* 1,280: .*max_tokens"):
+        pretrain(widening(build, window_schedule=late), tmp_path)
+    assert not (tmp_path / "config.toml").exists()
+    assert make_plan(widening(build, window_schedule=[[0, 4], [256 * 5, 16]]).train, 10**6).num_steps == 6

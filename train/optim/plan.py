@@ -39,7 +39,7 @@ class Plan:
 
 
 def make_plan(settings: TrainSettings, tokens_per_epoch: int) -> Plan:
-    """The plan that the settings ask for. Raises `UserError` where it has not one step."""
+    """The plan that the settings ask for. Raises `UserError` where it has not one step, or ends before its windows."""
     batches = settings.batches
     num_steps = batches.steps_within(tokens_per_epoch if settings.max_tokens is None else settings.max_tokens)
     if num_steps < 1:
@@ -51,7 +51,18 @@ def make_plan(settings: TrainSettings, tokens_per_epoch: int) -> Plan:
         warmup_steps = math.ceil(settings.warmup_fraction * num_steps)
     else:
         warmup_steps = batches.steps_reaching(settings.warmup_tokens)
+    _check_last_window(settings, batches.tokens_before(num_steps - 1))
     return Plan(num_steps, min(warmup_steps, num_steps), batches)
+
+
+def _check_last_window(settings: TrainSettings, tokens: int) -> None:
+    """Raises `UserError` where the last step, which begins after so many tokens, has not the model's own window."""
+    if settings.window_schedule is not None and (begins := settings.window_schedule[-1][0]) > tokens:
+        raise UserError(
+            f"train.window_schedule: its last window, that of the model, begins at {begins:,} tokens, and this run's "
+            f"last step at {tokens:,}: the model would be used with a window that it never learned with. Let the "
+            "window begin earlier, or raise train.max_tokens."
+        )
 
 
 def learning_rate_fraction(settings: TrainSettings, plan: Plan, step: int) -> float:
