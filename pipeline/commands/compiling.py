@@ -8,6 +8,7 @@ import sys
 from multiprocessing.process import BaseProcess
 
 from pipeline.compiled.folder import is_compiled
+from pipeline.engine.process import num_cores
 
 
 def _compile_extract() -> None:
@@ -28,8 +29,7 @@ _COMPILERS = {"pipeline.markup.html": _compile_extract, "pipeline.filters.text":
 
 def num_idle_cores() -> int:
     """Cores beside the one of this process, which it may use and nobody has used in the last minute."""
-    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(0, round(num_cores - os.getloadavg()[0]) - 1)
+    return max(0, round(num_cores() - os.getloadavg()[0]) - 1)
 
 
 def start_compiling() -> list[BaseProcess]:

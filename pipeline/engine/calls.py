@@ -10,6 +10,7 @@ from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
 from pipeline.engine.executors.make import check_executor, make_executor
+from pipeline.engine.process import num_cores
 from pipeline.engine.settings import ExecutorSettings
 
 
@@ -46,7 +47,7 @@ class Calls:
             if settings.kind != "local":
                 self.threads = settings.cluster.cpus_per_task
             elif settings.workers > 1:
-                self.threads = max(1, len(os.sched_getaffinity(0)) // settings.workers)
+                self.threads = max(1, num_cores() // settings.workers)
 
     def run(self, work: Callable[[Any], None], items: Sequence[Any], logs: str) -> None:
         """Return when all calls have ended. What a call comes to is its own to write down; it raises nothing.

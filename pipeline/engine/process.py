@@ -15,6 +15,11 @@ _PRELOAD = ["pipeline.engine.fork_server", "pipeline.stages.all"]
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
+def num_cores() -> int:
+    """Cores that this process may use; all of the machine where the system does not say it, as on macOS."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def start_forkserver() -> None:
     """Start the server that workers are forked from, with Ctrl-C left to this process: it ends the workers itself."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
