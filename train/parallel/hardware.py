@@ -103,16 +103,16 @@ def micro_batch_sequences(setting: int | str, config: GPTConfig, rank_sequences:
     """Sequences a rank passes through the model at once.
 
     "auto" follows from the model, the batch and the kind of device alone, so that an interrupted run goes on with
-    the same sums. On a GPU it estimates, per token, the activations that wait for the backward pass (about 34 bytes
-    a layer and channel with 16-bit activations; Korthikanti et al., 2022, without the attention matrix) and three
-    copies of the logits, and takes what fits.
+    the same sums. On a GPU it estimates, per token, the activations that wait for the backward pass (`_layer_bytes`)
+    and three copies of the logits, five where they are capped, and takes what fits.
     """
     if isinstance(setting, int):
         return min(setting, rank_sequences)
     if hardware.device.type == "cpu":
         tokens = float(_CPU_MICRO_BATCH_TOKENS)
     else:
-        bytes_per_token = 34 * config.num_layers * config.width + 10 * config.vocab_size
+        bytes_per_token = _layer_bytes(config) * config.num_layers * config.width
+        bytes_per_token += (18 if config.logit_soft_cap else 10) * config.vocab_size
         if hardware.autocast is None:
             bytes_per_token *= 2
         memory = torch.cuda.get_device_properties(hardware.device).total_memory
@@ -121,6 +121,17 @@ def micro_batch_sequences(setting: int | str, config: GPTConfig, rank_sequences:
     # Parts of equal size: no small one left at the end.
     num_parts = -(-rank_sequences // most)
     return -(-rank_sequences // num_parts)
+
+
+def _layer_bytes(config: GPTConfig) -> int:
+    """Bytes a token of a layer and channel that wait for the backward pass, with 16-bit activations.
+
+    34 by Korthikanti et al., 2022, without the attention matrix; 55 for a LLaMA and 69 for the modern family, counted
+    from what autograd saves.
+    """
+    if config.value_embeddings or config.residual_scalars or config.input_scalars:
+        return 69
+    return 55 if config.activation == "swiglu" else 34
 
 
 def describe(hardware: Hardware) -> dict[str, Any]:
