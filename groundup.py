@@ -133,9 +133,14 @@ def _empty_app() -> typer.Typer:
 
 
 def _check_training(tables: dict[str, Any], where: str) -> None:
+    from train.optim.settings import ROLES
     from train.settings import read_tables
 
-    read_tables(tables, where)
+    recipe = read_tables(tables, where)
+    if any(getattr(recipe.train, role) is not None for role in ROLES):
+        from train.optim.optimizer import resolve_roles  # with PyTorch, which other recipes need not wait for
+
+        resolve_roles(recipe.train, recipe.config(256))  # roles are the same with any vocabulary
 
 
 def __getattr__(name: str) -> typer.Typer:

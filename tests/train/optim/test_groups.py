@@ -8,6 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from groundup import _check_training
 from manifests.errors import UserError
 from model import GPT
 from tests.model.configs import KINDS, small
@@ -159,6 +160,14 @@ def test_settings_that_are_wrong_are_refused_by_name(train: dict[str, Any], mess
 def test_what_has_no_effect_on_a_model_is_refused_by_name(kind: str, train: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         resolve_roles(settings(**train), small(kind))
+
+
+def test_a_table_without_effect_is_refused_before_the_corpus_is_built() -> None:
+    tables: dict[str, Any] = {"name": "x", "output": "out", "train": {"embeddings": {"learning_rate": 0.1}}}
+    _check_training(tables, "recipe.toml")
+    tables["train"]["head"] = {"learning_rate": 0.1}
+    with pytest.raises(UserError, match=r"\[train\.head\] has no effect: the model has no head"):
+        _check_training(tables, "recipe.toml")
 
 
 def test_resolving_draws_no_random_numbers() -> None:
