@@ -208,8 +208,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ("sdpa", "reference"),
     "initialisation": ("gpt2", "modern"),
 }
-"""The names that a field may have. The code of each stands in a table of `model.layers`, `attention` or `initial`; a
-configuration is checked without PyTorch."""
+"""The names that a field may have. The code of each stands in a table of `model.layers`, `attention` or `initial`, that
+of positions in `model.gpt`; a configuration is checked without PyTorch."""
 
 
 def preset(

@@ -1,4 +1,4 @@
-"""The layers that a GPT is made of, by the names that a configuration gives them: positions, norms, activations.
+"""The layers that a GPT is made of: rotary positions, and norms and MLPs by the names that a configuration gives them.
 
 The letters at the end of a tensor's name are those of `model.gpt`.
 """
@@ -95,7 +95,3 @@ class MLP(nn.Module):
         hidden_BTM = self.activate(up_BTM) if self.gate is None else self.activate(self.gate(x_BTC)) * up_BTM
         out_BTC: torch.Tensor = self.down(hidden_BTM)
         return out_BTC
-
-
-POSITIONS = ("learned", "rotary")
-"""The ways in which a model knows the order of its tokens; `model.gpt` has the code."""

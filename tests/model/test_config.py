@@ -111,12 +111,14 @@ def test_from_dict_names_what_is_missing_or_unknown() -> None:
 def test_every_name_has_code() -> None:
     tables = {
         "norm": layers.NORMS,
-        "positions": layers.POSITIONS,
         "activation": layers.ACTIVATIONS,
         "attention": ATTENTION,
         "initialisation": INITIALISATIONS,
     }
-    assert {field: set(names) for field, names in CHOICES.items()} == {field: set(of) for field, of in tables.items()}
+    assert {field: set(CHOICES[field]) for field in tables} == {field: set(of) for field, of in tables.items()}
+    assert set(CHOICES) - set(tables) == {"positions"}  # whose code is no table
+    for name in CHOICES["positions"]:
+        assert GPT(preset("tiny", 300, positions=name)).config.positions == name
 
 
 @pytest.mark.parametrize("field", CHOICES)
