@@ -44,9 +44,15 @@ def _deciding(table: dict[str, Any], first: frozenset[str], defaults: dict[str, 
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs in two configurations and may not, as "train.learning_rate 0.001 -> 0.002"."""
+    """What differs in two configurations and may not, as "train.learning_rate 0.001 -> 0.002".
+
+    How roles learn follows from [model] and [train]: it is named where neither differs.
+    """
     before, after = (deciding(config, _MAY_DIFFER) for config in (old, new))
-    return [show(key, before.get(key), after.get(key)) for key in _differing(before, after)]
+    keys = _differing(before, after)
+    keys = [key for key in keys if not key.startswith("roles.")] or keys
+    defaults = _flat("train", _TRAIN_DEFAULTS) | _flat("model", json.loads(canonical_json(GPTConfig.defaults())))
+    return [show(key, *(side.get(key, defaults.get(key)) for side in (before, after))) for key in keys]
 
 
 def lasting_sha256(config: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from tests.train.builds import command, losses, recipe, write_recipe
 from train.data.batches import Batches
 from train.objectives.pretrain import pretrain
 from train.optim.plan import Plan, change_length, learning_rate_fraction
-from train.run.changes import _FIRST_MODEL_FIELDS, _FIRST_TRAIN_FIELDS, recorded
+from train.run.changes import _FIRST_MODEL_FIELDS, _FIRST_TRAIN_FIELDS, differences, recorded
 from train.settings import TrainSettings, load_run
 
 BATCHES = Batches.of(256)
@@ -194,3 +194,24 @@ def test_a_run_of_an_older_version_goes_on(build: Path, tmp_path: Path) -> None:
 def _younger() -> set[str]:
     fields = {*GPTConfig.defaults(), *TrainSettings.model_fields}
     return fields - {*_FIRST_MODEL_FIELDS.split(), *_FIRST_TRAIN_FIELDS.split()}
+
+
+def test_a_refusal_names_what_the_recipe_says_and_not_what_follows_from_it() -> None:
+    old = {
+        "train": {"optimizer": "muon", "z_loss": 1e-4, "document_mask": True, "learning_rate": 0.02},
+        "resolved_model": {"window": 16, "width": 64, "rotary_base": 10_000.0},
+        "resolved_roles": {"matrices": {"learning_rate": 0.02}},
+    }
+    new = {
+        "train": {"optimizer": "adamw", "learning_rate": 0.02},
+        "resolved_model": {"width": 64, "rotary_base": 500_000.0},
+        "resolved_roles": {},
+    }
+    assert differences(old, new) == [
+        "model.rotary_base 10000 -> 500000.0",
+        "model.window 16 -> (none)",
+        "train.document_mask True -> False",
+        "train.optimizer 'muon' -> 'adamw'",
+        "train.z_loss 0.0001 -> 0.0",
+    ]
+    assert differences(old, old | {"resolved_roles": {}}) == ["roles.matrices.learning_rate 0.02 -> (none)"]
