@@ -57,9 +57,9 @@ def register(app: typer.Typer, make_executor: MakeExecutor) -> None:
             "combinations": rows_json(pooled),
             "runs": [result.as_json() for result in results],
         }
-        _publish(planner, "sweep", data, sweep_figure(pooled, f"{planner.recipe.name}: a sweep"))
+        written = _publish(planner, "sweep", data, sweep_figure(pooled, f"{planner.recipe.name}: a sweep"))
         typer.echo(json.dumps(data, indent=2) if as_json else "\n".join(table_lines(pooled)))
-        _end(planner, "sweep", results, as_json)
+        _end(planner, written, results, as_json)
 
     @app.command()
     def ladder(
@@ -102,9 +102,9 @@ def register(app: typer.Typer, make_executor: MakeExecutor) -> None:
             data |= rung.ladder_json(law, own)
             lines = rung.ladder_lines(results, law, own)
             drawing = rung.ladder_figure(results, law, own, f"{planner.recipe.name}: a ladder")
-        _publish(planner, "ladder", data, drawing)
+        written = _publish(planner, "ladder", data, drawing)
         typer.echo(json.dumps(data, indent=2) if as_json else "\n".join(lines))
-        _end(planner, "ladder", results, as_json)
+        _end(planner, written, results, as_json)
 
 
 def _train(
@@ -120,18 +120,20 @@ def _train(
     return run_all(runs, executor, planner.folder / "logs")
 
 
-def _publish(planner: Planner, name: str, data: dict[str, Any], drawing: str | None) -> None:
-    """Write `<name>.json` and `<name>.svg` beside the runs."""
+def _publish(planner: Planner, name: str, data: dict[str, Any], drawing: str | None) -> str:
+    """Write `<name>.json`, and `<name>.svg` where there is a drawing, beside the runs; returns what was written."""
     from manifests.manifest import json_bytes
     from manifests.storage import Folder
 
     folder = Folder(planner.folder.absolute())
     folder.publish_bytes(f"{name}.json", json_bytes(data))
-    if drawing is not None:
-        folder.publish_bytes(f"{name}.svg", drawing.encode() + b"\n")
+    if drawing is None:
+        return f"{name}.json"
+    folder.publish_bytes(f"{name}.svg", drawing.encode() + b"\n")
+    return f"{name}.json and {name}.svg"
 
 
-def _end(planner: Planner, name: str, results: Sequence[RunResult], as_json: bool) -> None:
+def _end(planner: Planner, written: str, results: Sequence[RunResult], as_json: bool) -> None:
     """The last lines: what failed, and where things are. Exit code 1 where a run is not finished."""
     for result in results:
         if result.state == "failed":
@@ -140,7 +142,7 @@ def _end(planner: Planner, name: str, results: Sequence[RunResult], as_json: boo
     states = [result.state for result in results]
     finished = f"{planner.folder}: {states.count('finished')} of {len(results)} runs are finished"
     if not as_json:
-        typer.echo(f"{finished}; {name}.json and {name}.svg")
+        typer.echo(f"{finished}; {written}")
     if "unfinished" in states:
         say_error("groundup", f"{finished}. The same command goes on.")
     if set(states) != {"finished"}:

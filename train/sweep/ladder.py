@@ -8,7 +8,7 @@ from typing import Any
 
 from manifests.errors import UsageError, UserError
 from manifests.report.plot import COLOURS, Series, figure, plot
-from train.sweep.law import Law, Point, fit_law
+from train.sweep.law import Law, Point, fit_law, num_fitted
 from train.sweep.plan import PlannedRun, Planner
 from train.sweep.runs import RunResult
 from train.sweep.table import aligned, pool
@@ -86,7 +86,10 @@ def _candidates(own: PlannedRun) -> list[tuple[dict[str, str], float]]:
 def rungs(
     planner: Planner, own: PlannedRun, sizes: Sequence[dict[str, str]], factors: Sequence[float], seeds: Sequence[str]
 ) -> list[PlannedRun]:
-    """The runs: each size at the recipe's tokens per weight times each factor, with each seed. Raises `UserError`."""
+    """The runs: each size at the recipe's tokens per weight times each factor, with each seed.
+
+    Raises `UserError`, also for runs that will not fix a law: before they are trained.
+    """
     ratio = own.num_tokens / own.num_weights
     choices = []
     for size in sizes:
@@ -101,6 +104,7 @@ def rungs(
                 f"{run.name}: {run.num_steps} steps are too few to learn from; {FEWEST_STEPS} are needed. Lower "
                 "train.batch_tokens, raise train.max_tokens of the recipe, or give larger sizes with --size."
             )
+    num_fitted([(run.num_weights, run.num_tokens) for run in runs])
     return runs
 
 

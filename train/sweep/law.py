@@ -67,26 +67,35 @@ class Law:
         return float(np.exp(_log_loss(self.theta, x)[0])), float(low), float(high)
 
 
+def num_fitted(runs: Sequence[tuple[int, int]]) -> int:
+    """How many parameters the law of runs with these weights and tokens has.
+
+    Raises `UserError`, with what to do, for runs too few, or too much alike, to say anything of every parameter and of
+    the error.
+    """
+    ratios = [tokens / weights for weights, tokens in runs]
+    has_tokens = bool(ratios) and max(ratios) > _SAME_RATIO * min(ratios)
+    num_parameters = 5 if has_tokens else 3
+    distinct, sizes = len(set(runs)), len({weights for weights, _ in runs})
+    law = "L(N, D)" if has_tokens else "L(N)"
+    if sizes < 3:
+        raise UserError(f"{law} needs runs of at least 3 sizes, and there are {sizes}: add sizes (--sizes or --size).")
+    if distinct < num_parameters or len(runs) <= num_parameters:
+        raise UserError(
+            f"{law} has {num_parameters} parameters, and {len(runs)} runs ({distinct} of them different) do not fix "
+            "them and their error: add sizes (--sizes or --size), token counts (--tokens) or seeds (--seeds 0,1)."
+        )
+    return num_parameters
+
+
 def fit_law(points: Sequence[Point], seed: int = 0) -> Law:
     """Fit the law to measured runs.
 
     The bootstrap is parametric: losses of the fitted law with noise of the size of its residuals, drawn with Student's
-    t of the degrees of freedom that are left, are fitted again. Raises `UserError`, with what to do, for points too
-    few, or too much alike, to say anything of every parameter and of the error.
+    t of the degrees of freedom that are left, are fitted again. Raises `UserError` as `num_fitted` does.
     """
-    ratios = [point.tokens / point.weights for point in points]
-    has_tokens = bool(ratios) and max(ratios) > _SAME_RATIO * min(ratios)
-    num_parameters = 5 if has_tokens else 3
-    distinct = len({(point.weights, point.tokens) for point in points})
-    sizes = len({point.weights for point in points})
-    law = "L(N, D)" if has_tokens else "L(N)"
-    if sizes < 3:
-        raise UserError(f"{law} needs runs of at least 3 sizes, and there are {sizes}: add sizes (--sizes or --size).")
-    if distinct < num_parameters or len(points) <= num_parameters:
-        raise UserError(
-            f"{law} has {num_parameters} parameters, and {len(points)} runs ({distinct} of them different) do not fix "
-            "them and their error: add sizes (--sizes or --size), token counts (--tokens) or seeds (--seeds 0,1)."
-        )
+    num_parameters = num_fitted([(point.weights, point.tokens) for point in points])
+    has_tokens = num_parameters == 5
     x = np.log(np.array([[p.weights for p in points], [p.tokens for p in points]], dtype=np.float64))
     y = np.log(np.array([p.loss for p in points]))
     theta = min((_descend(start, x, y) for start in _starts(has_tokens, y)), key=lambda found: found[1])[0]

@@ -66,6 +66,8 @@ def test_every_size_has_the_recipes_tokens_per_weight(build: Path, tmp_path: Pat
     for run in runs:
         wanted = ratio * (0.5 if run.num_tokens < 0.75 * ratio * run.num_weights else 1.0)
         assert run.num_tokens / run.num_weights == pytest.approx(wanted, rel=0.06)
+    with pytest.raises(UserError, match=r"L\(N\) has 3 parameters, and 3 runs .* add sizes"):  # before any is trained
+        rungs(planner, own, choose_sizes(planner, own, 3), [1.0], [])
 
 
 def test_what_cannot_be_a_ladder_is_refused(build: Path, tmp_path: Path) -> None:
@@ -108,3 +110,17 @@ def test_a_ladder_is_trained_fitted_and_reused(build: Path, tmp_path: Path) -> N
     assert CliRunner().invoke(app, words).exit_code == 0
     assert len(serial.names) == 6
     assert (tmp_path / "runs" / "ladder.json").read_bytes() == before
+
+
+def test_an_unfinished_ladder_names_only_what_it_wrote(build: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "r.toml", build, SMALL_MODEL | {"num_layers": 3, "num_heads": 3, "width": 48}, max_tokens=2**18)
+    idle = Serial()
+    idle.run = lambda work, items, logs: None  # type: ignore[method-assign]
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    cli.register(app, idle.make)
+    result = CliRunner().invoke(app, ["ladder", str(path), "--sizes", "3", "--folder", str(tmp_path / "runs")])
+    assert result.exit_code == 1
+    assert "0 of 6 runs are finished; ladder.json\n" in result.stdout
+    assert "The same command goes on." in result.stderr
+    assert not (tmp_path / "runs" / "ladder.svg").exists()

@@ -59,7 +59,7 @@ def test_with_noise_the_interval_covers(noise: float, factors: tuple[float, ...]
         ([], "at least 3 sizes, and there are 0"),
         (points(sizes=SIZES[:1]), "at least 3 sizes, and there are 1"),
         (points(sizes=SIZES[:2], seeds=4), "at least 3 sizes, and there are 2"),
-        (points(factors=(1.0,), sizes=SIZES[:3]), "L\\(N\\) has 3 parameters, and 3 runs .* --seeds"),
+        (points(factors=(1.0,), sizes=SIZES[:3]), "L\\(N\\) has 3 parameters, and 3 runs .* seeds"),
         ([*points()[:5]], "L\\(N, D\\) has 5 parameters, and 5 runs"),
         ([points()[0]] * 6, "at least 3 sizes, and there are 1"),
     ],
