@@ -113,7 +113,8 @@ def test_a_ladder_is_trained_fitted_and_reused(build: Path, tmp_path: Path) -> N
 
 
 def test_an_unfinished_ladder_names_only_what_it_wrote(build: Path, tmp_path: Path) -> None:
-    path = write(tmp_path / "r.toml", build, SMALL_MODEL | {"num_layers": 3, "num_heads": 3, "width": 48}, max_tokens=2**18)
+    model = SMALL_MODEL | {"num_layers": 3, "num_heads": 3, "width": 48}
+    path = write(tmp_path / "r.toml", build, model, max_tokens=2**18)
     idle = Serial()
     idle.run = lambda work, items, logs: None  # type: ignore[method-assign]
     app = typer.Typer()
