@@ -78,7 +78,7 @@ def test_what_cannot_be_a_ladder_is_refused(build: Path, tmp_path: Path) -> None
     with pytest.raises(UserError, match=r"smaller sizes of its shape, and 4 are wanted\. Give them with --size"):
         choose_sizes(planner, own, 4)
     with pytest.raises(UserError, match="steps are too few to learn from; 20 are needed"):
-        rungs(planner, own, [{"model.num_layers": "1"}], [0.1], [])
+        rungs(planner, own, [{"model.num_layers": "1"}], [0.5], [])
     assert read_sizes(["model.num_layers=2,model.width=64"]) == [{"model.num_layers": "2", "model.width": "64"}]
     for wrong in ("num_layers=2", "model.width", "train.max_tokens=3", ""):
         with pytest.raises(UsageError):
@@ -113,8 +113,13 @@ def test_a_ladder_is_trained_fitted_and_reused(build: Path, tmp_path: Path) -> N
 
 
 def test_an_unfinished_ladder_names_only_what_it_wrote(build: Path, tmp_path: Path) -> None:
-    model = SMALL_MODEL | {"num_layers": 3, "num_heads": 3, "width": 48}
-    path = write(tmp_path / "r.toml", build, model, max_tokens=2**18)
+    path = write(
+        tmp_path / "r.toml",
+        build,
+        SMALL_MODEL | {"num_layers": 3, "num_heads": 3, "num_kv_heads": 3, "width": 48},
+        max_tokens=2**18,
+        batch_tokens=256,
+    )
     idle = Serial()
     idle.run = lambda work, items, logs: None  # type: ignore[method-assign]
     app = typer.Typer()
