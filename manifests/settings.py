@@ -8,10 +8,11 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, field_validator
 from pydantic_core import CoreSchema
@@ -160,6 +161,13 @@ def validate(settings: type[SettingsT], data: dict[str, Any], where: str) -> Set
         raise UserError(f"{where}: {error}") from None
 
 
+_NAMES_IN_TOML = (
+    ("valid tuple", "valid list"),
+    ("Tuple should have(.*) after validation", r"list should have\1"),
+    ("valid dictionary( or instance of .*)?", "table"),
+)
+
+
 def _describe(problem: Any, settings: type[Settings], data: dict[str, Any], missing: list[tuple[Any, ...]]) -> str:
     """A problem's key path and what is wrong with it. `missing`: the key paths of all that is missing."""
     location = _keys_of(problem["loc"], data)
@@ -171,6 +179,8 @@ def _describe(problem: Any, settings: type[Settings], data: dict[str, Any], miss
     if problem["type"] == "missing":
         return f"{key_path} is missing: add it"
     message = problem["msg"].removeprefix("Value error, ")
+    for of_python, of_toml in _NAMES_IN_TOML:
+        message = re.sub(of_python, of_toml, message)
     given = "" if isinstance(problem["input"], dict | list) else f", not {problem['input']!r}"
     return scrub(f"{key_path}: {message[0].lower()}{message[1:]}{given}")
 
@@ -229,8 +239,9 @@ def _paths(settings: type[Settings], above: str = "") -> Iterator[str]:
     """The path of each key in the tables of a settings class."""
     for name, field in settings.model_fields.items():
         yield above + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
-            yield from _paths(field.annotation, f"{above}{name}.")
+        for kind in (field.annotation, *get_args(field.annotation)):  # a table, or one that may be left out
+            if isinstance(kind, type) and issubclass(kind, Settings):
+                yield from _paths(kind, f"{above}{name}.")
 
 
 def _all_keys(settings: type[Settings]) -> list[str]:

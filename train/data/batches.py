@@ -19,17 +19,15 @@ def value_at(schedule: Schedule, tokens: int) -> int:
 def check_schedule(schedule: Schedule) -> None:
     """Raises `ValueError` for a schedule that does not begin at 0 or does not go forward."""
     positions = [position for position, _ in schedule]
-    if not positions or positions[0] != 0:
-        raise ValueError(f"its first entry must begin at 0 tokens: put [0, ...] before {_shown(schedule[:1])}")
+    if not positions:
+        raise ValueError("it has no entries: write the first one, [0, ...], or leave the key out")
+    if positions[0] != 0:
+        raise ValueError(f"its first entry must begin at 0 tokens: put [0, ...] before {list(schedule[0])}")
     for before, after in itertools.pairwise(positions):
         if after <= before:
             raise ValueError(f"its entries must begin at ever more tokens, and {after} comes after {before}: sort them")
     if lowest := [list(entry) for entry in schedule if entry[1] < 1]:
         raise ValueError(f"its entry {lowest[0]} has the value {lowest[0][1]}; set it to 1 or more")
-
-
-def _shown(schedule: Schedule) -> str:
-    return ", ".join(str(list(entry)) for entry in schedule) or "the end"
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,10 @@ def resolve(
         written = getattr(settings, role)
         if role not in roles:
             if written is not None:
-                raise UserError(
-                    f"[train.{role}] has no effect: the model has no {role.replace('_', ' ')}. Remove the table, or "
-                    f"change [model]; it has {', '.join(roles)}."
-                )
+                lacks = f"the model has no {role.replace('_', ' ')}. Remove the table, or change [model]"
+                if role == "head":  # a model has a head or has it tied
+                    lacks = "the head is the token embedding. Set [train.embeddings], or model.tied_head = false"
+                raise UserError(f"[train.{role}] has no effect: {lacks}; it has {', '.join(roles)}.")
             continue
         values = {} if written is None else written.model_dump(exclude_none=True)
         for key in values:

@@ -151,7 +151,7 @@ def test_settings_that_are_wrong_are_refused_by_name(train: dict[str, Any], mess
         ("modern", {"value_embeddings": {"learning_rate": 1.0}}, r"\[train\.value_embeddings\] has no effect"),
         ("modern", {"input_scalars": {"learning_rate": 1.0}}, "the model has no input scalars"),
         ("modern", {"residual_scalars": {}}, r"\[train\.residual_scalars\]"),
-        ("gpt2", {"head": {"learning_rate": 1.0}}, r"\[train\.head\] has no effect"),
+        ("gpt2", {"head": {"learning_rate": 1.0}}, r"\[train\.head\] has no effect: the head is the token emb"),
         ("modern", {"vectors": {"weight_decay": 1.0}}, "it has matrices, embeddings, head"),
         ("modern", {"optimizer": "muon", "matrices": {"betas": (0.8, 0.9)}}, r"train\.matrices\.betas has no effect"),
         ("modern", {"optimizer": "muon", "matrices": {"epsilon": 1e-9}}, r"train\.matrices\.epsilon has no effect"),
