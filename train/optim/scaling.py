@@ -108,7 +108,7 @@ def scale_rates(recipe: TrainRecipe, vocab_size: int) -> tuple[TrainRecipe, list
         values |= {"learning_rate": _rounded(_RATE * scale), "weight_decay": _rounded(_DECAY * scale * share)}
         values["weight_decay_schedule"] = "cosine"
         reasons["learning_rate"] = f"{_RATE:g} sqrt({batch:,} / {_BATCH:,})"
-        reasons["weight_decay"] = f"{_DECAY:g} sqrt({batch:,} / {_BATCH:,}) {share:.3g}"
+        reasons["weight_decay"] = f"{_DECAY:g} sqrt({batch:,} / {_BATCH:,}) times N_12 / N, {share:.3g}"
         table = _MUON | {"momentum_warmup_steps": min(_MOMENTUM_STEPS, num_steps // 3)}
         written = {} if settings.muon is None else settings.muon.model_dump(exclude_unset=True)
         values |= {f"muon.{key}": value for key, value in table.items() if key not in written}
