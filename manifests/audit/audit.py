@@ -309,6 +309,9 @@ def _check_flow(manifests: dict[str, Manifest], report: AuditReport) -> None:
 
 def _check_training(build: Build, report: AuditReport) -> None:
     """The training run in the build: every file as its manifest says, learned from the shards that are here."""
+    for name in ("sweep", "ladder"):
+        if build.folder.exists(f"{name}/{name}.json"):
+            report.notes.append(f"{name}/: training runs beside each other; their files were not looked at")
     folder = build.folder.folder(RUN)
     if not folder.list():
         return
