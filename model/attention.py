@@ -327,6 +327,9 @@ def _make_block_mask(pattern: Pattern, num_queries: int, num_keys: int, device: 
 _cached_block_mask = functools.lru_cache(maxsize=32)(_make_block_mask)
 
 
+_LEAST_FLEX_WIDTH = 16  # channels of a head that FlexAttention asks for
+
+
 def sdpa_attention(
     q_BHTD: torch.Tensor,
     k_BKSD: torch.Tensor,
@@ -340,7 +343,8 @@ def sdpa_attention(
     is_plain = pattern.sees_all(num_keys) and (visibility is None or visibility.documents_BT is None)
     attend: Attend = masked_attention
     if not is_plain and num_queries > 1:
-        if q_BHTD.is_cuda and num_queries == num_keys and not dropout:
+        is_wide = q_BHTD.shape[-1] >= _LEAST_FLEX_WIDTH
+        if q_BHTD.is_cuda and is_wide and num_queries == num_keys and not dropout:
             attend = flex_attention
         elif pattern.letter == "S" and num_queries > pattern.size:
             attend = chunked_attention
