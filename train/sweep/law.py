@@ -42,7 +42,8 @@ class Law:
     """A fitted law.
 
     parameters: E, A, alpha, and B, beta where tokens have a term of their own. intervals: of each, where 95 % of the
-    bootstrap's draws lie. error: root mean square of the relative residuals, by degrees of freedom. `draws` are the
+    bootstrap's draws lie; that they hold the true value so often is the aim and not shown: on draws of a known law
+    (noise .3 %, 8 runs) those of E, A and alpha held it in 7 of 9, the prediction's in 9 of 9. error: root mean square of the relative residuals, by degrees of freedom. `draws` are the
     parameters of each draw, as `predict` needs them.
     """
 
@@ -60,7 +61,7 @@ class Law:
         return "B" in self.parameters
 
     def predict(self, weights: int, tokens: int) -> tuple[float, float, float]:
-        """The loss of a run of this size, and the interval in which 95 % of such runs are expected."""
+        """The loss of a run of this size, and the 95 % interval of the bootstrap, noise of a run included."""
         x = np.log(np.array([[float(weights)], [float(tokens)]]))
         draws = [float(_log_loss(theta, x)[0]) for theta in self.draws]
         low, high = np.percentile(np.exp(np.array(draws) + self.noise), _INTERVAL)
