@@ -209,7 +209,7 @@ def _compare(num_seeds: int) -> Result:
         notes += [
             f"{task.name}, {side}: loss ~ tokens^{figures[f'{task.name}/{side}']['exponent']:.3f} within a run"
             for side, outcomes in here.items()
-            if outcomes and outcomes[0].losses
+            if "exponent" in figures[f"{task.name}/{side}"]
         ]
     if code is None:
         notes.append(
@@ -279,7 +279,7 @@ def _figures(outcomes: list[Outcome]) -> dict[str, Any]:
         "num_parameters": outcomes[0].num_parameters,
         "seconds": statistics.median(outcome.seconds for outcome in outcomes),
     }
-    if outcomes[0].losses:
+    if len(outcomes[0].losses) > 2:  # one is from before the first step
         found["exponent"] = statistics.fmean(exponent(outcome.losses) for outcome in outcomes)
     return found
 

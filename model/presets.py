@@ -83,12 +83,11 @@ def _llama(
 PRESETS: dict[str, dict[str, Any]] = {
     # To try things out, in seconds on any machine.
     "tiny": _gpt2(4, 4, 128) | {"sequence_length": 128, "bias": False},
-    # Learns something of a few MB of text within two minutes on two CPU cores. Tables of value embeddings would be
-    # as large as all blocks together; scalars of the input and projections from zero made so small a model learn
-    # slower (2.033 bits per byte with both, 2.019 without, after the quickstart's 128 steps).
+    # Learns something of a few MB of text within two minutes on two CPU cores. It goes without the parts that do not
+    # help at such sizes (docs/training.md, "What each choice is worth").
     "small-cpu": modern(4)
     | {"sequence_length": 256, "num_heads": 3, "width": 192, "window_pattern": "L"}
-    | {"value_embeddings": False, "input_scalars": False, "zero_init": False},
+    | {"value_embeddings": False, "residual_scalars": False, "input_scalars": False, "zero_init": False},
     # Named by their parameters with GPT-2's vocabulary of 50,257; those of GPT-2 have exactly its shape.
     "gpt2-30m": _gpt2(6, 6, 384),
     "gpt2-124m": _gpt2(12, 12, 768),
