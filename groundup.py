@@ -79,6 +79,8 @@ _COMMANDS = {
         "Write one self-contained HTML page: the funnel, samples, tokenizer and shards, the loss curve.",
     ),
     "train": ("train.cli", "Train the recipe's model on its shards, or go on with a run that was interrupted."),
+    "generate": ("train.cli", "Let a trained model go on with a text."),
+    "steps": ("train.cli", "List the documents that a training step saw, in the order it read them."),
     "sweep": (
         "train.sweep.cli",
         "Train the recipe's model with every combination of some values, and compare the runs.",
@@ -87,8 +89,6 @@ _COMMANDS = {
         "train.sweep.cli",
         "Train small sizes of the recipe's model, fit the law of their loss, and predict the recipe's own.",
     ),
-    "generate": ("train.cli", "Let a trained model go on with a text."),
-    "steps": ("train.cli", "List the documents that a training step saw, in the order it read them."),
     "classifier": ("pipeline.commands.classifier", "Train a quality classifier for the filter, and look at one."),
     "tokenizer": ("tokenizer.cli", "Learn a vocabulary, encode with it, measure it."),
 }

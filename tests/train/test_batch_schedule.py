@@ -138,7 +138,7 @@ def test_a_longer_run_goes_on_in_its_schedule(build: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ({"batch_schedule": []}, r"train.batch_schedule: its first entry must begin at 0"),
+        ({"batch_schedule": []}, r"train.batch_schedule: it has no entries: write the first one"),
         ({"batch_schedule": [[10, 256]]}, r"train.batch_schedule: its first entry must begin at 0 .*\[10, 256\]"),
         ({"batch_schedule": [[0, 256], [512, 512], [512, 1024]]}, r"train.batch_schedule: .* 512 comes after 512"),
         ({"batch_schedule": [[0, 256], [900, 512], [512, 1024]]}, r"train.batch_schedule: .* 512 comes after 900"),

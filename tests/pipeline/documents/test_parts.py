@@ -64,7 +64,7 @@ def test_a_changed_part_stops_the_stage_that_reads_it(built: Path, tmp_path: Pat
         part.write_bytes(data)
         try:
             texts = pq.read_table(part)["text"].to_pylist()
-        except (OSError, UnicodeDecodeError):
+        except (OSError, ValueError):  # of Arrow, or no UTF-8
             texts = None
         if texts is not None:
             break  # read as other text, without an error

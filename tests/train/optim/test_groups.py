@@ -166,7 +166,7 @@ def test_a_table_without_effect_is_refused_before_the_corpus_is_built() -> None:
     tables: dict[str, Any] = {"name": "x", "output": "out", "train": {"embeddings": {"learning_rate": 0.1}}}
     _check_training(tables, "recipe.toml")
     tables["train"]["head"] = {"learning_rate": 0.1}
-    with pytest.raises(UserError, match=r"\[train\.head\] has no effect: the model has no head"):
+    with pytest.raises(UserError, match=r"\[train\.head\] has no effect: the head is the token embedding"):
         _check_training(tables, "recipe.toml")
 
 

@@ -187,7 +187,7 @@ def test_a_run_of_an_older_version_goes_on(build: Path, tmp_path: Path) -> None:
         state.write_text(json.dumps(values))
     assert pretrain(recipe(build), tmp_path / "run").finished
     assert losses(tmp_path / "run") == losses(whole)
-    with pytest.raises(UserError, match=r"model.rotary_base \(none\) -> 500.0"):
+    with pytest.raises(UserError, match=r"model.rotary_base 10000 -> 500.0"):
         pretrain(recipe(build, {"rotary_base": 500.0}), tmp_path / "run")
 
 

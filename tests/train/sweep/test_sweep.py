@@ -179,6 +179,8 @@ def test_a_run_that_is_told_to_stop_goes_on(path: Path, swept: Path, tmp_path: P
 
     from train.run.folder import RunFolder
 
+    monkeypatch.setattr(runs, "_told_to_stop", False)  # and is so again after this test
+
     add = RunFolder.add_metrics
 
     def add_and_stop(self: RunFolder, row: dict[str, Any]) -> None:
