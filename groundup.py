@@ -28,7 +28,7 @@ def _train(recipe: Path, overrides: list[str]) -> Any:
 
 
 def _make_executor(kind: str, workers: int, recipe: Path, overrides: list[str]) -> Any:
-    """What training runs go on side by side: the pipeline's executors, which the trainer does not know."""
+    """Make the executor on which `sweep` and `ladder` train their runs; the trainer does not know the pipeline."""
     from manifests.settings import read_recipe, validate
     from pipeline.engine.calls import Calls
     from pipeline.engine.settings import ClusterSettings, ExecutorSettings

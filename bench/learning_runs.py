@@ -41,7 +41,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """The folder of the run, named by a digest of its settings, model, data and seed."""
         if self.recipe is None:
             return RUNS / self.task.name / f"nanogpt-{nanogpt.digest(self.task, self.nanogpt)}-{self.seed}"
         # Without what is at its default, so that a younger field does not rename what it does not change.
@@ -56,7 +56,7 @@ class Job:
         return RUNS / self.task.name / f"{digest[:12]}-{self.seed}"
 
     def outcome(self) -> Outcome | None:
-        """What it gave; None where it has not run to its end."""
+        """The result of the finished run; None where the run is not finished."""
         path = self.folder / "outcome.json"
         if not path.exists():
             return None

@@ -18,7 +18,7 @@ Recipe = dict[str, Any]
 """Settings by their place in a recipe, as `--set` has them: `model.preset`, `train.learning_rate`."""
 
 TOLERANCE = 0.02
-"""How far the parameters of two models may be apart, as a fraction, to be compared."""
+"""Models are compared where their numbers of parameters differ by no more than this fraction."""
 _MLP_STEP = 8  # channels, in which an MLP is made narrower or wider to have as many parameters
 
 
@@ -135,13 +135,13 @@ def fitted(task: Task, recipe: Recipe, wanted: int) -> Recipe:
 
 
 def is_near(number: int, wanted: int) -> bool:
-    """Whether a number of parameters may be compared with another one."""
+    """True where two numbers of parameters differ by no more than `TOLERANCE`."""
     return abs(number - wanted) <= TOLERANCE * wanted
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave. loss: nats a token on the whole validation split. losses: by the tokens trained on until then.
+    """The result of a run. loss: nats a token on the whole validation split. losses: the same by trained tokens.
 
     seconds: of the whole process, validations included; 0 where it is not known.
     """

@@ -73,7 +73,7 @@ def arguments(task: Task) -> list[str]:
 
 
 def digest(task: Task, code: Path | None) -> str:
-    """What decides a run of it besides the seed, in eight characters."""
+    """Eight characters of a digest of nanoGPT's code, the task and its data: they name the folder of a run."""
     assert code is not None
     parts = [(code / name).read_bytes() for name in _FILES]
     given = [*parts, " ".join(arguments(task)).encode(), task.build().name.encode()]
