@@ -1,9 +1,9 @@
 """Two benches of learning: three models trained on the same tokens, and the modern recipe without each of its parts.
 
 `learning` compares nanoGPT, our GPT-2 preset and our modern one on characters and on BPE tokens. `ablation` takes the
-modern recipe's parts away one at a time (and adds those it goes without). All models of a table have as many parameters within 2 %: where a part brings or
-costs more, the MLP is made narrower or wider. Losses are of the whole validation split, by one code for all sides.
-Runs are kept under `build/bench/learning`; what is there is not run again.
+modern recipe's parts away one at a time (and adds those it goes without). All models of a table have as many parameters
+within 2 %: where a part brings or costs more, the MLP is made narrower or wider. Losses are of the whole validation
+split, by one code for all sides. Runs are kept under `build/bench/learning`; what is there is not run again.
 """
 
 from __future__ import annotations
