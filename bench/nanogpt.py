@@ -129,12 +129,14 @@ def _measure(task: Task, work: Path) -> Outcome:
 
 
 class _Loss(nn.Module):
-    """Its model as one that gives the loss alone."""
+    """Its model as one that gives the sum of the losses alone."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, tokens: torch.Tensor, targets: torch.Tensor, documents_BT: None = None) -> torch.Tensor:
-        loss: torch.Tensor = self.model(tokens, targets)[1]
-        return loss
+    def forward(
+        self, tokens: torch.Tensor, targets: torch.Tensor, reduction: str = "sum", documents_BT: None = None
+    ) -> torch.Tensor:
+        mean: torch.Tensor = self.model(tokens, targets)[1]
+        return mean * targets.numel()

@@ -17,19 +17,15 @@ from typing import Any
 
 import torch
 
-from manifests.draws import draw
 from manifests.errors import UserError
 from manifests.paths import relative_to
 from manifests.storage import Folder
-from model import GPT
-from train.data.batches import value_at
 from train.generate import NotFiniteModel
 from train.objectives.base import Objective
-from train.optim.optimizer import build_optimizer, recorded_roles, set_step
-from train.optim.plan import change_length, make_plan, step_values
-from train.parallel.hardware import Hardware, find_hardware, micro_batch_sequences
+from train.optim.optimizer import recorded_roles
+from train.optim.plan import change_length, make_plan
 from train.parallel.ranks import Ranks, open_ranks
-from train.run import checkpoint
+from train.run import checkpoint, rollback
 from train.run.changes import differences, lasting_sha256, recorded, show
 from train.run.folder import RunFolder, read_metrics
 from train.run.manifest import seal_run, write_run_manifest
@@ -37,6 +33,8 @@ from train.run.progress import TrainingProgress
 from train.run.samples import write_samples
 from train.run.stop_signal import Stopped, StopSignal
 from train.settings import TrainRecipe
+from train.spikes import Setback, SpikeGuard
+from train.step import Gradient, Learner
 
 
 @dataclass
@@ -98,17 +96,45 @@ class Loop:
             # What the first rank has settled: the warm-up of a run that goes on stays what it was.
             settled = self.folder.config() or self.config
             self.plan = replace(self.plan, warmup_steps=int(settled["plan"]["warmup_steps"]))
-            self._build()
-            found = checkpoint.list_checkpoints(self.folder.checkpoints)
-            step = self._load(found[-1]) if found else 0
-            self._agree_on(step)
-            self.ranks.first(lambda: self.folder.truncate_after(step if step else -1))
-            self._announce(step)
             with self.stop_signal.caught():
-                step = self._train(step, stop)
-                if step == self.plan.num_steps:
-                    self.ranks.first(lambda: self._finish(step))
-            return self._summary(step)
+                while (reached := self._go_on(stop)) is None:
+                    pass
+            return self._summary(reached)
+
+    def _go_on(self, stop: int) -> int | None:
+        """Train from the last checkpoint until `stop`; returns the last step, or None where the run has gone back."""
+        self.rollbacks = (self.folder.config() or self.config).get("rollbacks", [])
+        self.ranks.first(rollback.settle, self.folder, self.rollbacks, self.progress.say)
+        self.loader.jumps = rollback.jumps(self.rollbacks, self.plan.batches)
+        self.learner = Learner(self.recipe, self.plan, self.objective, self.ranks)
+        found = checkpoint.list_checkpoints(self.folder.checkpoints)
+        step = self._load(found[-1]) if found else 0
+        self._agree_on(step)
+        self.ranks.first(lambda: self.folder.truncate_after(step if step else -1))
+        self._announce(step)
+        # Rows that only the first rank sees yet are those of all ranks.
+        self.guard = SpikeGuard(self.settings.spikes, read_metrics(self.folder.path))
+        try:
+            step = self._train(step, stop)
+        except Setback as setback:
+            self._go_back(setback)
+            return None
+        if step == self.plan.num_steps:
+            self.ranks.first(lambda: self._finish(step))
+        return step
+
+    def _go_back(self, setback: Setback) -> None:
+        """Record a rollback; raises `UserError` where the run has made all that it may."""
+        good = checkpoint.newest_until(self.folder.checkpoints, setback.last_good)
+        if len(self.rollbacks) >= self.settings.spikes.max_rollbacks or setback.step == 0:
+            raise self._diverged(setback, good)
+        step = 0 if good is None else checkpoint.step_of(good)
+        self.ranks.first(self._record_rollback, rollback.record(setback, step, self.settings.spikes))
+
+    def _record_rollback(self, record: dict[str, Any]) -> None:
+        self.folder.sync_metrics()
+        self.config["rollbacks"] = [*self.rollbacks, record]
+        self.folder.write_config(self.config)  # from here on the run goes on from there, whatever happens
 
     def _make_config(self) -> dict[str, Any]:
         # "resolved_model" is the whole model, so that a preset that changes is seen.
@@ -160,6 +186,8 @@ class Loop:
         self.config = self._make_config()
         if changes := recorded(old, self.config, step):
             self.config["changes"] = changes
+        if old.get("rollbacks"):
+            self.config["rollbacks"] = old["rollbacks"]
         here = (change for change in changes if change["step"] == step)
         return [f"from step {step} on: {show(one['setting'], one.get('before'), one.get('after'))}" for one in here]
 
@@ -169,37 +197,20 @@ class Loop:
         is_last = bool(found) and checkpoint.read_state(found[-1]).step == self.plan.num_steps
         return is_last and self.folder.manifest is not None
 
-    def _build(self) -> None:
-        settings = self.settings
-        self.hardware: Hardware = find_hardware(settings.precision, self.ranks.local_rank)
-        torch.manual_seed(draw("weights", self.recipe.seed))
-        self.model = GPT(self.model_config).to(self.hardware.device)
-        self.optimizer = build_optimizer(self.model, settings)
-        if settings.compile:
-            self.model.compile()  # in place: the names of the weights stay
-        self.parallel_model = self.ranks.parallel(self.model)
-        # Ranks may differ by a sequence in training; in validation they must cut the split in the same way.
-        largest = max(self.plan.batches.sizes) // self.model_config.sequence_length
-        self.validation_batch = self._micro_batch(largest)
-        self.micro_batch = self._micro_batch(self.loader.rank_sequences(self.plan.num_steps - 1))
-
-    def _micro_batch(self, sequences: int) -> int:
-        """How many of a batch's sequences pass through the model at once; a schedule may change the batch."""
-        setting = self.settings.micro_batch_sequences
-        return micro_batch_sequences(setting, self.model_config, sequences, self.hardware)
-
     def _load(self, path: Path) -> int:
         """Go on from a checkpoint; returns its step."""
         state = checkpoint.read_state(path)
         checkpoint.check_matches(path, state, self.model_config.to_dict(), self.objective.data["manifest_sha256"])
         if state.settings_sha256 != self.settings_sha256:
             raise UserError(f"{path}: was made with other settings than {self.folder.path}/config.toml. Use --restart.")
-        checkpoint.load_model(path, self.model)
-        checkpoint.load_optimizer(path, self.optimizer)
+        checkpoint.load_model(path, self.learner.model)
+        checkpoint.load_optimizer(path, self.learner.optimizer)
         return state.step
 
     def _agree_on(self, step: int) -> None:
-        steps = self.ranks.sum(torch.tensor([step, step * step], dtype=torch.float64, device=self.hardware.device))
+        steps = self.ranks.sum(
+            torch.tensor([step, step * step], dtype=torch.float64, device=self.learner.hardware.device)
+        )
         mean, mean_of_squares = (steps / self.ranks.num_ranks).tolist()
         if mean_of_squares != mean * mean:
             raise UserError(
@@ -214,12 +225,13 @@ class Loop:
         epochs = plan.num_tokens / self.loader.tokens_per_epoch
         sizes = dict.fromkeys(f"{plan.batches.size(at):,}" for at in (0, plan.num_steps - 1))
         say(
-            f"model: {self.model.num_parameters():,} parameters; {plan.num_steps:,} steps of {' to '.join(sizes)} "
-            f"tokens ({epochs:.2f} epochs of {self.objective.data['num_tokens']:,} tokens)"
+            f"model: {self.learner.model.num_parameters():,} parameters; {plan.num_steps:,} steps of "
+            f"{' to '.join(sizes)} tokens ({epochs:.2f} epochs of {self.objective.data['num_tokens']:,} tokens)"
         )
-        line = f"device: {self.hardware.name}, {self.ranks.num_ranks} rank(s), micro-batch {self.micro_batch}"
-        if self.hardware.peak_flops:
-            line += f"; peak {self.hardware.peak_flops / 1e12:.3g} TFLOP/s ({self.hardware.peak_source})"
+        hardware = self.learner.hardware
+        line = f"device: {hardware.name}, {self.ranks.num_ranks} rank(s), micro-batch {self.learner.micro_batch}"
+        if hardware.peak_flops:
+            line += f"; peak {hardware.peak_flops / 1e12:.3g} TFLOP/s ({hardware.peak_source})"
         say(line)
         if not self.objective.has_validation:
             say("no validation shards in this build: no validation loss is measured")
@@ -228,19 +240,21 @@ class Loop:
 
     def _train(self, step: int, stop: int) -> int:
         """Steps until `stop`, with checkpoints, validation and samples as they fall due; returns the last step."""
-        self.model.train()
+        self.learner.model.train()
         self._measure(step, again=step > 0)
         if self.stopping:
             raise self._stopped(step)
-        self._prune()
+        self._prune(step)
         clock = time.perf_counter()
         while step < stop:
-            row = self._step(step)
+            gradient, skipped = self._step(step)
             step += 1
             seconds, clock = time.perf_counter() - clock, time.perf_counter()
-            row = self._row(step, seconds, row)
+            row = self._row(step, seconds, gradient, skipped)
             self._write(row)
             self.progress.step(row)
+            if skipped and (setback := self.guard.setback(step, skipped)):
+                raise setback
             # The state first: whatever fails in measuring, the steps are not lost.
             is_saved = self.stopping or step == stop or _due(step, self.settings.checkpoint_every_steps)
             if is_saved:
@@ -252,7 +266,7 @@ class Loop:
                     self._save(step, row["loss"])
                 raise self._stopped(step)
             if is_saved:
-                self._prune()
+                self._prune(step)
             clock = time.perf_counter()
         return step
 
@@ -263,7 +277,7 @@ class Loop:
         """
         settings, is_last = self.settings, step == self.plan.num_steps
         if settings.window_schedule is not None:
-            self.model.set_window(None)  # measured with the windows that it is used with
+            self.learner.model.set_window(None)  # measured with the windows that it is used with
         if step == 0 or is_last or _due(step, settings.validate_every_steps):
             is_there = again and self.ranks.is_first and self.folder.has_validation(step)
             if not self.ranks.any(is_there):
@@ -273,65 +287,59 @@ class Loop:
             if not self.ranks.any(is_there):
                 self.ranks.first(self._sample, step)
 
-    def _step(self, step: int) -> dict[str, float]:
-        """One optimizer step (counted from 0); returns its loss, gradient norm and learning rate."""
-        settings, plan, ranks = self.settings, self.plan, self.ranks
-        # Dropout draws from here: a generator per (step, rank) leaves no state to save.
-        torch.manual_seed(draw("step", self.recipe.seed, step, ranks.rank))
-        values = step_values(settings, plan, step)
-        set_step(self.optimizer, values)
-        if settings.window_schedule is not None:
-            self.model.set_window(value_at(settings.window_schedule, self._tokens(step)))
-        tokens, targets = (part.to(self.hardware.device, non_blocking=True) for part in self.loader.batch(step))
-        loss_sum = torch.zeros((), device=self.hardware.device)
-        micro_batch = self._micro_batch(len(tokens))
-        for first in range(0, len(tokens), micro_batch):
-            part = slice(first, first + micro_batch)
-            is_last = first + micro_batch >= len(tokens)
-            with ranks.synchronise(self.parallel_model, now=is_last):
-                with self.hardware.precision():
-                    loss = self.objective.loss(self.parallel_model, tokens[part], targets[part])
-                share = loss * (len(tokens[part]) / self.loader.batch_sequences(step))
-                # The gradients of the ranks are averaged, while the shares of a batch must be added.
-                (share * ranks.num_ranks).backward()
-            loss_sum += share.detach()
-        clip = settings.gradient_clip or math.inf
-        gradient_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        # A signal that one rank got stops all of them at the same step.
-        sums = ranks.sum(torch.stack([loss_sum, loss_sum.new_tensor(float(bool(self.stop_signal.name)))]))
-        loss_value, num_stopped, norm_value = torch.stack([*sums, gradient_norm]).tolist()
-        self.stopping = num_stopped > 0
-        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
-            what = f"the loss is {loss_value:g} and the gradient's norm {norm_value:g}"
-            # A loss that is not finite shows what the weights of the step before are worth.
-            raise self._diverged(step + 1, what, suspect=None if math.isfinite(loss_value) else step)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return {
-            "loss": loss_value,
-            "learning_rate": settings.learning_rate * values.learning_rate,
-            "gradient_norm": norm_value,
-        }
+    def _step(self, step: int) -> tuple[Gradient, str | None]:
+        """One step (counted from 0): what was found, and why it is skipped, None where it was taken."""
+        factor = rollback.learning_rate_factor(self.rollbacks, step)
+        gradient = self.learner.find_gradient(step, bool(self.stop_signal.name), factor)
+        self.stopping = gradient.stop
+        skipped = self.guard.judge(gradient.loss, gradient.norm)
+        if skipped:
+            self.learner.discard()
+        else:
+            self.learner.apply()
+        self.guard.note(step + 1, gradient.loss, gradient.norm, skipped)
+        return gradient, skipped
 
     def _tokens(self, step: int) -> int:
         """Tokens that so many finished steps have trained on."""
         return self.plan.batches.tokens_before(step)
 
-    def _row(self, step: int, seconds: float, values: dict[str, float]) -> dict[str, Any]:
+    def _row(self, step: int, seconds: float, gradient: Gradient, skipped: str | None) -> dict[str, Any]:
         tokens_per_second = self.plan.batches.size(step - 1) / seconds
-        peak = self.hardware.peak_flops * self.ranks.num_ranks
-        mfu = self.model.flops_per_token() * tokens_per_second / peak if peak else None
-        speed = {"tokens_per_second": round(tokens_per_second, 1), "mfu": mfu and round(mfu, 4)}
-        return {"kind": "train", "step": step, "tokens": self._tokens(step), **values, **speed}
+        hardware = self.learner.hardware
+        peak = hardware.peak_flops * self.ranks.num_ranks
+        mfu = self.learner.model.flops_per_token() * tokens_per_second / peak if peak else None
+        row = {
+            "kind": "train",
+            "step": step,
+            "tokens": self._tokens(step),
+            "loss": _finite(gradient.loss),
+            "learning_rate": gradient.learning_rate,
+            "gradient_norm": _finite(gradient.norm),
+            "tokens_per_second": round(tokens_per_second, 1),
+            "mfu": mfu and round(mfu, 4),
+        }
+        if gradient.tokens_by_source:
+            row["loss_by_source"] = {name: _finite(loss) for name, loss in gradient.loss_by_source.items()}
+            row["tokens_by_source"] = gradient.tokens_by_source
+        if skipped:
+            documents = self.loader.documents_of_step(step - 1)
+            row["skipped"] = skipped
+            row["documents"] = [{"id": document["id"], "source": document["source"]} for document in documents]
+        return row
 
     def _validate(self, step: int) -> None:
         found = self.objective.validate(
-            self.model, self.validation_batch, self.ranks, self.hardware, self._is_told_to_stop
+            self.learner.model,
+            self.learner.validation_batch,
+            self.ranks,
+            self.learner.hardware,
+            self._is_told_to_stop,
         )
         if found is None:
             return
         if not math.isfinite(found.loss):
-            raise self._diverged(step, f"the validation loss is {found.loss:g}", suspect=step)
+            raise self.guard.suspect(step, f"the validation loss is {found.loss:g}")
         row = {"kind": "validation", "step": step, "tokens": self._tokens(step)}
         self._write(row | {"validation_loss": found.loss, "bits_per_byte": found.bits_per_byte})
         bits = "" if found.bits_per_byte is None else f", {found.bits_per_byte:.4f} bits per byte"
@@ -344,15 +352,15 @@ class Loop:
 
     def _sample(self, step: int) -> None:
         try:
-            if not write_samples(self.folder, self.model, step, self.settings, self.recipe.seed):
+            if not write_samples(self.folder, self.learner.model, step, self.settings, self.recipe.seed):
                 self.progress.say(f"no samples: {self.recipe.output} has no tokenizer/tokenizer.json")
         except NotFiniteModel as error:
-            raise self._diverged(step, str(error).rstrip("."), suspect=step) from None
+            raise self.guard.suspect(step, str(error).rstrip(".")) from None
 
     def _save(self, step: int, loss: float) -> None:
-        bad = checkpoint.first_not_finite(self.model, self.optimizer)
+        bad = checkpoint.first_not_finite(self.learner.model, self.learner.optimizer)
         if self.ranks.any(bad is not None):
-            raise self._diverged(step, f"{bad or 'a weight of another rank'} is not finite")
+            raise self.guard.suspect(step, f"{bad or 'a weight of another rank'} is not finite")
         self.ranks.first(self._write_checkpoint, step, loss)
 
     def _write_checkpoint(self, step: int, loss: float) -> None:
@@ -366,12 +374,18 @@ class Loop:
             settings_sha256=self.settings_sha256,
             num_ranks=self.ranks.num_ranks,
             loss=loss,
+            num_rollbacks=len(self.rollbacks),
         )
-        checkpoint.save_checkpoint(self.folder.checkpoints, self.model, self.optimizer, state)
+        checkpoint.save_checkpoint(self.folder.checkpoints, self.learner.model, self.learner.optimizer, state)
 
-    def _prune(self) -> None:
-        """Old checkpoints go when the new one has been measured: one that is not finite replaces none."""
-        self.ranks.first(checkpoint.prune, self.folder.checkpoints, self.settings.keep_checkpoints)
+    def _prune(self, step: int) -> None:
+        """Old checkpoints go when the new one has been measured: one that is not finite replaces none.
+
+        What a rollback would go back to stays.
+        """
+        skips = self.guard.recent(step)
+        needed = skips[0].last_good if skips else None
+        self.ranks.first(checkpoint.prune, self.folder.checkpoints, self.settings.keep_checkpoints, needed)
 
     def _write(self, row: dict[str, Any]) -> None:
         self.ranks.first(self.folder.add_metrics, row)
@@ -385,18 +399,20 @@ class Loop:
             "from there."
         )
 
-    def _diverged(self, step: int, what: str, suspect: int | None = None) -> UserError:
-        """The error of a run whose numbers are not finite. suspect: the step whose weights gave them."""
-        checkpoints = self.folder.checkpoints
-        if suspect is not None and self.ranks.is_first and (aside := checkpoint.set_aside(checkpoints, suspect)):
-            what += f" (what was saved of step {suspect} is set aside as {aside.name})"
-        found = checkpoint.list_checkpoints(checkpoints)
-        good = [path for path in found if suspect is None or path != checkpoint.checkpoint_path(checkpoints, suspect)]
-        last = f"the last good checkpoint is {good[-1]}" if good else "there is no good checkpoint"
+    def _diverged(self, setback: Setback, good: Path | None) -> UserError:
+        """The error of a run that may not go back any more."""
+        what = setback.what
+        if self.rollbacks:
+            what += f", and the run has gone back {len(self.rollbacks)} times"
+        if self.ranks.is_first and setback.suspect is not None:
+            aside = checkpoint.set_aside(self.folder.checkpoints, setback.suspect)
+            if aside:
+                what += f" (what was saved of step {setback.suspect} is set aside as {aside.name})"
+        last = f"the last good checkpoint is {good}" if good else "there is no good checkpoint"
         return UserError(
-            f"{self.folder.path}: step {step}: {what}; training has diverged, and {last}. Lower train.learning_rate "
-            f"(or raise train.warmup_fraction) and use --restart; `groundup steps {self.folder.path} --step "
-            f"{max(step, 1)}` lists the documents of this step."
+            f"{self.folder.path}: step {setback.step}: {what}; training has diverged, and {last}. Lower "
+            f"train.learning_rate (or raise train.warmup_fraction) and use --restart; `groundup steps "
+            f"{self.folder.path} --step {max(setback.step, 1)}` lists the documents of this step."
         )
 
     def _finish(self, step: int) -> None:
@@ -405,12 +421,12 @@ class Loop:
             self.config,
             type(self.objective).__module__,
             step,
-            self.hardware,
+            self.learner.hardware,
             {
                 "started": self.started,
                 "ended": time.time(),
                 "num_ranks": self.ranks.num_ranks,
-                "micro_batch_sequences": self.micro_batch,
+                "micro_batch_sequences": self.learner.micro_batch,
             },
         )
 
@@ -419,6 +435,11 @@ class Loop:
         first, last = (rows[0], rows[-1]) if rows else (None, None)
         finished = step == self.plan.num_steps
         return RunSummary(str(self.folder.path), step, self.plan.num_steps, finished, reused, first, last)
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no others."""
+    return value if math.isfinite(value) else None
 
 
 def _due(step: int, every: int) -> bool:

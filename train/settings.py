@@ -44,6 +44,24 @@ class ModelSettings(_ModelFields):
             raise UserError(f"{where}: [model] does not describe a model: {error}.") from error
 
 
+class SpikeSettings(Settings):
+    """[train.spikes]: what becomes of steps that would do harm."""
+
+    deviations: float = Field(default=6.0, ge=0)
+    """A step whose loss or gradient norm is more than so many standard deviations above the mean of the last 128 steps
+    is skipped: weights and optimizer stay as they are, and the run goes on with the next batch. 6: OLMo-core. 0: only
+    a loss or gradient that is not finite is."""
+    max_skips: int = Field(default=5, ge=1)
+    """So many skipped steps within `window_steps` take the run back to the checkpoint before them. The batches from the
+    first of them on are then left out."""
+    window_steps: int = Field(default=200, ge=1)
+    """Steps in which skipped ones are counted, and for which the learning rate is lower after going back."""
+    learning_rate_factor: float = Field(default=0.5, gt=0, le=1)
+    """What the learning rate is multiplied by meanwhile."""
+    max_rollbacks: int = Field(default=3, ge=0)
+    """How often a run may go back. After that it ends with an error."""
+
+
 class TrainSettings(Settings):
     """The length, speed and precision of training."""
 
@@ -108,6 +126,7 @@ class TrainSettings(Settings):
     input_scalars: RoleSettings | None = None
     gradient_clip: float = Field(default=1.0, ge=0)
     """Largest norm of the whole gradient; 0 does not clip."""
+    spikes: SpikeSettings = SpikeSettings()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """"bfloat16" is autocast. "auto": bfloat16 where the GPU or CPU multiplies in it, else float32."""
     compile: bool = False
@@ -200,6 +219,7 @@ CHANGEABLE_SETTINGS = OPERATIONAL_SETTINGS | {
     "compile",
     "micro_batch_sequences",
     "precision",
+    "spikes",
     "validate_every_steps",
     "validation_tokens",
 }
@@ -207,7 +227,7 @@ CHANGEABLE_SETTINGS = OPERATIONAL_SETTINGS | {
 
 _ANY_VOCABULARY = 256  # a [model] is checked before there are shards
 # What `config.toml` of a run has besides its recipe.
-_OF_A_RUN = frozenset({"changes", "data", "plan", "resolved_model", "resolved_roles"})
+_OF_A_RUN = frozenset({"changes", "data", "plan", "resolved_model", "resolved_roles", "rollbacks"})
 
 
 class TrainRecipe(RecipeSettings):

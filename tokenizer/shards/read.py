@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests.errors import UserError
 from manifests.process import read_parquet
@@ -26,7 +27,7 @@ from tokenizer.shards.format import (
     shard_dtype,
 )
 
-_CACHED_INDEXES = 4
+_CACHED_INDEXES, _CACHED_SOURCES = 4, 64
 _TOKENS_PER_READ = 1 << 19
 
 
@@ -66,7 +67,7 @@ class ShardSet:
 
     def __init__(self, folder: Folder, split: str, check_index: bool) -> None:
         self.folder, self.split = folder, split
-        facts, self.manifest_sha256 = _read_facts(folder)
+        facts, self._source_names, self.manifest_sha256 = _read_facts(folder)
         try:
             self.vocab_size = int(facts["vocab_size"])
             self.end_of_text_id = int(facts["end_of_text_id"])
@@ -99,6 +100,7 @@ class ShardSet:
             )
         self._maps: dict[int, npt.NDArray[Any]] = {}
         self._indexes: OrderedDict[int, tuple[IdArray, pa.Table]] = OrderedDict()
+        self._sources: OrderedDict[int, tuple[IdArray, npt.NDArray[np.uint16]]] = OrderedDict()
         self._check_files()
         if check_index:
             for shard in self._shards:
@@ -108,7 +110,7 @@ class ShardSet:
         return self.num_tokens
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": {}, "_indexes": OrderedDict()}
+        return {**self.__dict__, "_maps": {}, "_indexes": OrderedDict(), "_sources": OrderedDict()}
 
     @property
     def shard_paths(self) -> list[str]:
@@ -182,6 +184,25 @@ class ShardSet:
             first_row = int(np.searchsorted(starts, first - base, side="right")) - 1
             last_row = int(np.searchsorted(starts, last - 1 - base, side="right"))
             found += [self._document(number, row) for row in range(first_row, last_row)]
+        return found
+
+    @property
+    def source_names(self) -> list[str]:
+        """The sources that the shards hold documents of, sorted; empty where the manifest does not count them."""
+        return self._source_names
+
+    def read_sources(self, start: int, length: int) -> IdArray:
+        """For each of `length` tokens from position `start` on the number of its source in `source_names`, int64."""
+        found = np.empty(length, dtype=np.int64)
+        for number in range(len(self._shards)):
+            base, end = int(self._starts[number]), int(self._starts[number + 1])
+            first, last = max(start, base), min(start + length, end)
+            if first >= last:
+                continue
+            starts, sources = self._document_sources(number)
+            rows = slice(*(np.searchsorted(starts, [first - base, last - 1 - base], side="right") - [1, 0]))
+            edges = np.append(starts[rows], last - base).clip(first - base)
+            found[first - start : last - start] = np.repeat(sources[rows], np.diff(edges))
         return found
 
     def check_documents(self) -> None:
@@ -260,6 +281,21 @@ class ShardSet:
         self._indexes.move_to_end(number)
         return self._indexes[number]
 
+    def _document_sources(self, number: int) -> tuple[IdArray, npt.NDArray[np.uint16]]:
+        """For each document of a shard its start and the number of its source; more of them are kept than of indexes,
+        since later epochs read from everywhere."""
+        if number not in self._sources:
+            shard = self._shards[number]
+            table = self._read_index(shard, ["start", "length", "source"])
+            numbers = pc.index_in(table["source"], pa.array(self._source_names, pa.string()))
+            if numbers.null_count:
+                raise self._damaged(shard.index_path, f"has a source that {MANIFEST_NAME} does not count")
+            self._sources[number] = table["start"].to_numpy(), numbers.to_numpy().astype(np.uint16)
+            if len(self._sources) > _CACHED_SOURCES:
+                self._sources.popitem(last=False)
+        self._sources.move_to_end(number)
+        return self._sources[number]
+
     def _read_index(self, shard: _Shard, columns: list[str] | None) -> pa.Table:
         try:
             with self.folder.open(shard.index_path) as file:
@@ -285,8 +321,8 @@ class ShardSet:
         return UserError(f"{self.folder.url}/{path}: {what}. Delete the shards folder and run the recipe again.")
 
 
-def _read_facts(folder: Folder) -> tuple[dict[str, Any], str]:
-    """The facts of a shards folder's manifest and the digest of its reproducible part."""
+def _read_facts(folder: Folder) -> tuple[dict[str, Any], list[str], str]:
+    """The facts of a shards folder's manifest, the sources it counts, and the digest of its reproducible part."""
     where = f"{folder.url}/{MANIFEST_NAME}"
     try:
         manifest = json.loads(folder.read_bytes(MANIFEST_NAME))
@@ -299,4 +335,11 @@ def _read_facts(folder: Folder) -> tuple[dict[str, Any], str]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("facts"), dict):
         raise UserError(f"{where}: not the manifest of token shards (no facts).")
     reproducible = {key: value for key, value in manifest.items() if key != "run"}
-    return manifest["facts"], hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()
+    sources = sorted(name for name, counts in _counted(manifest).items() if counts.get("documents_out"))
+    return manifest["facts"], sources, hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()
+
+
+def _counted(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A manifest's counts by source."""
+    counts: dict[str, dict[str, Any]] = manifest.get("counts", {}).get("sources", {})
+    return counts

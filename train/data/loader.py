@@ -12,12 +12,15 @@ Where B changes by a schedule (`train.data.batches`), batch `s` begins where bat
 many sequences as are a multiple of the greatest common divisor of all batches (for a constant one, whole batches), and
 a batch may hold the end of an epoch and the beginning of the next.
 
+Tokens that a run leaves out after a rollback are jumps in that order, so that what follows stays the same.
+
 So a loader has no state but the step, and rank r of R reads a slice of a batch that does not depend on R.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,8 +47,12 @@ class Loader:
         seed: int = 0,
         rank: int = 0,
         num_ranks: int = 1,
+        jumps: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """`batches` are those of all ranks together, in multiples of the length; each rank must get a sequence."""
+        """`batches` are those of all ranks together, in multiples of the length; each rank must get a sequence.
+
+        jumps: pairs (step, tokens): from that step on so many tokens of the order are left out.
+        """
         fewest = min(batches.sizes) // sequence_length
         if num_ranks > fewest:
             raise UserError(
@@ -57,6 +64,7 @@ class Loader:
         self.sequence_length = sequence_length
         self.seed = seed
         self.rank, self.num_ranks = rank, num_ranks
+        self.jumps = jumps
         # The last token of the split is only ever a target.
         common = math.gcd(*batches.sizes) // sequence_length
         self.sequences_per_epoch = (shards.num_tokens - 1) // sequence_length // common * common
@@ -85,7 +93,8 @@ class Loader:
 
     def starts(self, step: int) -> IdArray:
         """Positions in the split where the sequences of the whole batch begin, (sequences of the batch,)."""
-        first, count = self.batches.tokens_before(step) // self.sequence_length, self.batch_sequences(step)
+        position = self.batches.tokens_before(step) + sum(tokens for at, tokens in self.jumps if at <= step)
+        first, count = position // self.sequence_length, self.batch_sequences(step)
         epochs, numbers = np.divmod(np.arange(first, first + count, dtype=np.int64), self.sequences_per_epoch)
         return np.concatenate([self._starts_in(epoch, numbers[epochs == epoch]) for epoch in np.unique(epochs)])
 
@@ -108,6 +117,20 @@ class Loader:
             for side in (0, 1)
         )
         return torch.from_numpy(tokens), torch.from_numpy(targets)
+
+    @property
+    def source_names(self) -> list[str]:
+        """The sources of the split, where it has several; else nothing, and no loss is told apart."""
+        names = self.shards.source_names
+        return names if len(names) > 1 else []
+
+    def sources(self, step: int) -> torch.Tensor | None:
+        """For each target of `batch` the number of its source in `source_names`, int64; None where that is empty."""
+        if not self.source_names:
+            return None
+        spans = self._spans(self.starts(step)[self._mine(step)])
+        numbers = np.concatenate([self.shards.read_sources(start + 1, stop - start) for start, stop in spans])
+        return torch.from_numpy(numbers.reshape(-1, self.sequence_length))
 
     def _spans(self, starts: IdArray) -> list[tuple[int, int]]:
         """Sequences that begin at `starts` as spans [start, stop); those that follow each other are one to read."""

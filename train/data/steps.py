@@ -12,6 +12,7 @@ from tokenizer.shards.read import ShardSet
 from train.data.batches import Batches
 from train.data.loader import Loader
 from train.run.folder import CONFIG, RunFolder
+from train.run.rollback import jumps
 
 
 def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
@@ -38,5 +39,6 @@ def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
         if Folder(place).exists("manifest.json"):
             shards = ShardSet.open(place, "train", check_index=False)
             if shards.manifest_sha256 == manifest_sha256:
-                return Loader(shards, batches, sequence_length, seed).documents_of_step(step - 1)
+                left_out = jumps(config.get("rollbacks", ()), batches)
+                return Loader(shards, batches, sequence_length, seed, jumps=left_out).documents_of_step(step - 1)
     raise UserError(f"{url}: is not (or no longer) the data that {run} was trained on; restore those shards.")

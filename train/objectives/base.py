@@ -31,8 +31,14 @@ class Objective(Protocol):
     def has_validation(self) -> bool:
         """True where `validate` has data to measure on."""
 
-    def loss(self, model: nn.Module, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
-        """The mean loss of some sequences of a batch, in nats, a scalar."""
+    def loss(
+        self, model: nn.Module, tokens_BT: torch.Tensor, targets_BT: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss of some sequences of a batch in nats: its sum over all targets that count, and each of them.
+
+        The sum is a scalar with gradients. Each are (B, T) without, 0 where a target does not count. The loop divides
+        by the targets of the whole batch.
+        """
 
     def validate(
         self,

@@ -65,13 +65,17 @@ class Pretrain:
     def has_validation(self) -> bool:
         return self._validation is not None
 
-    def loss(self, model: nn.Module, tokens_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, model: nn.Module, tokens_BT: torch.Tensor, targets_BT: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The cross-entropy, and `train.z_loss` on top of it."""
         documents_BT = None
         if self._settings.document_mask:
             documents_BT = number_documents(tokens_BT, self.loader.shards.end_of_text_id)
-        loss: torch.Tensor = model(tokens_BT, targets_BT, documents_BT=documents_BT, z_loss=self._settings.z_loss)
-        return loss
+        each_BT: torch.Tensor = model(
+            tokens_BT, targets_BT, reduction="none", documents_BT=documents_BT, z_loss=self._settings.z_loss
+        )
+        return each_BT.sum(), each_BT.detach()
 
     def validate(
         self,

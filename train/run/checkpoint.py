@@ -53,6 +53,7 @@ class CheckpointState:
     settings_sha256: str
     num_ranks: int = 1
     loss: float | None = None  # of the last step
+    num_rollbacks: int = 0  # that the run had made before
 
 
 def checkpoint_path(checkpoints: Path, step: int) -> Path:
@@ -61,8 +62,13 @@ def checkpoint_path(checkpoints: Path, step: int) -> Path:
 
 def list_checkpoints(checkpoints: Path) -> list[Path]:
     """The complete checkpoints, oldest first."""
-    found = [(int(match[1]), path) for path in _entries(checkpoints) if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found) if (path / STATE_FILE).is_file()]
+    found = [path for path in _entries(checkpoints) if _NAME.fullmatch(path.name) and (path / STATE_FILE).is_file()]
+    return sorted(found, key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The step that the name of a checkpoint's folder says."""
+    return int(path.name.removeprefix("step-"))
 
 
 def remove_incomplete(checkpoints: Path, say: Callable[[str], None]) -> None:
@@ -107,10 +113,24 @@ def save_checkpoint(
     return target
 
 
-def prune(checkpoints: Path, keep: int) -> None:
-    """Remove all complete checkpoints but the last `keep`."""
-    for old in list_checkpoints(checkpoints)[:-keep]:
-        shutil.rmtree(old)
+def prune(checkpoints: Path, keep: int, needed_step: int | None = None) -> None:
+    """Remove all complete checkpoints but the last `keep`, and the newest up to `needed_step` where that is given."""
+    found = list_checkpoints(checkpoints)
+    needed = None if needed_step is None else newest_until(checkpoints, needed_step)
+    for old in found[:-keep]:
+        if old != needed:
+            remove(old)
+
+
+def newest_until(checkpoints: Path, step: int) -> Path | None:
+    """The newest complete checkpoint of at most so many steps; None without one."""
+    return next((path for path in reversed(list_checkpoints(checkpoints)) if step_of(path) <= step), None)
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint: first what makes it complete."""
+    (path / STATE_FILE).unlink(missing_ok=True)
+    shutil.rmtree(path)
 
 
 def set_aside(checkpoints: Path, step: int) -> Path | None:

@@ -86,10 +86,15 @@ class RunFolder:
             unseal(Folder(self.path.absolute().parent), RUN)
         (self.path / MANIFEST).unlink(missing_ok=True)
 
-    def truncate_after(self, step: int) -> None:
-        """Drop rows of metrics and samples that lie after `step`, so that going on from there writes no doubles."""
-        rows = [row for row in read_metrics(self.path) if row["step"] <= step]
-        if (self.path / METRICS).is_file():
+    def truncate_after(self, step: int, then: dict[str, Any] | None = None) -> None:
+        """Drop rows of metrics and samples that lie after `step`, so that going on from there writes no doubles.
+
+        Rows of rollbacks stay. then: a row that is added in the same moment.
+        """
+        rows = [row for row in read_metrics(self.path) if row["step"] <= step or row["kind"] == "rollback"]
+        if then is not None:
+            rows.append(then)
+        if (self.path / METRICS).is_file() or rows:
             self.folder.publish_bytes(METRICS, b"".join(map(_line, rows)))
         if (self.path / SAMPLES).is_file():
             text = (self.path / SAMPLES).read_bytes()

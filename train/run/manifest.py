@@ -45,7 +45,7 @@ def write_run_manifest(
     )
     rows = read_metrics(folder.path)
     batches = Batches.of(config["train"]["batch_tokens"], config["train"].get("batch_schedule"))
-    losses = [row for row in rows if row["kind"] == "train"]
+    losses = [row for row in rows if row["kind"] == "train" and "skipped" not in row]
     validations = [row for row in rows if row["kind"] == "validation"]
     facts: dict[str, Any] = {
         "data_manifest_sha256": config["data"]["manifest_sha256"],
@@ -54,8 +54,9 @@ def write_run_manifest(
         "num_tokens": batches.tokens_before(step),
         "loss": losses[-1]["loss"] if losses else None,
     }
-    if config.get("changes"):
-        facts["changes"] = config["changes"]
+    for key in ("changes", "rollbacks"):
+        if config.get(key):
+            facts[key] = config[key]
     if validations:
         facts |= {
             "first_validation_loss": validations[0]["validation_loss"],

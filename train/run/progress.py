@@ -52,7 +52,10 @@ class TrainingProgress:
         """One finished step, as its row of the metrics. A log gets a line every few seconds, and the last one."""
         if not self.enabled:
             return
-        text = f"loss {row['loss']:.4f}  {row['tokens_per_second']:,.0f} tokens/s"
+        if "skipped" in row:
+            self.say(f"step {row['step']} is skipped: {row['skipped']}")
+        loss = "not finite" if row["loss"] is None else f"{row['loss']:.4f}"
+        text = f"loss {loss}  {row['tokens_per_second']:,.0f} tokens/s"
         if row["mfu"] is not None:
             text += f"  MFU {row['mfu']:.1%}"
         if self._bar is not None:

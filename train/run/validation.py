@@ -93,8 +93,7 @@ def validate(
                 tokens_BT, targets_BT = ids[:-1].view(count, length), ids[1:].view(count, length)
                 documents_BT = number_documents(tokens_BT, shards.end_of_text_id) if document_mask else None
                 with hardware.precision():
-                    loss = model(tokens_BT, targets_BT, documents_BT=documents_BT)
-                sums[0, number] = loss.double().cpu() * (count * length)
+                    sums[0, number] = model(tokens_BT, targets_BT, reduction="sum", documents_BT=documents_BT)
                 sums[1, number] = target_bytes.count(read) if target_bytes else 0
     finally:
         model.train(was_training)

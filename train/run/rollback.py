@@ -1,0 +1,74 @@
+"""Going back: to a checkpoint, past the batches that did harm, and on with a lower rate for a while.
+
+A run's `config.toml` has a list of its rollbacks; with it everything else is known, so an interruption in the middle of
+one changes nothing. Each has `step` (the checkpoint, 0 for the first weights), `first` and `last` (the steps whose
+batches are left out, as they were numbered until then), `reason`, `learning_rate_factor` and `until_step`: from `step`
+up to there all rates are multiplied by the factor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from train.data.batches import Batches
+from train.run import checkpoint
+from train.run.folder import RunFolder, read_metrics
+from train.settings import SpikeSettings
+from train.spikes import Setback
+
+Rollback = dict[str, Any]
+
+
+def record(setback: Setback, step: int, settings: SpikeSettings) -> Rollback:
+    """The rollback to the checkpoint of a step."""
+    return {
+        "step": step,
+        "first": setback.first,
+        "last": setback.step,
+        "reason": setback.what,
+        "learning_rate_factor": settings.learning_rate_factor,
+        "until_step": step + settings.window_steps,
+    }
+
+
+def jumps(rollbacks: Sequence[Rollback], batches: Batches) -> tuple[tuple[int, int], ...]:
+    """What a loader leaves out: pairs (step, tokens); from that step on (counted from 0) it reads so much further."""
+    found: list[tuple[int, int]] = []
+    for rollback in rollbacks:
+        first, end = rollback["first"] - 1, rollback["last"]
+        # From `first` on the loader reads what it would have read from `end` on.
+        before = sum(tokens for step, tokens in found if step <= first)
+        target = batches.tokens_before(end) + sum(tokens for step, tokens in found if step <= end)
+        found = [jump for jump in found if jump[0] <= first]
+        found.append((first, target - before - batches.tokens_before(first)))
+    return tuple(found)
+
+
+def learning_rate_factor(rollbacks: Sequence[Rollback], step: int) -> float:
+    """What all rates of a step (counted from 0) are multiplied by."""
+    active = (one for one in rollbacks if one["step"] <= step < one["until_step"])
+    return math.prod(float(one["learning_rate_factor"]) for one in active)
+
+
+def settle(folder: RunFolder, rollbacks: Sequence[Rollback], say: Callable[[str], None]) -> None:
+    """Bring metrics, samples and checkpoints to where the last rollback has the run go on from. Done before: nothing.
+
+    What was skipped stays in `metrics.jsonl`: its rows are in the row of the rollback.
+    """
+    rows = read_metrics(folder.path)
+    for rollback in rollbacks[sum(row["kind"] == "rollback" for row in rows) :]:
+        span = range(rollback["first"], rollback["last"] + 1)
+        skipped = [row for row in rows if row["kind"] == "train" and "skipped" in row and row["step"] in span]
+        row = {"kind": "rollback", **rollback, "skipped": skipped}
+        folder.truncate_after(rollback["step"] or -1, row)
+        say(
+            f"step {rollback['last']}: {rollback['reason']}; going back to step {rollback['step']}, without the "
+            f"batches of steps {rollback['first']} to {rollback['last']}, at {rollback['learning_rate_factor']:g} of "
+            f"the learning rate until step {rollback['until_step']}"
+        )
+    for path in checkpoint.list_checkpoints(folder.checkpoints):
+        state = checkpoint.read_state(path)
+        if any(state.step > later["step"] for later in rollbacks[state.num_rollbacks :]):
+            checkpoint.remove(path)

@@ -1,0 +1,106 @@
+"""The spike guard: which steps are skipped, and when a run goes back."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from train.settings import SpikeSettings
+
+HISTORY_STEPS, ACTIVE_AFTER = 128, 64
+"""Steps whose losses and gradient norms are remembered, and how many there must be before one is judged (OLMo-core)."""
+_LEAST_DEVIATION = 1e-3  # of the mean: a loss that hardly moves has no spikes of rounding
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A step that was skipped. Where its loss was not finite, the weights before it are not trusted."""
+
+    step: int
+    is_finite: bool
+
+    @property
+    def last_good(self) -> int:
+        """The last step before it whose weights are trusted."""
+        return self.step - 1 if self.is_finite else self.step - 2
+
+
+class Setback(Exception):
+    """What a run should go back for, after `step` steps.
+
+    first: the first of the batches to leave out. suspect: the step whose weights may be bad, None where they are not.
+    """
+
+    def __init__(self, step: int, what: str, first: int, suspect: int | None) -> None:
+        super().__init__(what)
+        self.step, self.what, self.first, self.suspect = step, what, first, suspect
+
+    @property
+    def last_good(self) -> int:
+        """The last step whose weights are trusted."""
+        return self.first - 1 if self.suspect is None else min(self.first, self.suspect) - 1
+
+
+class SpikeGuard:
+    """Judges the loss and the gradient's norm of each step by those of the steps before it.
+
+    Its whole state follows from the rows of `metrics.jsonl`. Steps are counted as there: the first is 1.
+    """
+
+    def __init__(self, settings: SpikeSettings, rows: Iterable[dict[str, Any]]) -> None:
+        """rows: of the steps that are done, in their order."""
+        self._settings = settings
+        self._seen: deque[tuple[float, float]] = deque(maxlen=HISTORY_STEPS)
+        self._skipped: list[Skip] = []
+        for row in rows:
+            if row["kind"] == "train":
+                self.note(row["step"], row["loss"], row["gradient_norm"], row.get("skipped"))
+
+    def judge(self, loss: float, gradient_norm: float) -> str | None:
+        """Why a step with these values is skipped; None where it is not."""
+        values = {"loss": loss, "gradient norm": gradient_norm}
+        for what, value in values.items():
+            if not math.isfinite(value):
+                return f"the {what} is {value:g}"
+        if not self._settings.deviations or len(self._seen) < ACTIVE_AFTER:
+            return None
+        for (what, value), seen in zip(values.items(), zip(*self._seen, strict=True), strict=True):
+            mean = statistics.fmean(seen)
+            deviation = max(statistics.pstdev(seen, mean), _LEAST_DEVIATION * abs(mean))
+            if value > mean + self._settings.deviations * deviation:
+                return (
+                    f"the {what} {value:.4g} is {(value - mean) / deviation:.1f} standard deviations above the mean "
+                    f"{mean:.4g} of {len(seen)} steps"
+                )
+        return None
+
+    def note(self, step: int, loss: float | None, gradient_norm: float | None, skipped: str | None) -> None:
+        """Remember a finished step. skipped: why it was, None where it was not. A value that is not finite may be None,
+        as in a row."""
+        if skipped is None and loss is not None and gradient_norm is not None:
+            self._seen.append((loss, gradient_norm))
+        else:
+            self._skipped.append(Skip(step, loss is not None and math.isfinite(loss)))
+
+    def recent(self, step: int) -> list[Skip]:
+        """What was skipped among the last `window_steps` up to `step`."""
+        return [skip for skip in self._skipped if skip.step > step - self._settings.window_steps]
+
+    def setback(self, step: int, why: str) -> Setback | None:
+        """What the run should go back for, after a step that was skipped for that reason; None where it need not."""
+        skips, settings = self.recent(step), self._settings
+        if len(skips) < settings.max_skips:
+            return None
+        first = skips[0]
+        if len(skips) > 1:
+            why = f"{len(skips)} of {settings.window_steps} steps were skipped, this one since {why}"
+        return Setback(step, why, first.step, None if first.is_finite else first.step - 1)
+
+    def suspect(self, step: int, what: str) -> Setback:
+        """The weights after a step are not finite, or give what is not."""
+        skips = self.recent(step)
+        return Setback(step, what, skips[0].step if skips else max(step, 1), step)
