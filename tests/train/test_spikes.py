@@ -1,0 +1,352 @@
+"""Steps that would do harm: skipped as if they had never been, and a run that goes back past them, killed or not."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.errors import UserError
+from tests.train.builds import command, losses, paragraphs, recipe, write_build
+from train import loop
+from train.data.batches import Batches
+from train.data.steps import documents_of_run_step
+from train.objectives.pretrain import Pretrain, pretrain
+from train.run import checkpoint, rollback
+from train.run.folder import RunFolder, read_metrics
+from train.settings import SpikeSettings
+from train.spikes import ACTIVE_AFTER, SpikeGuard
+
+BATCH, STEPS = 256, 240
+TABLE = {"max_skips": 3, "window_steps": 40}
+WIDER = {"width": 64}  # narrower ones have gradients that burst without a cause
+
+
+def seen(num_steps: int = 128, **last: float) -> SpikeGuard:
+    """A guard that has seen losses and norms of 2 +- .1 and .5 +- .05."""
+    rows = [
+        {"kind": "train", "step": step, "loss": 2 + 0.1 * (-1) ** step, "gradient_norm": 0.5 + 0.05 * (-1) ** step}
+        for step in range(1, num_steps + 1)
+    ]
+    return SpikeGuard(SpikeSettings(**last), rows)
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "why"),
+    [
+        (2.59, 0.5, None),
+        (2.61, 0.5, "the loss 2.61 is 6.1 standard deviations above the mean 2 of 128 steps"),
+        (0.1, 0.5, None),  # better than ever
+        (2.0, 20.0, "the gradient norm 20 is"),
+        (math.nan, 0.5, "the loss is nan"),
+        (2.0, math.inf, "the gradient norm is inf"),
+        (-math.inf, 0.5, "the loss is -inf"),
+    ],
+)
+def test_what_is_a_spike(loss: float, norm: float, why: str | None) -> None:
+    found = seen().judge(loss, norm)
+    assert found is None if why is None else found is not None and found.startswith(why)
+
+
+def test_few_steps_and_zero_deviations_judge_nothing_but_numbers_that_are_not_finite() -> None:
+    for guard in (seen(ACTIVE_AFTER - 1), seen(deviations=0.0)):
+        assert guard.judge(100.0, 100.0) is None
+        assert guard.judge(math.nan, 1.0) == "the loss is nan"
+    assert seen(ACTIVE_AFTER).judge(100.0, 1.0) is not None
+
+
+def test_a_loss_that_does_not_move_has_no_spikes_of_rounding() -> None:
+    rows = [{"kind": "train", "step": step, "loss": 1.5, "gradient_norm": 1.0} for step in range(1, 129)]
+    guard = SpikeGuard(SpikeSettings(), rows)
+    assert guard.judge(1.5000001, 1.0000001) is None
+    assert guard.judge(1.6, 1.0) is not None
+    assert guard.judge(1.5, 3.9) is None  # gradient norms have a long tail
+    assert guard.judge(1.5, 4.1) is not None
+
+
+def test_what_was_skipped_is_no_measure_of_what_comes() -> None:
+    guard = seen()
+    for step in range(129, 133):
+        assert guard.judge(50.0, 0.5)
+        guard.note(step, 50.0, 0.5, "spike")
+    assert guard.judge(50.0, 0.5)
+
+
+def test_a_setback_is_so_many_skips_in_a_window() -> None:
+    guard = seen(max_skips=3, window_steps=10)
+    for step in (130, 135, 139):
+        guard.note(step, 50.0, 0.5, "spike")
+    assert guard.setback(140, "why") is None or guard.setback(140, "why").first == 135  # type: ignore[union-attr]
+    setback = guard.setback(139, "why")
+    assert setback is not None
+    assert (setback.step, setback.first, setback.suspect, setback.last_good) == (139, 130, None, 129)
+    assert guard.setback(141, "why") is None
+
+
+def test_weights_that_give_no_finite_loss_are_not_gone_back_to() -> None:
+    guard = seen(max_skips=1)
+    guard.note(129, None, None, "the loss is nan")
+    setback = guard.setback(129, "the loss is nan")
+    assert setback is not None
+    assert setback.last_good == 127
+    assert guard.suspect(130, "a weight is not finite").last_good == 128
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30)), max_size=5),
+    st.sampled_from([((0, 4),), ((0, 4), (40, 8)), ((0, 2), (30, 6), (60, 4))]),
+)
+def test_jumps_leave_out_what_the_rollbacks_say(spans: list[tuple[int, int, int]], schedule: Any) -> None:
+    """Against a run that is simulated step by step: where each batch begins."""
+    batches = Batches(schedule)
+    rollbacks: list[dict[str, Any]] = []
+    begins = [batches.tokens_before(step) for step in range(200)]
+    for back, length, ahead in spans:
+        last = back + length + ahead
+        first = back + ahead + 1
+        rollbacks.append({"step": back, "first": first, "last": last})
+        offset = begins[last] - begins[first - 1]
+        moved = [batches.tokens_before(step) - batches.tokens_before(first - 1) for step in range(first - 1, 200)]
+        begins = begins[: first - 1] + [begins[first - 1] + offset + tokens for tokens in moved]
+    jumps = rollback.jumps(rollbacks, batches)
+    found = [batches.tokens_before(step) + sum(n for at, n in jumps if at <= step) for step in range(100)]
+    assert found == begins[:100]
+
+
+BAD = {
+    "repeated": "~" * 3 * BATCH,
+    "random": "".join(map(chr, random.Random(0).choices(range(1, 127), k=3 * BATCH))),
+}
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Callable[[str], tuple[Path, str]]:
+    """A build with a document that does harm after some hundred steps, and the id of that."""
+    text = (shared_data / "books" / "tinyshakespeare.txt").read_text()[: BATCH * (STEPS + 10)]
+    good = paragraphs(text)
+    place = int(0.85 * len(good))
+    made: dict[str, tuple[Path, str]] = {}
+
+    def build(what: str) -> tuple[Path, str]:
+        if what not in made:
+            documents = [*good[:place], BAD[what], *good[place:]]
+            output = write_build(tmp_path_factory.mktemp(what), documents, num_shards=1)
+            made[what] = output, f"train-0-{place - 4}"
+        return made[what]
+
+    return build
+
+
+def settings(**train: Any) -> dict[str, Any]:
+    return {
+        "max_tokens": BATCH * STEPS,
+        "validate_every_steps": 0,
+        "checkpoint_every_steps": 25,
+        "learning_rate": 3e-3,
+        "sample_tokens": 0,
+        "spikes": TABLE,
+    } | train
+
+
+def rows_of(run: Path, kind: str) -> list[dict[str, Any]]:
+    return [row for row in read_metrics(run) if row["kind"] == kind]
+
+
+@pytest.fixture(scope="module", params=["repeated", "random"])
+def run(
+    request: pytest.FixtureRequest,
+    poisoned: Callable[[str], tuple[Path, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Path, str]:
+    """A run on a poisoned build: its folder, the build, and the id of the document."""
+    build, bad = poisoned(request.param)
+    folder = tmp_path_factory.mktemp("run") / "run"
+    assert pretrain(recipe(build, WIDER, **settings()), folder).finished
+    return folder, build, bad
+
+
+def test_a_poisoned_document_is_skipped_and_left_out(run: tuple[Path, Path, str], tmp_path: Path) -> None:
+    folder, build, bad = run
+    (back,) = rows_of(folder, "rollback")
+    first, *_, last = back["skipped"]
+    assert len(back["skipped"]) == TABLE["max_skips"]
+    assert (back["first"], back["last"]) == (first["step"], last["step"])
+    assert back["step"] == (first["step"] - 1) // 25 * 25
+    assert all("standard deviations above the mean" in row["skipped"] for row in back["skipped"])
+    assert all({"id": bad, "source": "books"} in row["documents"] for row in back["skipped"])
+    steps = rows_of(folder, "train")
+    assert [row["step"] for row in steps] == list(range(1, STEPS + 1))
+    later = [document["id"] for row in steps for document in row.get("documents", ())]
+    assert not later or bad in later  # the end of it, in one batch more
+    # Beside a run without a guard: half the rate for a while, and the batches that followed.
+    plain = tmp_path / "plain"
+    pretrain(recipe(build, WIDER, **settings(spikes={"deviations": 0})), plain)
+    for row, other in zip(steps, rows_of(plain, "train"), strict=True):
+        lowered = back["step"] < row["step"] <= back["step"] + TABLE["window_steps"]
+        assert row["learning_rate"] == pytest.approx(other["learning_rate"] * (0.5 if lowered else 1))
+    after = documents_of_run_step(folder, back["first"])
+    assert after == documents_of_run_step(plain, back["last"] + 1)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["facts"]["rollbacks"] == RunFolder(folder).config()["rollbacks"]  # type: ignore[index]
+
+
+def test_two_ranks_skip_and_go_back_alike(run: tuple[Path, Path, str], tmp_path: Path) -> None:
+    folder, build, _ = run
+    path = tmp_path / "r.toml"
+    path.write_text(tomli_w.dumps(recipe(build, WIDER, **settings()).model_dump(mode="json", exclude_unset=True)))
+    process = command(path, "--run-folder", tmp_path / "run", ranks=2)
+    assert process.communicate(timeout=300)[0].count("going back to step") == 1
+    assert process.returncode == 0
+    (back,), (alone,) = (rows_of(one, "rollback") for one in (tmp_path / "run", folder))
+    assert [back[key] for key in ("step", "first", "last")] == [alone[key] for key in ("step", "first", "last")]
+    for row, other in zip(rows_of(tmp_path / "run", "train"), rows_of(folder, "train"), strict=True):
+        assert row["loss"] == pytest.approx(other["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_skipped_step_leaves_every_bit(
+    poisoned: Callable[[str], tuple[Path, str]], tmp_path: Path, optimizer: str
+) -> None:
+    build, _ = poisoned("repeated")
+    rates = {} if optimizer == "adamw" else {"optimizer": "muon", "learning_rate": 0.02}
+    asked = recipe(build, WIDER, **settings(spikes={}, checkpoint_every_steps=1, keep_checkpoints=200) | rates)
+    pretrain(asked, tmp_path)
+    skipped = [row["step"] for row in rows_of(tmp_path, "train") if "skipped" in row]
+    assert skipped
+    for step in skipped:
+        before, after = (checkpoint.checkpoint_path(tmp_path / "checkpoints", number) for number in (step - 1, step))
+        for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE):
+            assert (before / name).read_bytes() == (after / name).read_bytes()
+        assert checkpoint.read_state(after).tokens == step * BATCH  # the run goes on
+
+
+class Killed(BaseException):
+    """The process is gone: nothing is caught, and nothing is put in order."""
+
+
+def killed_at(number: int) -> Callable[[pytest.MonkeyPatch], None]:
+    """Kill at the so-many-th of the places where a rollback touches the disk."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        passed = [0]
+
+        def watch(owner: Any, name: str, when: Callable[..., bool]) -> None:
+            original = getattr(owner, name)
+
+            def wrapped(*arguments: Any, **named: Any) -> Any:
+                mine = when(*arguments, **named)
+                for is_after in (False, True):
+                    if is_after:
+                        found = original(*arguments, **named)
+                    if mine and passed[0] == number:
+                        raise Killed
+                    passed[0] += mine
+                return found
+
+            monkeypatch.setattr(owner, name, wrapped)
+
+        watch(RunFolder, "write_config", lambda _, config: "rollbacks" in config)
+        watch(RunFolder, "truncate_after", lambda _, step, then=None: then is not None)
+        watch(checkpoint, "remove", lambda path: True)
+        watch(rollback, "settle", lambda _, rollbacks, say: bool(rollbacks))
+        watch(loop.Loop, "_announce", lambda self, step: bool(self.rollbacks))
+
+    return patch
+
+
+def bytes_of(run: Path) -> dict[str, bytes]:
+    names = [*run.glob("checkpoints/step-*/*"), run / "config.toml"]
+    return {str(path.relative_to(run)): path.read_bytes() for path in names}
+
+
+def without_speeds(run: Path) -> list[dict[str, Any]]:
+    rows = read_metrics(run)
+    for row in [*rows, *(row for back in rows for row in back.get("skipped", []) if back["kind"] == "rollback")]:
+        row.pop("tokens_per_second", None)
+    return rows
+
+
+SHORT: dict[str, Any] = {"max_tokens": BATCH * 40, "checkpoint_every_steps": 7, "spikes": TABLE}
+
+
+@pytest.fixture(autouse=True)
+def not_finite_where_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of a batch with a row of "\\x7f" is no number."""
+    original = Pretrain.loss
+
+    def loss(self: Any, model: Any, tokens: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        total, each = original(self, model, tokens, targets)
+        return (total * math.nan, each) if bool((tokens == 127).any()) else (total, each)
+
+    monkeypatch.setattr(Pretrain, "loss", loss)
+
+
+@pytest.fixture(scope="module")
+def bad_build(tmp_path_factory: pytest.TempPathFactory, documents: list[str]) -> Path:
+    return write_build(tmp_path_factory.mktemp("bad"), [*documents[:16], "\x7f" * 3 * BATCH, *documents[16:60]])
+
+
+@pytest.fixture
+def undisturbed(bad_build: Path, tmp_path: Path) -> Path:
+    pretrain(recipe(bad_build, **SHORT), tmp_path / "undisturbed")
+    return tmp_path / "undisturbed"
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_rollback_that_is_killed_ends_as_one_that_is_not(
+    bad_build: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    assert rows_of(undisturbed, "rollback")
+    run, asked = tmp_path / "run", recipe(bad_build, **SHORT)
+    with monkeypatch.context() as patched:
+        killed_at(number)(patched)
+        with pytest.raises(Killed):
+            pretrain(asked, run)
+    assert pretrain(asked, run).finished
+    assert bytes_of(run) == bytes_of(undisturbed)
+    assert without_speeds(run) == without_speeds(undisturbed)
+
+
+@pytest.mark.parametrize("more", [0, 1, 9])
+def test_stopped_after_a_rollback_it_goes_on_from_there(
+    bad_build: Path, undisturbed: Path, tmp_path: Path, more: int
+) -> None:
+    last = rows_of(undisturbed, "rollback")[-1]["last"]
+    pretrain(recipe(bad_build, **SHORT), tmp_path / "run", until_step=last + more)
+    assert pretrain(recipe(bad_build, **SHORT), tmp_path / "run").finished
+    assert losses(tmp_path / "run") == losses(undisturbed)
+
+
+def test_a_learning_rate_that_is_too_high_ends_with_a_line(build: Path, tmp_path: Path) -> None:
+    high = recipe(build, learning_rate=300.0, gradient_clip=0, spikes={"max_skips": 2}, checkpoint_every_steps=2)
+    message = r"not finite|the loss is|gradient norm is"
+    with pytest.raises(UserError, match=rf"({message}).*the run has gone back 3 times; .*Lower train.learning_rate"):
+        pretrain(high, tmp_path)
+    rates = {row["learning_rate_factor"] for row in rows_of(tmp_path, "rollback")}
+    assert rates == {0.5}
+
+
+def test_a_loss_that_is_not_finite_once_is_skipped(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, calls = Pretrain.loss, [0]
+
+    def loss(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        calls[0] += 1
+        total, each = original(*arguments)
+        return (total * math.nan, each) if calls[0] == 6 else (total, each)
+
+    monkeypatch.setattr(Pretrain, "loss", loss)
+    assert pretrain(recipe(build), tmp_path).finished
+    (skipped,) = [row for row in rows_of(tmp_path, "train") if "skipped" in row]
+    assert (skipped["step"], skipped["loss"], skipped["skipped"]) == (6, None, "the loss is nan")
+    assert skipped["documents"]
