@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from model.attention import ATTENTION, Visibility, pattern
@@ -25,9 +24,7 @@ from model.cache import KVCache
 from model.config import GPTConfig
 from model.initial import INITIALISATIONS
 from model.layers import MLP, NORMS, RMSNorm, rotary_angles, rotate
-
-IGNORED_TARGET = -1
-"""Where a target is this, no loss is counted."""
+from model.loss import IGNORED_TARGET, cap, linear_cross_entropy, losses
 
 _GATE_CHANNELS = 12  # of the block's input, that the gate of a value embedding reads; nanochat
 
@@ -162,12 +159,14 @@ class GPT(nn.Module):
         *,
         documents_BT: torch.Tensor | None = None,
         z_loss: float = 0.0,
-    ) -> torch.Tensor:
-        """Logits (B, T, V) of the token after each; with `targets_BT`, the cross-entropy in nats, as float32.
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, T, V) of the token after each; with `targets_BT`, the cross-entropy in nats, in float32 at least.
 
         Targets are the token ids that come next; -1 is not counted. `reduction` is "mean" over the targets that
-        count, "sum", or "none" for (B, T), 0 where nothing counts. With a cache, `tokens_BT` follow those in it and
-        are added to it. `documents_BT` are numbers of documents: attention stays among tokens of one number.
+        count, "sum", "none" for (B, T), 0 where nothing counts, or "sum_and_each" for the sum and, without a gradient,
+        what "none" gives. Logits are whole in memory with "none" alone (`model.loss`). With a cache, `tokens_BT` follow
+        those in it and are added to it. `documents_BT` are numbers of documents: attention stays among tokens of one
+        number.
         `z_loss` adds so much of the square of log sum exp(logits) to the loss of each target, which keeps it near 0
         (Chowdhery et al., 2022, PaLM, section 5). Raises `ValueError` for tokens that this model cannot read; ids are
         looked at on a CPU only, since a GPU would have to be waited for.
@@ -176,24 +175,21 @@ class GPT(nn.Module):
         if targets_BT is None:
             return self.logits(x_BTC)
         self._check_targets(tokens_BT, targets_BT)
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction is {reduction!r}; set it to 'mean', 'sum' or 'none'")
-        logits_NV, targets_N = self.logits(x_BTC).float().flatten(0, 1), targets_BT.flatten().long()
-        loss = F.cross_entropy(logits_NV, targets_N, ignore_index=IGNORED_TARGET, reduction=reduction)
-        if z_loss:
-            squares_N = logits_NV.logsumexp(dim=-1).square() * (targets_N != IGNORED_TARGET)
-            if reduction == "none":
-                loss = loss + z_loss * squares_N
-            else:
-                count = (targets_N != IGNORED_TARGET).sum() if reduction == "mean" else 1
-                loss = loss + z_loss * squares_N.sum() / count
-        return loss.view_as(targets_BT) if reduction == "none" else loss
+        if reduction not in ("mean", "sum", "none", "sum_and_each"):
+            raise ValueError(f"reduction is {reduction!r}; set it to 'mean', 'sum', 'none' or 'sum_and_each'")
+        targets_N = targets_BT.flatten().long()
+        if reduction == "none":
+            return losses(self.logits(x_BTC).flatten(0, 1), targets_N, z_loss).view_as(targets_BT)
+        total, each_N = linear_cross_entropy(
+            x_BTC.flatten(0, 1), self.head.weight, targets_N, soft_cap=self.config.logit_soft_cap, z_loss=z_loss
+        )
+        if reduction == "sum_and_each":
+            return total, each_N.view_as(targets_BT)
+        return total / (targets_N != IGNORED_TARGET).sum() if reduction == "mean" else total
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Scores of the next token, (..., V), of what `hidden` gives, (..., C); in float32 where they are capped."""
-        logits: torch.Tensor = self.head(x)
-        cap = self.config.logit_soft_cap
-        return cap * torch.tanh(logits.float() / cap) if cap else logits
+        return cap(self.head(x), self.config.logit_soft_cap)
 
     def hidden(
         self, tokens_BT: torch.Tensor, cache: KVCache | None = None, documents_BT: torch.Tensor | None = None
