@@ -98,10 +98,12 @@ class Visibility:
     """What one forward pass adds to the patterns: the documents, and the masks that several layers share.
 
     `documents_BT` are any integers; tokens of one number see each other, wherever they stand. None: all do.
+    `lengths_B` are the tokens of each row where a cache has rows of unequal length: the last of its keys.
     """
 
-    def __init__(self, documents_BT: torch.Tensor | None = None) -> None:
+    def __init__(self, documents_BT: torch.Tensor | None = None, lengths_B: torch.Tensor | None = None) -> None:
         self.documents_BT = documents_BT
+        self.lengths_B = lengths_B
         self._made: dict[tuple[Any, ...], Any] = {}
 
     def shared(self, make: Callable[..., _Made], *arguments: Any) -> _Made:
@@ -113,6 +115,10 @@ class Visibility:
             self._made[key] = make(self.documents_BT, *arguments)
         made: _Made = self._made[key]
         return made
+
+    def is_plain(self) -> bool:
+        """True where the pattern says all."""
+        return self.documents_BT is None and self.lengths_B is None
 
 
 Attend = Callable[
@@ -131,6 +137,15 @@ def dense_mask(
     if documents_BT is None:
         return mask_TS
     return mask_TS & (documents_BT[:, None, -num_queries:, None] == documents_BT[:, None, None, :])
+
+
+def rows_mask(
+    documents_BT: None, pattern: Pattern, num_queries: int, num_keys: int, lengths_B: torch.Tensor
+) -> torch.Tensor:
+    """`dense_mask` for rows of unequal length, (B, 1, T, S); the last of the keys are the row's own."""
+    positions_BS = torch.arange(num_keys, device=lengths_B.device) + (lengths_B[:, None] - num_keys)
+    queries_BT1 = positions_BS[:, num_keys - num_queries :, None]
+    return (pattern.allows(queries_BT1, positions_BS[:, None]) & (positions_BS >= 0)[:, None])[:, None]
 
 
 def reference_attention(
@@ -162,7 +177,7 @@ def masked_attention(
 ) -> torch.Tensor:
     """The same through PyTorch's fused kernels, which never store the scores; for every pattern and device."""
     num_queries, num_keys = q_BHTD.shape[2], k_BKSD.shape[2]
-    is_plain = pattern.sees_all(num_keys) and (visibility is None or visibility.documents_BT is None)
+    is_plain = pattern.sees_all(num_keys) and (visibility is None or visibility.is_plain())
     # SDPA's own causal mask aligns the first query with the first key: right only where there are as many of both.
     is_causal = is_plain and num_queries == num_keys
     needs_mask = not is_causal and not (is_plain and num_queries == 1)
@@ -340,9 +355,9 @@ def sdpa_attention(
 ) -> torch.Tensor:
     """The same in the fastest way for the pattern and the device, by PyTorch's fused kernels."""
     num_queries, num_keys = q_BHTD.shape[2], k_BKSD.shape[2]
-    is_plain = pattern.sees_all(num_keys) and (visibility is None or visibility.documents_BT is None)
+    is_plain = pattern.sees_all(num_keys) and (visibility is None or visibility.is_plain())
     attend: Attend = masked_attention
-    if not is_plain and num_queries > 1:
+    if not is_plain and num_queries > 1 and (visibility is None or visibility.lengths_B is None):
         is_wide = q_BHTD.shape[-1] >= _LEAST_FLEX_WIDTH
         if q_BHTD.is_cuda and is_wide and num_queries == num_keys and not dropout:
             attend = flex_attention
@@ -354,8 +369,11 @@ def sdpa_attention(
 def _shared_mask(
     q_BHTD: torch.Tensor, k_BKSD: torch.Tensor, pattern: Pattern, visibility: Visibility | None
 ) -> torch.Tensor:
-    shared = (visibility or Visibility()).shared
-    return shared(dense_mask, pattern, q_BHTD.shape[2], k_BKSD.shape[2], q_BHTD.device)
+    visibility = visibility or Visibility()
+    sizes = (pattern, q_BHTD.shape[2], k_BKSD.shape[2])
+    if visibility.lengths_B is not None:
+        return visibility.shared(rows_mask, *sizes, visibility.lengths_B)
+    return visibility.shared(dense_mask, *sizes, q_BHTD.device)
 
 
 ATTENTION: dict[str, Attend] = {"reference": reference_attention, "sdpa": sdpa_attention}

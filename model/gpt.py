@@ -195,18 +195,33 @@ class GPT(nn.Module):
         self, tokens_BT: torch.Tensor, cache: KVCache | None = None, documents_BT: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The residual stream after the last norm, (B, T, C): what the head reads."""
-        start = 0 if cache is None else cache.length
         self._check_tokens(tokens_BT, cache)
         self._check_documents(tokens_BT, cache, documents_BT)
+        return self.hidden_unchecked(tokens_BT, cache, documents_BT)
+
+    def hidden_unchecked(
+        self, tokens_BT: torch.Tensor, cache: KVCache | None = None, documents_BT: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The same without a look at the tokens: for those that the model itself has written."""
+        start = 0 if cache is None else cache.length
         end = start + tokens_BT.shape[1]
+        positions: torch.Tensor | slice = slice(start, end)
+        lengths_B = None
+        if cache is not None and cache.lengths_B is not None:
+            lengths_B = cache.lengths_B.to(tokens_BT.device) + tokens_BT.shape[1]
+            positions = torch.arange(-tokens_BT.shape[1], 0, device=tokens_BT.device) + lengths_B[:, None]
         x_BTC = self.token_embedding(tokens_BT)
         rotary = None
         if self.position_embedding is not None:
-            x_BTC = x_BTC + self.position_embedding(torch.arange(start, end, device=tokens_BT.device))
+            if isinstance(positions, slice):
+                positions = torch.arange(start, end, device=tokens_BT.device)
+            x_BTC = x_BTC + self.position_embedding(positions)
         else:
-            rotary = (self.rotary_cos_TP[start:end], self.rotary_sin_TP[start:end])
+            rotary = (self.rotary_cos_TP[positions], self.rotary_sin_TP[positions])
+            if lengths_B is not None:  # a row has its own, and its heads share them
+                rotary = (rotary[0][:, None], rotary[1][:, None])
         x_BTC = first_BTC = self.dropout(self.embedding_norm(x_BTC))
-        context = Context(rotary, cache, Visibility(documents_BT))
+        context = Context(rotary, cache, Visibility(documents_BT, lengths_B))
         for layer, block in enumerate(self.blocks):
             if self.residual_scalars is not None:
                 x_BTC = self.residual_scalars[layer] * x_BTC

@@ -20,6 +20,15 @@ def talkative(kind: str, **overrides: Any) -> GPT:
     return build(small(kind, **{"tied_head": False, **overrides}), spread=0.5)
 
 
+@torch.no_grad()
+def without_cache(model: GPT, tokens: torch.Tensor, num_tokens: int) -> torch.Tensor:
+    """The likeliest tokens, each by a pass over the whole window."""
+    for _ in range(num_tokens):
+        window = tokens[:, window_start(tokens.shape[1], model.config.sequence_length) :]
+        tokens = torch.cat([tokens, model(window)[:, -1].argmax(-1, keepdim=True)], dim=1)
+    return tokens
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("num_prompt", [1, 5, 24, 40])
 def test_greedy_with_and_without_cache_write_the_same(kind: str, num_prompt: int) -> None:
@@ -27,7 +36,7 @@ def test_greedy_with_and_without_cache_write_the_same(kind: str, num_prompt: int
     model = talkative(kind)
     prompt = random_ids(model.config, 2, num_prompt)
     cached = generate(model, prompt, 60, temperature=0)
-    assert torch.equal(cached, generate(model, prompt, 60, temperature=0, use_cache=False))
+    assert torch.equal(cached, without_cache(model, prompt, 60))
     assert cached.shape == (2, num_prompt + 60)
     assert torch.equal(cached[:, :num_prompt], prompt)
     # Rows that say one thing for ever would agree whatever the model saw.
@@ -62,21 +71,18 @@ def test_the_window_moves_by_a_quarter() -> None:
 def test_a_context_of_one_token_still_writes() -> None:
     model = build(small("gpt2", sequence_length=1))
     prompt = random_ids(model.config, 1, 3)
-    assert torch.equal(
-        generate(model, prompt, 8, temperature=0), generate(model, prompt, 8, temperature=0, use_cache=False)
-    )
+    assert torch.equal(generate(model, prompt, 8, temperature=0), without_cache(model, prompt, 8))
 
 
 def test_a_seed_decides_the_draws_and_the_global_generator_is_left_alone() -> None:
     model = talkative("modern")
-    prompt = random_ids(model.config, 2, 4)
+    prompt = random_ids(model.config, 1, 4)
     state = torch.random.get_rng_state()
     one, same, other = (generate(model, prompt, 30, 1.0, None, None, seed) for seed in (5, 5, 6))
     assert torch.equal(state, torch.random.get_rng_state())
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(one, generate(model, prompt, 30, seed=torch.Generator().manual_seed(5)))
-    assert torch.equal(one, generate(model, prompt, 30, seed=5, use_cache=False))
 
 
 def test_draws_follow_the_probabilities_of_the_model() -> None:
