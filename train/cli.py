@@ -6,33 +6,32 @@ import json
 import math
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from manifests.errors import check_text
+from manifests.errors import UsageError, check_text
 from manifests.process import say_error
 from manifests.seal import misplaced_build
 from manifests.settings import written_output
+from train.prompts import read_prompts
 from train.settings import load_run
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
 
 
-def _check_finite(value: float) -> float:
-    """The temperature, for which `min` alone would let infinity through."""
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not finite; set it to 0 or more.")
-    return value
+def _check(values: str, holds: Callable[[float], bool]) -> Callable[[float | None], float | None]:
+    """A callback that refuses other numbers: ranges of options let "nan" through, and include their ends."""
 
+    def check(value: float | None) -> float | None:
+        if value is not None and not (math.isfinite(value) and holds(value)):
+            raise typer.BadParameter(f"{value} is not in the range {values}.")
+        return value
 
-def _check_top_p(value: float | None) -> float | None:
-    """The mass; ranges of options include their ends, and this one has no 0."""
-    if value is not None and not 0 < value <= 1:
-        raise typer.BadParameter(f"{value} is not in the range 0<x<=1.")
-    return value
+    return check
 
 
 def train(
@@ -69,30 +68,86 @@ def train(
 
 def generate(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or of one of its checkpoints.")],
-    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
+    prompt: Annotated[list[str] | None, typer.Option(help="A text to go on from; may be given several times.")] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='Texts to go on from: one a line, empty lines left out; in .jsonl, the "prompt" of each line.',
+        ),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="At most so many new tokens.")] = 200,
     temperature: Annotated[
-        float, typer.Option(min=0.0, callback=_check_finite, help="0 takes the most probable token.")
+        float, typer.Option(callback=_check("x>=0", lambda x: x >= 0), help="0 takes the most probable token.")
     ] = 0.8,
     top_k: Annotated[int | None, typer.Option(min=1, help="Draw from the k most probable tokens.")] = None,
     top_p: Annotated[
-        float | None, typer.Option(callback=_check_top_p, metavar="0<X<=1", help="Draw from this probability mass.")
+        float | None,
+        typer.Option(
+            callback=_check("0<x<=1", lambda x: 0 < x <= 1),
+            metavar="0<X<=1",
+            help="Draw from this probability mass.",
+        ),
+    ] = None,
+    min_p: Annotated[
+        float | None,
+        typer.Option(
+            callback=_check("0<=x<=1", lambda x: 0 <= x <= 1),
+            metavar="0<=X<=1",
+            help="Draw from tokens with at least this fraction of the most probable one's probability.",
+        ),
+    ] = None,
+    repetition_penalty: Annotated[
+        float,
+        typer.Option(
+            callback=_check("x>0", lambda x: x > 0),
+            help="Above 1, tokens of the prompt and the text come less often (CTRL).",
+        ),
+    ] = 1.0,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="End before this text is written; may be given several times."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same text.")] = 0,
-    num_samples: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
+    num_samples: Annotated[
+        int, typer.Option(min=1, help="How many texts of each prompt; those after the first have the next seeds.")
+    ] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a text, with token ids and log-probabilities.")
+    ] = False,
 ) -> None:
-    """Let a trained model go on with a text."""
-    check_text({"--prompt": prompt})
+    """Let a trained model go on with texts."""
+    stops = stop or []
+    if "" in stops:
+        raise UsageError("--stop is empty. Give the text to stop at, or leave --stop out.")
+    for option, values in (("--prompt", prompt), ("--stop", stops)):
+        for value in values or []:
+            check_text({option: value})
+    begun = [*(prompt or []), *(read_prompts(prompts) if prompts else [])]
+    if not prompt and not prompts:
+        begun = [""]
+    from model.sampling import Sampling
     from train.generate import load_trained
+    from train.written import in_order
 
     trained = load_trained(run)
-    for number in range(num_samples):
-        if num_samples > 1:
-            typer.echo(f"--- sample {number + 1}")
-        typer.echo(prompt, nl=False)
-        for piece in trained.stream(prompt, max_tokens, temperature, top_k, top_p, (seed + number) % 2**64):
+    sampling = Sampling(
+        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty
+    )
+    texts = trained.texts(begun, max_tokens, sampling, seed, num_samples, stops)
+    if len(begun) * num_samples == 1 and not as_json:
+        typer.echo(begun[0], nl=False)
+        for _, piece in texts:
             typer.echo(piece, nl=False)
         typer.echo("")
+        return
+    for text in in_order(text for text, _ in texts):
+        if as_json:
+            typer.echo(json.dumps(text.as_json()))
+            continue
+        at, sample = divmod(text.number, num_samples)
+        heading = [f"prompt {at + 1}"] * (len(begun) > 1) + [f"sample {sample + 1}"] * (num_samples > 1)
+        typer.echo(f"--- {', '.join(heading)}\n{text.prompt}{text.text}")
 
 
 def steps(

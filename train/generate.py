@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +12,16 @@ from tokenizers import Tokenizer
 
 from manifests.errors import UserError, check_text
 from model import GPT, GPTConfig
-from model.generate import generate_stream
-from model.sampling import NotFinite
+from model.engine import Engine
+from model.sampling import NotFinite, Sampling, row_generators
 from tokenizer.bpe import END_OF_TEXT
 from tokenizer.panics import library_errors
 from tokenizer.token_bytes import TextStream, token_bytes
 from train.run import checkpoint
 from train.run.folder import CHECKPOINTS, TOKENIZER
+from train.written import LENGTH, TextWriter, WrittenText, in_order
+
+_MOST_CACHE_BYTES = 2**30  # of the rows that are written at once
 
 
 class NotFiniteModel(UserError):
@@ -47,30 +50,89 @@ class Trained:
         Every piece is of whole characters; one that is not complete at the end is U+FFFD. Raises `UserError` for
         arguments that make no sense, as `NotFiniteModel` for a model whose numbers are not finite.
         """
-        check_text({"the prompt": prompt})
-        with library_errors(_cannot_encode):  # a part may parse and fail only when it is used
-            encoded = self.tokenizer.encode(prompt, add_special_tokens=False).ids
-        end_of_text = self.tokenizer.token_to_id(END_OF_TEXT)
-        # A text begins after the end of another one, in training too.
-        ids = encoded or ([end_of_text] if end_of_text is not None else [0])
-        device = next(self.model.parameters()).device
-        prompt_BT = torch.tensor([ids], dtype=torch.long, device=device)
         try:
-            tokens = generate_stream(
-                self.model, prompt_BT, max_new_tokens, temperature, top_k, top_p, seed, stop_token=end_of_text
-            )
+            sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         except ValueError as error:
             raise UserError(f"cannot generate: {error}.") from error
-        inside, first = self._pieces
-        text = TextStream(inside, None if encoded else first)
+        for _, piece in self.texts([prompt], max_new_tokens, sampling, seed):
+            if piece:
+                yield piece
+
+    def write(self, prompts: Sequence[str], max_new_tokens: int, sampling: Sampling, seed: int) -> list[WrittenText]:
+        """One text for each prompt, whole, as `texts` gives them."""
+        return list(in_order(text for text, _ in self.texts(prompts, max_new_tokens, sampling, seed)))
+
+    def texts(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int,
+        sampling: Sampling,
+        seed: int,
+        num_samples: int = 1,
+        stops: Sequence[str] = (),
+    ) -> Iterator[tuple[WrittenText, str]]:
+        """Write `num_samples` texts after each prompt, side by side; yield a text with each new piece, and at its end.
+
+        Sample number n of a prompt draws from a generator with the seed `seed` + n: it is the same text alone. Raises
+        the errors of `stream`.
+        """
+        rows = [(prompt, (seed + sample) % 2**64) for prompt in prompts for sample in range(num_samples)]
+        config = self.model.config
+        row_bytes = 8 * config.num_layers * config.kv_heads * config.head_width * config.sequence_length
+        num_at_once = max(1, _MOST_CACHE_BYTES // row_bytes)
         try:
-            for token_B in tokens:  # the end of the text is the last one
-                if int(token_B) != end_of_text and (piece := text.add(int(token_B))):
-                    yield piece
+            for start in range(0, len(rows), num_at_once):
+                yield from self._batch(rows[start : start + num_at_once], start, max_new_tokens, sampling, stops)
         except NotFinite as error:
             raise NotFiniteModel(f"cannot generate: {error}.") from None
-        if rest := text.end():
-            yield rest
+        except ValueError as error:
+            raise UserError(f"cannot generate: {error}.") from error
+
+    def _batch(
+        self,
+        rows: Sequence[tuple[str, int]],
+        start: int,
+        max_new_tokens: int,
+        sampling: Sampling,
+        stops: Sequence[str],
+    ) -> Iterator[tuple[WrittenText, str]]:
+        """The texts of prompts and seeds that are written at once; the first has the number `start`."""
+        prompts = list(dict.fromkeys(prompt for prompt, _ in rows))
+        encoded = {prompt: self._encode(prompt) for prompt in prompts}
+        end_of_text = self.tokenizer.token_to_id(END_OF_TEXT)
+        # A text begins after the end of another one, in training too.
+        begin = [0 if end_of_text is None else end_of_text]
+        inside, first = self._pieces
+        writers = [
+            TextWriter(
+                WrittenText(number, prompt),
+                TextStream(inside, None if encoded[prompt] else first),
+                stops,
+                end_of_text,
+            )
+            for number, (prompt, _) in enumerate(rows, start)
+        ]
+        generators = [row_generators(seed, 1)[0] for _, seed in rows]
+        engine = Engine(self.model)
+        places = {prompt: place for place, prompt in enumerate(prompts)}
+        state = engine.prefill([ids or begin for ids in encoded.values()]).take([places[prompt] for prompt, _ in rows])
+        for step in engine.decode(state, max_new_tokens, sampling, generators, end_of_text):
+            for row, token, log_probability in zip(step.rows, step.tokens, step.log_probabilities, strict=True):
+                text = writers[row].written
+                piece = writers[row].add(token, log_probability)
+                if text.ended:
+                    step.ended.add(row)
+                if piece or text.ended:
+                    yield text, piece
+        for writer in writers:
+            if not writer.written.ended:
+                yield writer.written, writer.end(LENGTH)
+
+    def _encode(self, prompt: str) -> list[int]:
+        check_text({"the prompt": prompt})
+        with library_errors(_cannot_encode):  # a part may parse and fail only when it is used
+            ids: list[int] = self.tokenizer.encode(prompt, add_special_tokens=False).ids
+            return ids
 
     @cached_property
     def _pieces(self) -> tuple[list[bytes], list[bytes]]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import typer
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from manifests.errors import UserError
 from model import GPTConfig
+from model.engine import Step
 from pipeline.recipe import Recipe
 from tests.train.builds import byte_tokenizer, recipe, write_recipe
 from tokenizer.bpe import tokenizer_bytes, train_bpe
@@ -180,8 +180,8 @@ def test_characters_of_several_bytes_come_out_whole(run: Path, monkeypatch: pyte
         (wanted[:9], [*"naïve ", "\ufffd"]),
     ):
         stopped = ids[: ids.index(256) + 1] if 256 in ids else ids
-        tokens = torch.tensor(stopped).unsqueeze(1)
-        monkeypatch.setattr("train.generate.generate_stream", lambda *_, tokens=tokens, **__: iter(tokens))
+        steps = [Step([0], [token], [-1.0], set()) for token in stopped]
+        monkeypatch.setattr("model.engine.Engine.decode", lambda *_, steps=steps: iter(steps))
         assert list(trained.stream("x", 50)) == pieces
         write_samples(RunFolder(run), trained.model, 99, TrainSettings(sample_prompts=("x",)), 0)
         assert f"x|{''.join(pieces)}\n\n" in (run / "samples.txt").read_text().partition("=== step 99,")[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model import GPT
+from model.sampling import Sampling
 from train.generate import Trained, load_tokenizer
 from train.run.folder import TOKENIZER, RunFolder
 from train.settings import TrainSettings
@@ -20,9 +21,8 @@ def write_samples(folder: RunFolder, model: GPT, step: int, settings: TrainSetti
     if not (folder.path / TOKENIZER).is_file():
         return False
     trained = Trained(model, load_tokenizer(folder.path / TOKENIZER), step)
-    texts = [
-        (prompt, "".join(trained.stream(prompt, settings.sample_tokens, _TEMPERATURE, _TOP_K, seed=seed)))
-        for prompt in settings.sample_prompts
-    ]
+    sampling = Sampling(temperature=_TEMPERATURE, top_k=_TOP_K)
+    written = trained.write(settings.sample_prompts, settings.sample_tokens, sampling, seed)
+    texts = [(text.prompt, text.text) for text in written]
     folder.add_samples(step, f"temperature {_TEMPERATURE}, top k {_TOP_K}, seed {seed}", texts)
     return True
