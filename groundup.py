@@ -22,9 +22,9 @@ from manifests.secrets import scrub
 
 def _train(recipe: Path, overrides: list[str]) -> Any:
     from train.objectives.pretrain import pretrain  # torch takes seconds to import; other commands need not wait
-    from train.settings import load_run
+    from train.settings import keys_of, load_run
 
-    return pretrain(load_run(recipe, overrides))
+    return pretrain(load_run(recipe, overrides), set_keys=keys_of(overrides))
 
 
 def _make_executor(kind: str, workers: int, recipe: Path, overrides: list[str]) -> Any:

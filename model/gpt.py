@@ -163,7 +163,7 @@ class GPT(nn.Module):
         """Logits (B, T, V) of the token after each; with `targets_BT`, the cross-entropy in nats, in float32 at least.
 
         Targets are the token ids that come next; -1 is not counted. `reduction` is "mean" over the targets that
-        count, "sum", "none" for (B, T), 0 where nothing counts, or "sum_and_each" for the sum and, without a gradient,
+        count (0 without any), "sum", "none" for (B, T), 0 where nothing counts, or "sum_and_each" for the sum and, without a gradient,
         what "none" gives. Logits are whole in memory with "none" alone (`model.loss`). With a cache, `tokens_BT` follow
         those in it and are added to it. `documents_BT` are numbers of documents: attention stays among tokens of one
         number.
@@ -185,7 +185,7 @@ class GPT(nn.Module):
         )
         if reduction == "sum_and_each":
             return total, each_N.view_as(targets_BT)
-        return total / (targets_N != IGNORED_TARGET).sum() if reduction == "mean" else total
+        return total / (targets_N != IGNORED_TARGET).sum().clamp(min=1) if reduction == "mean" else total
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Scores of the next token, (..., V), of what `hidden` gives, (..., C); in float32 where they are capped."""

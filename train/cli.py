@@ -17,7 +17,7 @@ from manifests.process import say_error
 from manifests.seal import misplaced_build
 from manifests.settings import written_output
 from train.prompts import read_prompts
-from train.settings import load_run
+from train.settings import keys_of, load_run
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
@@ -44,14 +44,21 @@ def train(
     ] = None,
     until_step: Annotated[int | None, typer.Option(min=1, help="Stop after this step, with a checkpoint.")] = None,
     restart: Annotated[bool, typer.Option(help="Remove the run that is there and train anew.")] = False,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN[@STEP]", help="Begin with a checkpoint of another run; with --run NEW."),
+    ] = None,
 ) -> None:
-    """Train the recipe's model on its shards, or go on with a run that was interrupted."""
+    """Train the recipe's model on its shards, or go on with a run that was interrupted.
+
+    With --set a run goes on with other learning settings than it had.
+    """
     from train.objectives.pretrain import pretrain  # torch takes seconds to import; the other commands need not wait
 
     loaded = load_run(recipe, overrides)
     if note := misplaced_build(loaded.name, loaded.output, written_output(recipe, overrides or ())):
         say_error("groundup", note)
-    summary = pretrain(loaded, run, until_step, restart)
+    summary = pretrain(loaded, run, until_step, restart, keys_of(overrides), source)
     if summary.reused or os.environ.get("RANK", "0") != "0":  # under torchrun the first rank speaks for all
         return
     if not summary.finished:

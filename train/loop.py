@@ -10,27 +10,25 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from manifests.errors import UserError
-from manifests.paths import relative_to
-from manifests.storage import Folder
 from train.generate import NotFiniteModel
 from train.objectives.base import Objective
-from train.optim.optimizer import recorded_roles
-from train.optim.plan import change_length, make_plan
+from train.optim.plan import Plan, make_plan
 from train.parallel.ranks import Ranks, open_ranks
 from train.run import checkpoint, rollback
-from train.run.changes import differences, lasting_sha256, recorded, show
-from train.run.folder import RunFolder, read_metrics
+from train.run.changes import lasting_sha256
+from train.run.folder import ORIGIN, RunFolder, read_metrics
 from train.run.manifest import seal_run, write_run_manifest
 from train.run.progress import TrainingProgress
 from train.run.samples import write_samples
+from train.run.start import Asked, is_finished, make_config, prepare
 from train.run.stop_signal import Stopped, StopSignal
 from train.settings import TrainRecipe
 from train.spikes import Setback, SpikeGuard
@@ -56,18 +54,23 @@ def run_training(
     run: str | Path | None = None,
     until_step: int | None = None,
     restart: bool = False,
+    set_keys: Collection[str] = (),
+    source: str | None = None,
 ) -> RunSummary:
     """Train `objective` into the folder `run` (by default `train/` of the build), from where it stands.
 
     A finished run of the same recipe and data is left as it is; an interrupted one goes on from its last checkpoint.
     `until_step` stops after so many steps of the whole, with a checkpoint. `restart` removes a run that is there.
+    `set_keys` are the settings that were set in this call, which a run may go on with as a new segment; `source` is a
+    checkpoint of another run to begin with (`train.run.start.Asked`).
     Raises `UserError` when the folder holds another run, a checkpoint does not match, the data is damaged, the loss
     is not finite, or the process is told to stop.
     """
     with open_ranks() as ranks:
         folder = RunFolder(run if run is not None else f"{recipe.output.rstrip('/')}/train")
         with folder.locked() if ranks.is_first else contextlib.nullcontext():
-            return Loop(recipe, folder, ranks, objective(recipe, ranks)).run(until_step, restart)
+            asked = Asked(set_keys, source, restart)
+            return Loop(recipe, folder, ranks, objective(recipe, ranks)).run(until_step, asked)
 
 
 class Loop:
@@ -79,36 +82,41 @@ class Loop:
         self.loader = objective.loader
         self.model_config = objective.model_config
         self.plan = make_plan(self.settings, self.loader.tokens_per_epoch)
-        self.config = self._make_config()
+        self.config = make_config(recipe, objective, self.plan, folder)
         self.settings_sha256 = lasting_sha256(self.config)
         self.stop_signal = StopSignal()
         self.stopping = False
         self.started = time.time()
 
-    def run(self, until_step: int | None, restart: bool) -> RunSummary:
-        stop = min(until_step or self.plan.num_steps, self.plan.num_steps)
+    def run(self, until_step: int | None, asked: Asked) -> RunSummary:
         with TrainingProgress(self.plan.num_steps, enabled=self.ranks.is_first) as self.progress:
-            self.ranks.first(lambda: self._prepare_folder(restart))
-            if self._is_finished():
+            self._settle(asked)
+            if is_finished(self.folder, self.plan.num_steps):
                 self.progress.say(f"{self.folder.path}: finished at step {self.plan.num_steps}; nothing to do.")
                 self.ranks.first(lambda: seal_run(self.folder))
                 return self._summary(self.plan.num_steps, reused=True)
-            # What the first rank has settled: the warm-up of a run that goes on stays what it was.
-            settled = self.folder.config() or self.config
-            self.plan = replace(self.plan, warmup_steps=int(settled["plan"]["warmup_steps"]))
             with self.stop_signal.caught():
-                while (reached := self._go_on(stop)) is None:
-                    pass
+                while (reached := self._go_on(until_step)) is None:
+                    self._settle(Asked())  # a segment that began after that step begins there now
             return self._summary(reached)
 
-    def _go_on(self, stop: int) -> int | None:
-        """Train from the last checkpoint until `stop`; returns the last step, or None where the run has gone back."""
-        self.rollbacks = (self.folder.config() or self.config).get("rollbacks", [])
-        self.ranks.first(rollback.settle, self.folder, self.rollbacks, self.progress.say)
+    def _settle(self, asked: Asked) -> None:
+        """Let the first rank settle what is trained from here on, for all of them."""
+        self.ranks.first(self._prepare, asked)
+        self.settled = self.folder.config() or self.config
+        self.plan, self.rollbacks = Plan.of_run(self.settled), self.settled.get("rollbacks", [])
+        self.loader.take(self.plan.batches)
         self.loader.jumps = rollback.jumps(self.rollbacks, self.plan.batches)
+
+    def _prepare(self, asked: Asked) -> None:
+        self.config = prepare(self.recipe, self.objective, self.folder, asked, self.progress.say)
+
+    def _go_on(self, until_step: int | None) -> int | None:
+        """Train from the last checkpoint; returns the last step, or None where the run has gone back."""
+        stop = min(until_step or self.plan.num_steps, self.plan.num_steps)
         self.learner = Learner(self.recipe, self.plan, self.objective, self.ranks)
         found = checkpoint.list_checkpoints(self.folder.checkpoints)
-        step = self._load(found[-1]) if found else 0
+        step = self._load(found[-1]) if found else self._load_origin()
         self._agree_on(step)
         self.ranks.first(lambda: self.folder.truncate_after(step if step else -1))
         self._announce(step)
@@ -126,7 +134,8 @@ class Loop:
     def _go_back(self, setback: Setback) -> None:
         """Record a rollback; raises `UserError` where the run has made all that it may."""
         good = checkpoint.newest_until(self.folder.checkpoints, setback.last_good)
-        if len(self.rollbacks) >= self.settings.spikes.max_rollbacks or setback.step == 0:
+        has_none = good is None and self.settled.get("origin", {}).get("whole")  # not even first weights
+        if len(self.rollbacks) >= self.settings.spikes.max_rollbacks or setback.step == 0 or has_none:
             raise self._diverged(setback, good)
         step = 0 if good is None else checkpoint.step_of(good)
         self.ranks.first(self._record_rollback, rollback.record(setback, step, self.settings.spikes))
@@ -136,76 +145,21 @@ class Loop:
         self.config["rollbacks"] = [*self.rollbacks, record]
         self.folder.write_config(self.config)  # from here on the run goes on from there, whatever happens
 
-    def _make_config(self) -> dict[str, Any]:
-        # "resolved_model" is the whole model, so that a preset that changes is seen.
-        config = self.recipe.model_dump(mode="json") | {"data": dict(self.objective.data)}
-        # A run beside its shards is the same wherever the command was given, and may be moved with them.
-        config["output"] = relative_to(config["output"], self.folder.path)
-        config["data"]["shards"] = relative_to(config["data"]["shards"], self.folder.path)
-        config["resolved_model"] = self.model_config.to_dict()
-        config |= recorded_roles(self.settings, self.model_config)
-        config["plan"] = {"num_steps": self.plan.num_steps, "warmup_steps": self.plan.warmup_steps}
-        return config
-
-    def _prepare_folder(self, restart: bool) -> None:
-        """Start a run, go on with it, or refuse. Only the first rank does."""
-        if restart:
-            self.folder.clear()
-        old = self.folder.config()
-        if old is None and checkpoint.list_checkpoints(self.folder.checkpoints):
-            raise UserError(
-                f"{self.folder.path}: has checkpoints but no config.toml, so what they are is not known. Restore it, "
-                "or train anew with --restart (or delete the folder)."
-            )
-        if old is not None and (changed := differences(old, self.config)):
-            raise UserError(
-                f"{self.folder.path}: holds a run of another configuration ({'; '.join(changed)}). Use --run for "
-                "another folder, undo the change, or train anew with --restart (or delete the folder)."
-            )
-        checkpoint.remove_incomplete(self.folder.checkpoints, self.progress.say)
-        lines = [] if old is None else self._go_on_from(old)
-        if self._is_finished():
-            return
-        for line in lines:
-            self.progress.say(line)
-        self.folder.remove_manifest()
-        self.folder.folder.remove_unpublished()
-        self.folder.write_config(self.config)
-        self.folder.copy_tokenizer(Folder(self.recipe.output))
-
-    def _go_on_from(self, old: dict[str, Any]) -> list[str]:
-        """Settle what differs from the configuration that the run had until now, and record it; returns it in lines."""
-        found = checkpoint.list_checkpoints(self.folder.checkpoints)
-        step = checkpoint.read_state(found[-1]).step if found else 0
-        if step:
-            before = replace(self.plan, **old["plan"])
-            try:
-                self.plan = change_length(self.settings, before, self.plan, step)
-            except UserError as error:
-                raise UserError(f"{self.folder.path}: {error}") from None
-        self.config = self._make_config()
-        if changes := recorded(old, self.config, step):
-            self.config["changes"] = changes
-        if old.get("rollbacks"):
-            self.config["rollbacks"] = old["rollbacks"]
-        here = (change for change in changes if change["step"] == step)
-        return [f"from step {step} on: {show(one['setting'], one.get('before'), one.get('after'))}" for one in here]
-
-    def _is_finished(self) -> bool:
-        """True where the manifest is there, and the checkpoint that it stands for."""
-        found = checkpoint.list_checkpoints(self.folder.checkpoints)
-        is_last = bool(found) and checkpoint.read_state(found[-1]).step == self.plan.num_steps
-        return is_last and self.folder.manifest is not None
-
     def _load(self, path: Path) -> int:
         """Go on from a checkpoint; returns its step."""
         state = checkpoint.read_state(path)
         checkpoint.check_matches(path, state, self.model_config.to_dict(), self.objective.data["manifest_sha256"])
-        if state.settings_sha256 != self.settings_sha256:
+        if state.settings_sha256 != lasting_sha256(self.settled, state.step):
             raise UserError(f"{path}: was made with other settings than {self.folder.path}/config.toml. Use --restart.")
         checkpoint.load_model(path, self.learner.model)
         checkpoint.load_optimizer(path, self.learner.optimizer)
         return state.step
+
+    def _load_origin(self) -> int:
+        """Begin with the weights of another run, where it is a branch on other shards; returns the step, 0."""
+        if "origin" in self.settled:
+            checkpoint.load_model(self.folder.path / ORIGIN, self.learner.model)
+        return 0
 
     def _agree_on(self, step: int) -> None:
         steps = self.ranks.sum(

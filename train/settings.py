@@ -12,7 +12,7 @@ from manifests.errors import UserError
 from manifests.settings import RecipeSettings, Settings, read_recipe, validate
 from model import GPTConfig, preset
 from train.data.batches import Batches, Schedule, check_schedule
-from train.optim.settings import OPTIMIZERS, MuonSettings, RoleSettings, betas_fit
+from train.optim.settings import OPTIMIZERS, ROLES, MuonSettings, RoleSettings, betas_fit
 
 
 def _model_fields() -> dict[str, Any]:
@@ -223,11 +223,20 @@ CHANGEABLE_SETTINGS = OPERATIONAL_SETTINGS | {
     "validate_every_steps",
     "validation_tokens",
 }
+# Settings that steer learning: a run goes on with other values of these where it is told to, as a new segment.
+STEERING_SETTINGS = frozenset(
+    {
+        *("learning_rate", "min_learning_rate_fraction", "warmup_fraction", "warmup_tokens", "schedule"),
+        *("decay_fraction", "weight_decay", "weight_decay_schedule", "betas", "gradient_clip", "z_loss", "spikes"),
+        *("batch_tokens", "batch_schedule", "max_tokens", "tokens_per_parameter", *ROLES),
+        *("muon.momentum", "muon.momentum_start", "muon.momentum_warmup_steps", "muon.momentum_end"),
+    }
+)
 
 
 _ANY_VOCABULARY = 256  # a [model] is checked before there are shards
 # What `config.toml` of a run has besides its recipe.
-_OF_A_RUN = frozenset({"changes", "data", "plan", "resolved_model", "resolved_roles", "rollbacks"})
+_OF_A_RUN = frozenset({"changes", "data", "origin", "plan", "resolved_model", "resolved_roles", "rollbacks"})
 
 
 class TrainRecipe(RecipeSettings):
@@ -285,6 +294,11 @@ def read_tables(data: dict[str, Any], where: str) -> TrainRecipe:
 def _may_be_mine(key: str) -> bool:
     """Whether a key is one of training's, or looks like one misspelt; the others are for the pipeline to check."""
     return bool(difflib.get_close_matches(key, TrainRecipe.model_fields, n=1))
+
+
+def keys_of(overrides: list[str] | None) -> frozenset[str]:
+    """The key paths that `--set` sets."""
+    return frozenset(assignment.partition("=")[0].strip() for assignment in overrides or ())
 
 
 def load_run(recipe_path: str | Path, overrides: list[str] | None = None) -> TrainRecipe:

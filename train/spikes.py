@@ -13,8 +13,8 @@ from train.settings import SpikeSettings
 
 HISTORY_STEPS, ACTIVE_AFTER = 128, 64
 """Steps whose losses and gradient norms are remembered, and how many there must be before one is judged (OLMo-core)."""
-# Fractions of the mean that a standard deviation counts as at least. A loss that hardly moves has no spikes of rounding.
-# Gradient norms of small batches have a long tail: healthy runs of the benches reached 2.5 times the mean, 12 deviations.
+# A standard deviation counts as at least so much of the mean. A loss that hardly moves has no spikes of rounding. The
+# gradient norms of small batches have a long tail: healthy runs reached 2.5 times the mean, 12 deviations above it.
 _LEAST_DEVIATIONS = {"loss": 1e-3, "gradient norm": 0.5}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 Schedule = tuple[tuple[int, int], ...]
 """Pairs (tokens, value): from so many trained tokens on, this value. The first begins at 0, the last one stays."""
@@ -40,11 +42,36 @@ class Batches:
     """
 
     schedule: Schedule
+    epoch_tokens: int | None = None
+    """An epoch has a multiple of so many tokens. Not set: of the greatest common divisor of all batches. A run whose
+    batches are changed keeps that of its first ones, so that epochs stay what they were."""
 
     @classmethod
     def of(cls, batch_tokens: int, schedule: Schedule | None = None) -> Batches:
         """The batches of a recipe's `batch_tokens` and `batch_schedule`."""
         return cls(((0, batch_tokens),) if schedule is None else tuple((int(a), int(b)) for a, b in schedule))
+
+    @classmethod
+    def of_run(cls, config: dict[str, Any]) -> Batches:
+        """The batches of the run that a `config.toml` describes, those of its done steps included."""
+        plan, train = config.get("plan", {}), config["train"]
+        if "batches" not in plan:
+            return cls.of(int(train["batch_tokens"]), train.get("batch_schedule"))
+        return replace(cls.of(0, plan["batches"]), epoch_tokens=plan.get("epoch_tokens"))
+
+    @property
+    def common(self) -> int:
+        """Tokens that an epoch has a multiple of."""
+        return self.epoch_tokens or math.gcd(*self.sizes)
+
+    def followed_by(self, other: Batches, step: int) -> Batches:
+        """These batches for the first `step` steps, and then those of another schedule."""
+        done = self.tokens_before(step)
+        entries = [entry for entry in self.schedule if entry[0] < done]
+        entries += [(done, value_at(other.schedule, done)), *(entry for entry in other.schedule if entry[0] > done)]
+        firsts = [entry for k, entry in enumerate(entries) if k == 0 or entry[1] != entries[k - 1][1]]
+        joined = Batches(tuple(firsts))
+        return joined if joined.common == self.common else replace(joined, epoch_tokens=self.common)
 
     @property
     def sizes(self) -> list[int]:

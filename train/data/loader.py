@@ -10,7 +10,8 @@ permutation of the sequences is read B at a time. The permutation is computed an
 
 Where B changes by a schedule (`train.data.batches`), batch `s` begins where batch `s - 1` ends. An epoch then has as
 many sequences as are a multiple of the greatest common divisor of all batches (for a constant one, whole batches), and
-a batch may hold the end of an epoch and the beginning of the next.
+a batch may hold the end of an epoch and the beginning of the next. A run whose batches are changed while it is under
+way keeps the divisor, and so the epochs, that it began with.
 
 Tokens that a run leaves out after a rollback are jumps in that order, so that what follows stays the same.
 
@@ -19,7 +20,6 @@ So a loader has no state but the step, and rank r of R reads a slice of a batch 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,14 +60,18 @@ class Loader:
                 "fewer ranks."
             )
         self.shards = shards
-        self.batches = batches
         self.sequence_length = sequence_length
         self.seed = seed
         self.rank, self.num_ranks = rank, num_ranks
         self.jumps = jumps
+        self.take(batches)
+
+    def take(self, batches: Batches) -> None:
+        """Read these batches. Raises `UserError` where the tokens do not fill the largest."""
+        self.batches, shards = batches, self.shards
         # The last token of the split is only ever a target.
-        common = math.gcd(*batches.sizes) // sequence_length
-        self.sequences_per_epoch = (shards.num_tokens - 1) // sequence_length // common * common
+        common = batches.common // self.sequence_length
+        self.sequences_per_epoch = (shards.num_tokens - 1) // self.sequence_length // common * common
         if self.tokens_per_epoch < max(batches.sizes):
             raise UserError(
                 f"{shards.folder.url}: {shards.num_tokens} training tokens do not fill one batch of "

@@ -28,7 +28,7 @@ def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
     try:
         data, num_steps = config["data"], int(config["plan"]["num_steps"])
         sequence_length, seed = int(config["resolved_model"]["sequence_length"]), int(config["seed"])
-        batches = Batches.of(int(config["train"]["batch_tokens"]), config["train"].get("batch_schedule"))
+        batches = Batches.of_run(config)
         url, manifest_sha256 = resolve(str(data["shards"]), folder.path), data["manifest_sha256"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder.path / CONFIG}: not the configuration of a run ({error!r}).") from None

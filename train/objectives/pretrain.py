@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,12 @@ _TOKENIZER = "tokenizer/tokenizer.json"
 
 
 def pretrain(
-    recipe: TrainRecipe, run: str | Path | None = None, until_step: int | None = None, restart: bool = False
+    recipe: TrainRecipe,
+    run: str | Path | None = None,
+    until_step: int | None = None,
+    restart: bool = False,
+    set_keys: Collection[str] = (),
+    source: str | None = None,
 ) -> RunSummary:
     """Pretrain the recipe's model on the shards of its build: see `train.loop.run_training`.
 
@@ -38,7 +43,7 @@ def pretrain(
     """
     shards = ShardSet.open(Folder(recipe.output).folder("shards"), "train", check_index=False)
     settled, notes = settle(recipe, shards.num_tokens, shards.vocab_size, shards.folder.url)
-    return run_training(settled, partial(Pretrain, notes=notes), run, until_step, restart)
+    return run_training(settled, partial(Pretrain, notes=notes), run, until_step, restart, set_keys, source)
 
 
 class Pretrain:
@@ -72,10 +77,10 @@ class Pretrain:
         documents_BT = None
         if self._settings.document_mask:
             documents_BT = number_documents(tokens_BT, self.loader.shards.end_of_text_id)
-        each_BT: torch.Tensor = model(
-            tokens_BT, targets_BT, reduction="none", documents_BT=documents_BT, z_loss=self._settings.z_loss
+        total, each_BT = model(
+            tokens_BT, targets_BT, reduction="sum_and_each", documents_BT=documents_BT, z_loss=self._settings.z_loss
         )
-        return each_BT.sum(), each_BT.detach()
+        return total, each_BT
 
     def validate(
         self,

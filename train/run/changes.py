@@ -1,14 +1,17 @@
-"""Going on with a run: what must be as it was, and the record of what is not."""
+"""Going on with a run: what must be as it was, what may change where it is asked for, and the record of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+from collections.abc import Collection
 from typing import Any
 
+from manifests.errors import UserError
 from manifests.settings import canonical_json
 from model import GPTConfig
-from train.settings import CHANGEABLE_SETTINGS, OPERATIONAL_SETTINGS, TrainSettings
+from train.settings import CHANGEABLE_SETTINGS, OPERATIONAL_SETTINGS, STEERING_SETTINGS, TrainSettings
 
 _MAY_DIFFER = CHANGEABLE_SETTINGS | {"max_tokens"}  # `train.optim.plan` says when the latter may
 # Fields that every run has written down. A younger field counts where it is not at its default: a run that was begun
@@ -44,7 +47,12 @@ def _deciding(table: dict[str, Any], first: frozenset[str], defaults: dict[str, 
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs in two configurations and may not, as "train.learning_rate 0.001 -> 0.002".
+    """What differs in two configurations and is not free to, as "train.learning_rate 0.001 -> 0.002"."""
+    return [show(*entry) for entry in differing(old, new)]
+
+
+def differing(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The same as key path, value before and value after.
 
     How roles learn follows from [model] and [train]: it is named where neither differs.
     """
@@ -52,12 +60,76 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     keys = _differing(before, after)
     keys = [key for key in keys if not key.startswith("roles.")] or keys
     defaults = _flat("train", _TRAIN_DEFAULTS) | _flat("model", json.loads(canonical_json(GPTConfig.defaults())))
-    return [show(key, *(side.get(key, defaults.get(key)) for side in (before, after))) for key in keys]
+    entries = [(key, before.get(key, defaults.get(key)), after.get(key, defaults.get(key))) for key in keys]
+    return [(key, was, is_now) for key, was, is_now in entries if was != is_now]
 
 
-def lasting_sha256(config: dict[str, Any]) -> str:
-    """Digest of what `differences` compares: a checkpoint carries it."""
-    return hashlib.sha256(canonical_json(deciding(config, _MAY_DIFFER)).encode()).hexdigest()
+def check_allowed(old: dict[str, Any], new: dict[str, Any], step: int, asked: Collection[str], where: str) -> None:
+    """Raises `UserError` for a configuration with which a run does not go on after `step`.
+
+    asked: the keys that were set in this call (`--set`); those among them that steer learning may differ.
+    """
+    found = differing(old, new)
+    fixed = [entry for entry in found if not is_steering(entry[0])]
+    refused = fixed or [entry for entry in found if not is_asked(entry[0], asked)]
+    if not refused:
+        return
+    since = {change["setting"]: f", since step {change['step']}" for change in old.get("changes", [])}
+    lines = [show(*entry) + since.get(entry[0], "") for entry in refused]
+    # A key can be given a value with --set, and none can be taken out.
+    keep, change = (
+        " ".join(as_set(key, value) for key, value in values) if all(value is not None for _, value in values) else ""
+        for values in ([(key, was) for key, was, _ in refused], [(key, is_now) for key, _, is_now in refused])
+    )
+    advice = ["use --run for another folder, or train anew with --restart (or delete the folder)"]
+    if not fixed and change:
+        advice.insert(0, f"give {change} to change it from step {step} on")
+    if not fixed and keep and any(entry[0] in since for entry in refused):
+        advice.insert(0, f"give {keep} to go on as the run is")
+    else:
+        advice.insert(0, "undo the change")
+    text = ", ".join(advice)
+    raise UserError(f"{where}: holds a run of another configuration ({'; '.join(lines)}). {text[0].upper()}{text[1:]}.")
+
+
+def is_steering(key: str) -> bool:
+    """Whether a key path is that of a setting that may begin a new segment."""
+    table, _, rest = key.partition(".")
+    return table == "train" and (rest in STEERING_SETTINGS or rest.partition(".")[0] in STEERING_SETTINGS)
+
+
+def is_asked(key: str, asked: Collection[str]) -> bool:
+    """Whether a key was set, or a table that it is in; the last entry of a schedule of batches is `batch_tokens`."""
+    if key == "train.batch_tokens" and "train.batch_schedule" in asked:
+        return True
+    return any(key == one or key.startswith(f"{one}.") for one in asked)
+
+
+def as_set(key: str, value: Any) -> str:
+    """The option that sets a key, as a shell takes it."""
+    return "--set " + shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+
+
+def steering_changes(old: dict[str, Any], new: dict[str, Any], step: int) -> list[str]:
+    """The settings that steer learning and are others in `new` than those that step `step` of a run was done with."""
+    before, after = _undone(old, step, frozenset()), deciding(new, frozenset())
+    return [key for key in _differing(before, after) if is_steering(key)]
+
+
+def lasting_sha256(config: dict[str, Any], step: int | None = None) -> str:
+    """Digest of what `differences` compares: a checkpoint carries it. step: that it had when this step was done."""
+    flat = deciding(config, _MAY_DIFFER) if step is None else _undone(config, step, _MAY_DIFFER)
+    return hashlib.sha256(canonical_json(flat).encode()).hexdigest()
+
+
+def _undone(config: dict[str, Any], step: int, apart_from: frozenset[str]) -> dict[str, Any]:
+    """What `deciding` gives, without the changes after step `step`."""
+    flat = deciding(config, apart_from)
+    for change in reversed(config.get("changes", [])):
+        key = change["setting"]
+        if change["step"] >= step and key.removeprefix("train.") not in apart_from:
+            flat[key] = change.get("before")
+    return {key: value for key, value in flat.items() if value is not None}
 
 
 def recorded(old: dict[str, Any] | None, new: dict[str, Any], step: int) -> list[dict[str, Any]]:

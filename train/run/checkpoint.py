@@ -66,6 +66,11 @@ def list_checkpoints(checkpoints: Path) -> list[Path]:
     return sorted(found, key=step_of)
 
 
+def is_name(name: str) -> bool:
+    """Whether a name is that of a checkpoint's folder."""
+    return _NAME.fullmatch(name) is not None
+
+
 def step_of(path: Path) -> int:
     """The step that the name of a checkpoint's folder says."""
     return int(path.name.removeprefix("step-"))
@@ -100,12 +105,7 @@ def save_checkpoint(
         name = STATE_FILE
         files = {name: _size_and_digest(temporary / name) for name in (MODEL_FILE, OPTIMIZER_FILE)}
         (temporary / STATE_FILE).write_bytes(json_bytes({"format": FORMAT_VERSION, **asdict(state), "files": files}))
-        for name in (MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, "."):
-            _flush(temporary / name)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(temporary, target)
-        _flush(checkpoints)
+        _publish(temporary, target)
     except (OSError, SafetensorError, RuntimeError) as error:
         refusal = write_error(str(target), name, _cause(error, temporary))
         shutil.rmtree(temporary, ignore_errors=True)  # what has room for nothing keeps none
@@ -131,6 +131,36 @@ def remove(path: Path) -> None:
     """Remove a checkpoint: first what makes it complete."""
     (path / STATE_FILE).unlink(missing_ok=True)
     shutil.rmtree(path)
+
+
+def copy_checkpoint(path: Path, target: Path, with_optimizer: bool = True) -> None:
+    """Copy a checkpoint to the folder `target`, whole or not at all, or its weights and state without the optimizer's.
+
+    Raises `UserError` when it is damaged, and when the disk is full or cannot be written.
+    """
+    temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
+    names = (MODEL_FILE, OPTIMIZER_FILE, STATE_FILE) if with_optimizer else (MODEL_FILE, STATE_FILE)
+    for name in names[:-1]:
+        _check_digest(path, name)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for name in names:
+            shutil.copyfile(path / name, temporary / name)
+        _publish(temporary, target)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise write_error(str(target), name, error) from error
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    """Bring a folder to the disk and give it its name."""
+    for path in [*sorted(temporary.iterdir()), temporary]:
+        _flush(path)
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(temporary, target)
+    _flush(target.parent)
 
 
 def set_aside(checkpoints: Path, step: int) -> Path | None:
@@ -172,6 +202,11 @@ def read_state(path: Path) -> CheckpointState:
         if size != num_bytes:
             raise damaged(path / name, "missing" if size is None else f"{size} bytes long, not {num_bytes}")
     return state
+
+
+def weights_sha256(path: Path) -> str:
+    """The digest of a checkpoint's weights, as its state says it."""
+    return _checked_entry(_read_json(path)["files"][MODEL_FILE])[1]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The folder of a training run: its configuration, metrics, samples and manifest.
 
 `config.toml` (the recipe's training part in full), `metrics.jsonl`, `samples.txt`, `tokenizer.json` (a copy, so that
-the run can speak by itself), `checkpoints/`, and `manifest.json`, which comes last: it says that the run is finished.
+the run can speak by itself), `checkpoints/`, `origin/` (the weights that a run on other shards began with), and
+`manifest.json`, which comes last: it says that the run is finished.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from manifests.storage import Folder, write_error, writing
 
 CONFIG, METRICS, SAMPLES, MANIFEST = "config.toml", "metrics.jsonl", "samples.txt", "manifest.json"
 TOKENIZER, CHECKPOINTS, LOCK = "tokenizer.json", "checkpoints", ".lock"
+ORIGIN = "origin"  # the weights that a run on other shards began with
 _SAMPLE_HEADER = re.compile(rb"^=== step (\d+), .*===$", re.MULTILINE)
 
 
@@ -78,7 +80,8 @@ class RunFolder:
         self.remove_manifest()
         for name in (METRICS, SAMPLES, TOKENIZER, CONFIG):
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        for name in (CHECKPOINTS, ORIGIN):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def remove_manifest(self) -> None:
         """Take back that the run is finished: it goes on."""
@@ -95,11 +98,15 @@ class RunFolder:
         if then is not None:
             rows.append(then)
         if (self.path / METRICS).is_file() or rows:
-            self.folder.publish_bytes(METRICS, b"".join(map(_line, rows)))
+            self.write_metrics(rows)
         if (self.path / SAMPLES).is_file():
             text = (self.path / SAMPLES).read_bytes()
             later = next((match.start() for match in _SAMPLE_HEADER.finditer(text) if int(match[1]) > step), len(text))
             self.folder.publish_bytes(SAMPLES, text[:later])
+
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        """Put these rows in place of those that are there."""
+        self.folder.publish_bytes(METRICS, b"".join(map(_line, rows)))
 
     def add_metrics(self, row: dict[str, Any]) -> None:
         """Add a row to `metrics.jsonl`; only the last one can be cut off."""

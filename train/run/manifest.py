@@ -44,7 +44,7 @@ def write_run_manifest(
         inputs=f"sha256:{config['data']['manifest_sha256']}",
     )
     rows = read_metrics(folder.path)
-    batches = Batches.of(config["train"]["batch_tokens"], config["train"].get("batch_schedule"))
+    batches = Batches.of_run(config)
     losses = [row for row in rows if row["kind"] == "train" and "skipped" not in row]
     validations = [row for row in rows if row["kind"] == "validation"]
     facts: dict[str, Any] = {
@@ -54,9 +54,7 @@ def write_run_manifest(
         "num_tokens": batches.tokens_before(step),
         "loss": losses[-1]["loss"] if losses else None,
     }
-    for key in ("changes", "rollbacks"):
-        if config.get(key):
-            facts[key] = config[key]
+    facts |= {key: config[key] for key in ("origin", "changes", "rollbacks") if config.get(key)}
     if validations:
         facts |= {
             "first_validation_loss": validations[0]["validation_loss"],
