@@ -162,11 +162,11 @@ class GPT(nn.Module):
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, T, V) of the token after each; with `targets_BT`, the cross-entropy in nats, in float32 at least.
 
-        Targets are the token ids that come next; -1 is not counted. `reduction` is "mean" over the targets that
-        count (0 without any), "sum", "none" for (B, T), 0 where nothing counts, or "sum_and_each" for the sum and, without a gradient,
-        what "none" gives. Logits are whole in memory with "none" alone (`model.loss`). With a cache, `tokens_BT` follow
-        those in it and are added to it. `documents_BT` are numbers of documents: attention stays among tokens of one
-        number.
+        Targets are the token ids that come next; -1 is not counted. `reduction` is "mean" over the targets that count
+        (0 without any), "sum", "none" for (B, T), 0 where nothing counts, or "sum_and_each" for the sum and, without a
+        gradient, what "none" gives. Logits are whole in memory with "none" alone (`model.loss`). With a cache,
+        `tokens_BT` follow those in it and are added to it. `documents_BT` are numbers of documents: attention stays
+        among tokens of one number.
         `z_loss` adds so much of the square of log sum exp(logits) to the loss of each target, which keeps it near 0
         (Chowdhery et al., 2022, PaLM, section 5). Raises `ValueError` for tokens that this model cannot read; ids are
         looked at on a CPU only, since a GPU would have to be waited for.
