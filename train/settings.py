@@ -227,7 +227,7 @@ CHANGEABLE_SETTINGS = OPERATIONAL_SETTINGS | {
 STEERING_SETTINGS = frozenset(
     {
         *("learning_rate", "min_learning_rate_fraction", "warmup_fraction", "warmup_tokens", "schedule"),
-        *("decay_fraction", "weight_decay", "weight_decay_schedule", "betas", "gradient_clip", "z_loss", "spikes"),
+        *("decay_fraction", "weight_decay", "weight_decay_schedule", "betas", "gradient_clip", "z_loss"),
         *("batch_tokens", "batch_schedule", "max_tokens", "tokens_per_parameter", *ROLES),
         *("muon.momentum", "muon.momentum_start", "muon.momentum_warmup_steps", "muon.momentum_end"),
     }

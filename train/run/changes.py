@@ -110,10 +110,14 @@ def as_set(key: str, value: Any) -> str:
     return "--set " + shlex.quote(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
 
 
-def steering_changes(old: dict[str, Any], new: dict[str, Any], step: int) -> list[str]:
-    """The settings that steer learning and are others in `new` than those that step `step` of a run was done with."""
+def steering_changes(old: dict[str, Any], new: dict[str, Any], step: int) -> dict[str, str]:
+    """The settings that steer learning and are others in `new` than those that step `step` of a run was done with.
+
+    Each with its change in one line.
+    """
     before, after = _undone(old, step, frozenset()), deciding(new, frozenset())
-    return [key for key in _differing(before, after) if is_steering(key)]
+    keys = [key for key in _differing(before, after) if is_steering(key)]
+    return {key: show(key, before.get(key), after.get(key)) for key in keys}
 
 
 def lasting_sha256(config: dict[str, Any], step: int | None = None) -> str:
@@ -127,7 +131,7 @@ def _undone(config: dict[str, Any], step: int, apart_from: frozenset[str]) -> di
     flat = deciding(config, apart_from)
     for change in reversed(config.get("changes", [])):
         key = change["setting"]
-        if change["step"] >= step and key.removeprefix("train.") not in apart_from:
+        if change["step"] >= step and key.removeprefix("train.").partition(".")[0] not in apart_from:
             flat[key] = change.get("before")
     return {key: value for key, value in flat.items() if value is not None}
 

@@ -160,8 +160,8 @@ def _go_on(
         raise UserError(f"{folder.path}: {refusal} To go on with it from step {step} on, give {to_set}.")
     if step >= plan.num_steps:
         raise UserError(
-            f"{folder.path}: {step:,} of {plan.num_steps:,} steps are done, and none is left for {', '.join(changed)}. "
-            "Raise train.max_tokens too, or undo the change."
+            f"{folder.path}: {step:,} of {plan.num_steps:,} steps are done, and none is left for a change "
+            f"({'; '.join(changed.values())}). Raise train.max_tokens too, or undo the change."
         )
     row = next((row for row in reversed(rows) if row["kind"] == "train" and row["step"] == step), None)
     if row is None:

@@ -157,7 +157,10 @@ def test_what_stays(build: Path, tmp_path: Path, key: str, value: Any) -> None:
 
 def test_a_finished_run_has_no_step_for_another_rate(build: Path, tmp_path: Path) -> None:
     pretrain(recipe(build), tmp_path)
-    with pytest.raises(UserError, match=r"12 of 12 steps are done, and none is left for train.learning_rate.*Raise"):
+    with pytest.raises(
+        UserError,
+        match=r"12 of 12 steps are done, and none is left for a change \(train.learning_rate 0.003 -> 0.0001\). Raise",
+    ):
         go_on(tmp_path, build, {}, learning_rate=1e-4)
     assert pretrain(recipe(build), tmp_path).reused
     with pytest.raises(UserError, match=r"give --set train.max_tokens=5120"):
