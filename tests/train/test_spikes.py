@@ -292,7 +292,9 @@ def not_finite_where_bad(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def bad_build(tmp_path_factory: pytest.TempPathFactory, documents: list[str]) -> Path:
-    return write_build(tmp_path_factory.mktemp("bad"), [*documents[:16], "\x7f" * 3 * BATCH, *documents[16:60]])
+    text = "".join(documents)
+    good = [text[start : start + 500] for start in range(0, BATCH * 60, 500)]
+    return write_build(tmp_path_factory.mktemp("bad"), [*good[:16], "\x7f" * 3 * BATCH, *good[16:]])
 
 
 @pytest.fixture
