@@ -17,6 +17,7 @@ from bench import (
     drops,
     extraction,
     filters,
+    generation,
     guard,
     language,
     learning,
@@ -46,6 +47,7 @@ MODULES = (
     audit,
     tasks,
     attention,
+    generation,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 

@@ -97,14 +97,20 @@ def train(task: Task, seed: int, code: Path, target: Path) -> Outcome:
     return outcome
 
 
-def _measure(task: Task, work: Path) -> Outcome:
-    """The loss of its saved weights on the whole validation split, by the code that measures ours."""
-    spec = importlib.util.spec_from_file_location("nanogpt_model", work / "model.py")
+def model_module(code: Path) -> Any:
+    """Its `model.py`, loaded from a folder."""
+    spec = importlib.util.spec_from_file_location("nanogpt_model", code / "model.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # its dataclass asks for its module by name
     spec.loader.exec_module(module)
+    return module
+
+
+def _measure(task: Task, work: Path) -> Outcome:
+    """The loss of its saved weights on the whole validation split, by the code that measures ours."""
+    module = model_module(work)
     hardware = find_hardware("bfloat16" if task.needs_gpu else "float32")
     saved = torch.load(work / "out" / "ckpt.pt", map_location=hardware.device, weights_only=True)
     model = module.GPT(module.GPTConfig(**saved["model_args"]))

@@ -97,7 +97,7 @@ class Block(nn.Module):
         self.attention = Attention(config, layer)
         self.mlp_norm = NORMS[config.norm](config)
         self.mlp = MLP(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
 
     def forward(self, x_BTC: torch.Tensor, context: Context, values_BTC: torch.Tensor | None = None) -> torch.Tensor:
         x_BTC = x_BTC + self.dropout(self.attention(self.attention_norm(x_BTC), context, values_BTC))
@@ -125,7 +125,7 @@ class GPT(nn.Module):
             self.register_buffer("rotary_sin_TP", torch.empty(shape), persistent=False)
         else:
             raise ValueError(f"positions is {config.positions!r}, which this model cannot compute")
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
         self.embedding_norm = RMSNorm(config.norm_epsilon) if config.embedding_norm else nn.Identity()
         kv_width = config.kv_heads * config.head_width
         self.value_embeddings = nn.ModuleDict(
