@@ -130,7 +130,11 @@ class TrainSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """"bfloat16" is autocast. "auto": bfloat16 where the GPU or CPU multiplies in it, else float32."""
     compile: bool = False
-    """Compile the model with `torch.compile`."""
+    """Compile the blocks of the model with `torch.compile`."""
+    activation_checkpointing: Literal["none", "full"] | int | float = "none"
+    """Save memory by computing activations again in the backward pass, with the same gradients: "full" in every block,
+    a number such as 2 in every second one; a fraction such as 0.5 keeps, by operation, half of the bytes that blocks
+    would keep, and computes again what is cheap for its bytes."""
 
     validate_every_steps: int = Field(default=100, ge=0)
     """Steps between validations. 0: before the first step and after the last one only."""
@@ -190,11 +194,20 @@ class TrainSettings(Settings):
                 nearest = max(1, round(size / sequence_length)) * sequence_length
                 raise ValueError(f"{place} is not a multiple of {whose} {sequence_length}; {nearest} is")
 
+    def _check_checkpointing(self) -> None:
+        setting = self.activation_checkpointing
+        if (isinstance(setting, float) and not 0 < setting < 1) or (isinstance(setting, int) and setting < 1):
+            raise ValueError(
+                f'activation_checkpointing is {setting}; set it to "none", "full", a whole number from 1 on for every '
+                "n-th block, or a fraction between 0 and 1 of the bytes that stay"
+            )
+
     @model_validator(mode="after")
     def _values_fit(self) -> TrainSettings:
         betas_fit(self.betas)
         if self.micro_batch_sequences != "auto" and self.micro_batch_sequences < 1:
             raise ValueError('micro_batch_sequences must be at least 1, or "auto"')
+        self._check_checkpointing()
         if self.batch_schedule is not None:
             last = self.batch_schedule[-1][1]
             if "batch_tokens" not in self.model_fields_set:
@@ -216,6 +229,7 @@ OPERATIONAL_SETTINGS = frozenset(
 # Settings with other values of which a run goes on: those, and those that say how a step is computed and what is
 # measured. The task that is learned stays the same; last digits may not, so each change is recorded.
 CHANGEABLE_SETTINGS = OPERATIONAL_SETTINGS | {
+    "activation_checkpointing",
     "compile",
     "micro_batch_sequences",
     "precision",

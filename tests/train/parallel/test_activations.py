@@ -1,0 +1,137 @@
+"""Gradients under activation checkpointing are those without it, to the bit, and less stays in memory."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+import torch
+
+from manifests.errors import UserError
+from model import GPT, GPTConfig
+from tests.model.configs import small
+from train.parallel.activations import kept_operations, prepare_model
+from train.parallel.hardware import find_hardware
+from train.settings import TrainSettings, read_tables
+
+FLOAT32, BFLOAT16 = find_hardware("float32"), find_hardware("bfloat16")
+SETTINGS: list[Any] = ["full", 1, 2, 0.05, 0.2, 0.4, 0.6, 0.8, 0.99]
+
+
+def made(config: GPTConfig, setting: Any, hardware: Any = FLOAT32, document_mask: bool = False) -> GPT:
+    torch.manual_seed(0)
+    model = GPT(config)
+    prepare_model(model, TrainSettings(activation_checkpointing=setting, document_mask=document_mask), hardware)
+    return model
+
+
+def gradients(model: GPT, hardware: Any = FLOAT32, documents: bool = False) -> dict[str, torch.Tensor]:
+    tokens = torch.arange(3 * 24).view(3, 24)
+    torch.manual_seed(7)  # for dropout
+    with hardware.precision():
+        loss = model(tokens, tokens + 1, documents_BT=tokens // 9 if documents else None)
+    loss.backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return list(one) == list(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "modern", "llama", "nanochat", "windows", "fixed"])
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_gradients_are_the_same_to_the_bit(kind: str, dropout: float) -> None:
+    config = small(kind, dropout=dropout)
+    plain = made(config, "none")
+    expected = gradients(plain)
+    for setting in SETTINGS:
+        model = made(config, setting)
+        assert list(model.state_dict()) == list(plain.state_dict())
+        assert same(gradients(model), expected), setting
+
+
+@pytest.mark.parametrize("setting", ["full", 2, 0.5])
+@pytest.mark.parametrize("documents", [False, True])
+def test_also_under_autocast_and_with_documents(setting: Any, documents: bool) -> None:
+    for kind in ("nanochat", "windows", "gpt2"):
+        for hardware in (FLOAT32, BFLOAT16):
+            found = [
+                gradients(made(small(kind), each, hardware, documents), hardware, documents)
+                for each in ("none", setting)
+            ]
+            assert same(*found)
+
+
+@pytest.mark.parametrize("setting", ["full", 2, 0.5])
+def test_also_in_compiled_blocks(setting: Any) -> None:
+    for kind in ("gpt2", "nanochat"):
+        found = []
+        for each in ("none", setting):
+            model = made(small(kind), each)
+            for block in model.blocks:
+                block.compile(backend="aot_eager", fullgraph=True)
+            found.append(gradients(model))
+        assert same(*found)
+
+
+def live_bytes(model: GPT) -> int:
+    """Bytes of what a forward pass has allocated and not freed, by PyTorch's own count."""
+    tokens = torch.arange(3 * 24).view(3, 24)
+    gc.collect()  # what others leave must not be freed in between
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        out = model.hidden(tokens)
+    assert out.requires_grad
+    return sum(event.self_cpu_memory_usage for event in profile.key_averages())
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "modern", "llama", "nanochat"])
+def test_less_stays_as_the_setting_says(kind: str) -> None:
+    config = small(kind, num_layers=6)
+    whole = live_bytes(made(config, "none"))
+    found = {setting: live_bytes(made(config, setting)) / whole for setting in ("full", 2, 3, 0.3, 0.6, 0.9)}
+    assert found["full"] < 0.2
+    assert 0.4 < found[2] < 0.65
+    assert found[2] < found[3] < 0.85
+    # Inputs and the last norm come on top; whatever does not fit by a little stays out.
+    for fraction in (0.3, 0.6, 0.9):
+        assert found[fraction] < fraction + 0.08
+    assert found["full"] < found[0.3] < found[0.6] < found[0.9]
+
+
+def test_products_are_kept_before_norms() -> None:
+    model = GPT(small("gpt2", width=64))
+    kept = kept_operations(model, model.blocks[0], 0.65, False, FLOAT32)
+    assert {str(operation[0]) for operation in kept} >= {"aten.addmm.default"}
+    assert "aten.gelu.default" not in {str(operation[0]) for operation in kept}
+    assert kept == kept_operations(model, model.blocks[1], 0.65, False, FLOAT32)
+
+
+def test_one_graph_for_equal_blocks_and_two_for_two_windows() -> None:
+    torch._dynamo.reset()
+    for kind, graphs in (("modern", 1), ("windows", 2)):
+        torch._dynamo.utils.counters.clear()
+        model = GPT(small(kind, num_layers=4))
+        for block in model.blocks:
+            block.compile(backend="aot_eager", fullgraph=True)
+        gradients(model)
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs
+    plain = GPT(model.config)
+    plain.load_state_dict(model.state_dict())
+    for each in (model, plain):
+        each.zero_grad()
+        each.set_window(4)
+    one, other = gradients(model), gradients(plain)
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("setting", [0, -1, 0.0, 1.0, 1.5, -0.5, "half", "", True])
+def test_wrong_settings_are_refused(setting: Any) -> None:
+    with pytest.raises(UserError, match=r"train.activation_checkpointing|activation_checkpointing is"):
+        read_tables({"name": "x", "output": "build/x", "train": {"activation_checkpointing": setting}}, "recipe.toml")
+
+
+def test_more_blocks_than_there_are() -> None:
+    with pytest.raises(UserError, match="train.activation_checkpointing: 3 is more than the model's 2 blocks"):
+        made(small("gpt2"), 3)
