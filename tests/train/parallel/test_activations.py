@@ -133,5 +133,5 @@ def test_wrong_settings_are_refused(setting: Any) -> None:
 
 
 def test_more_blocks_than_there_are() -> None:
-    with pytest.raises(UserError, match="train.activation_checkpointing: 3 is more than the model's 2 blocks"):
+    with pytest.raises(UserError, match=r"activation_checkpointing: 3 is more than the model's 2 blocks; lower it"):
         made(small("gpt2"), 3)
