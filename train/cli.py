@@ -21,6 +21,7 @@ from train.settings import keys_of, load_run
 
 Recipe = Annotated[Path, typer.Argument(help="A TOML recipe whose shards are built.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe.")]
+_DOCUMENTS = 3  # of a step in a table
 
 
 def _check(values: str, holds: Callable[[float], bool]) -> Callable[[float | None], float | None]:
@@ -159,14 +160,26 @@ def generate(
 
 def steps(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    step: Annotated[int, typer.Option(min=1, help="The step, as metrics.jsonl counts: the first is 1.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a document.")] = False,
+    step: Annotated[int | None, typer.Option(min=1, help="A step, as metrics.jsonl counts: the first is 1.")] = None,
+    worst: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="The N steps whose loss is highest against its neighbours.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a document, or a step.")] = False,
 ) -> None:
-    """List the documents that a training step saw, in the order it read them."""
-    from train.data.steps import documents_of_run_step
+    """List the documents that a training step saw, in the order it read them, or the steps whose loss stands out."""
+    if (step is None) == (worst is None):
+        raise UsageError("steps: give --step STEP or --worst N.")
+    if step is not None:
+        from train.data.steps import documents_of_run_step
 
-    for document in documents_of_run_step(run, step):
-        typer.echo(json.dumps(document) if as_json else _line(document))
+        for document in documents_of_run_step(run, step):
+            typer.echo(json.dumps(document) if as_json else _line(document))
+        return
+    from train.run.worst import HEADER, worst_steps
+
+    found = worst_steps(run, worst or 1)
+    lines = [line for one in found for line in one.lines(_DOCUMENTS)]
+    typer.echo("\n".join(json.dumps(one.as_json()) for one in found) if as_json else "\n".join([HEADER, *lines]))
 
 
 def _line(document: dict[str, Any]) -> str:

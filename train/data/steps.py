@@ -21,6 +21,14 @@ def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
     The answer follows from config.toml and the shards, whatever the number of ranks was. Raises `UserError` when
     there is no such run or step, or when the shards are no longer those that it trained on.
     """
+    loader, num_steps = loader_of_run(run)
+    if not 1 <= step <= num_steps:
+        raise UserError(f"{run}: has steps 1 to {num_steps}; there is no step {step}.")
+    return loader.documents_of_step(step - 1)
+
+
+def loader_of_run(run: str | Path) -> tuple[Loader, int]:
+    """What reads the batches of a run, as one rank, and the number of its steps. Raises `UserError` as above."""
     folder = RunFolder(run)
     config = folder.config()
     if config is None:
@@ -32,13 +40,11 @@ def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
         url, manifest_sha256 = resolve(str(data["shards"]), folder.path), data["manifest_sha256"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder.path / CONFIG}: not the configuration of a run ({error!r}).") from None
-    if not 1 <= step <= num_steps:
-        raise UserError(f"{run}: has steps 1 to {num_steps}; there is no step {step}.")
     # A build that was moved, or a command run elsewhere, finds its shards beside the run.
     for place in (url, str(folder.path.absolute().parent / "shards")):
         if Folder(place).exists("manifest.json"):
             shards = ShardSet.open(place, "train", check_index=False)
             if shards.manifest_sha256 == manifest_sha256:
                 left_out = jumps(config.get("rollbacks", ()), batches)
-                return Loader(shards, batches, sequence_length, seed, jumps=left_out).documents_of_step(step - 1)
+                return Loader(shards, batches, sequence_length, seed, jumps=left_out), num_steps
     raise UserError(f"{url}: is not (or no longer) the data that {run} was trained on; restore those shards.")
