@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,15 @@ from typing import Any
 import jinja2
 
 from manifests.code import groundup_version
-from manifests.errors import UserError
 from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import reason_table
 from manifests.explore.journeys import number_text
 from manifests.explore.least_kept import corpus_by_page_type, least_kept
 from manifests.explore.samples import find_drops
-from manifests.report.plot import COLOURS, Series, figure, plot
+from manifests.report.training import training
 from manifests.storage import writing
 
 _TEMPLATE = Path(__file__).with_name("report.html")
-_METRICS = "train/metrics.jsonl"
 REPORT = "report.html"  # below the build
 _SAMPLES = 5  # kept documents of each source
 _DROP_SAMPLES = 3  # documents of each reason
@@ -34,7 +31,9 @@ def write_report(out: str, output: Path | None = None) -> str:
     build = open_build(out)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    page = template.render(number=lambda value: f"{value:,}", **report_data(build)).encode("utf-8", "replace")
+    page = template.render(number=lambda value: f"{value:,}", excerpt=_excerpt, **report_data(build)).encode(
+        "utf-8", "replace"
+    )
     page = page.rstrip(b"\n") + b"\n"
     page += digest_line(page)
     if output is None:
@@ -61,7 +60,7 @@ def report_data(build: Build) -> dict[str, Any]:
         "page_types": corpus_by_page_type(build),
         "least_kept": {what.replace("_", " "): table for what, table in least_kept(build, _HOSTS).items() if table[0]},
         "tokenizer": list(_token_facts(build)),
-        "loss": _loss(build),
+        "training": training(build),
         "kept": list(_kept_samples(build)),
         "dropped": list(_dropped_samples(build, sorted({reason for _, _, reason, _ in reasons}))),
         "stages": [
@@ -133,40 +132,3 @@ def _dropped_samples(build: Build, reasons: list[str]) -> Iterator[dict[str, Any
 
 def _excerpt(text: str) -> str:
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + " ..."
-
-
-def _curves(build: Build) -> list[list[tuple[int, float]]]:
-    """(step, loss) of training and of validation. A last line that an interruption cut off is left out."""
-    lines = build.folder.read_text(_METRICS).splitlines()
-    rows = []
-    try:
-        for number, line in enumerate(lines, start=1):
-            if number < len(lines) or line.endswith("}"):
-                rows.append(json.loads(line))
-        names = ("loss", "validation_loss")
-        return [[(int(row["step"]), float(row[name])) for row in rows if name in row] for name in names]
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise UserError(
-            f"{build.url}/{_METRICS}: not the metrics of a run ({type(error).__name__}). Restore it, or train anew."
-        ) from None
-
-
-def _loss(build: Build) -> dict[str, Any] | None:
-    """The loss curve of the run in OUT/train, None where nothing was trained."""
-    if not build.folder.exists(_METRICS):
-        return None
-    training, validation = _curves(build)
-    points = [*training, *validation]
-    if not points:
-        return None
-    last_step = max(1, max(step for step, _ in points))
-    caption = f"{last_step:,} steps."
-    if validation:
-        caption += f" Validation loss {validation[0][1]:.3f} at first, {validation[-1][1]:.3f} at the end."
-    curves = [Series("training", training, COLOURS[0]), Series("validation", validation, COLOURS[1])]
-    samples = build.folder.read_text("train/samples.txt") if build.folder.exists("train/samples.txt") else ""
-    return {
-        "caption": caption,
-        "plot": figure([plot(curves, "step", "loss, nats per token")], "Loss by step"),
-        "samples": [_excerpt(samples)] if samples else [],
-    }
