@@ -67,7 +67,7 @@ def run_training(
     is not finite, or the process is told to stop.
     """
     with open_ranks() as ranks:
-        folder = RunFolder(run if run is not None else f"{recipe.output.rstrip('/')}/train")
+        folder = RunFolder(run if run is not None else f"{recipe.output.rstrip('/')}/train", recipe.train.tensorboard)
         with folder.locked() if ranks.is_first else contextlib.nullcontext():
             asked = Asked(set_keys, source, restart)
             return Loop(recipe, folder, ranks, objective(recipe, ranks)).run(until_step, asked)

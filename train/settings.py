@@ -150,6 +150,9 @@ class TrainSettings(Settings):
     """Texts that samples begin with."""
     sample_tokens: int = Field(default=100, ge=0)
     """Tokens of one sample, without its prompt."""
+    tensorboard: bool = False
+    """Write the metrics to `tensorboard/` in the run, too, as event files of TensorBoard. Needs the extra
+    `tensorboard`."""
 
     @field_validator("optimizer")
     @classmethod
@@ -224,7 +227,14 @@ class TrainSettings(Settings):
 
 # Settings that change when something is written, not what is learned: they are no part of a run's fingerprint.
 OPERATIONAL_SETTINGS = frozenset(
-    {"checkpoint_every_steps", "keep_checkpoints", "sample_every_steps", "sample_prompts", "sample_tokens"}
+    {
+        "checkpoint_every_steps",
+        "keep_checkpoints",
+        "sample_every_steps",
+        "sample_prompts",
+        "sample_tokens",
+        "tensorboard",
+    }
 )
 # Settings with other values of which a run goes on: those, and those that say how a step is computed and what is
 # measured. The task that is learned stays the same; last digits may not, so each change is recorded.

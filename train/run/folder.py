@@ -24,6 +24,7 @@ from manifests.paths import local_path
 from manifests.seal import RUN, unseal
 from manifests.settings import load_toml
 from manifests.storage import Folder, write_error, writing
+from train.run.tensorboard import TENSORBOARD, EventFile
 
 CONFIG, METRICS, SAMPLES, MANIFEST = "config.toml", "metrics.jsonl", "samples.txt", "manifest.json"
 TOKENIZER, CHECKPOINTS, LOCK = "tokenizer.json", "checkpoints", ".lock"
@@ -34,13 +35,15 @@ _SAMPLE_HEADER = re.compile(rb"^=== step (\d+), .*===$", re.MULTILINE)
 class RunFolder:
     """RUN, on a local disk. Only one process at a time may hold it open for writing (`locked`)."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, tensorboard: bool = False) -> None:
+        """tensorboard: write what becomes of the metrics to event files, too."""
         local = local_path(str(path))
         if local is None:
             raise UserError(f"{path}: a run is written to a local disk. Give one with --run FOLDER.")
         self.path = Path(local)
         self.checkpoints = self.path / CHECKPOINTS
         self.folder = Folder(self.path.absolute())
+        self._board = EventFile(self.path) if tensorboard else None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -59,7 +62,11 @@ class RunFolder:
                 raise UserError(
                     f"{self.path}: another process trains here. Wait for it, or choose another --run."
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                if self._board is not None:
+                    self._board.close()
 
     @property
     def manifest(self) -> dict[str, Any] | None:
@@ -80,7 +87,7 @@ class RunFolder:
         self.remove_manifest()
         for name in (METRICS, SAMPLES, TOKENIZER, CONFIG):
             (self.path / name).unlink(missing_ok=True)
-        for name in (CHECKPOINTS, ORIGIN):
+        for name in (CHECKPOINTS, ORIGIN, TENSORBOARD):
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def remove_manifest(self) -> None:
@@ -99,6 +106,8 @@ class RunFolder:
             rows.append(then)
         if (self.path / METRICS).is_file() or rows:
             self.write_metrics(rows)
+        if self._board is not None:
+            self._board.begin(rows)
         if (self.path / SAMPLES).is_file():
             text = (self.path / SAMPLES).read_bytes()
             later = next((match.start() for match in _SAMPLE_HEADER.finditer(text) if int(match[1]) > step), len(text))
@@ -111,11 +120,15 @@ class RunFolder:
     def add_metrics(self, row: dict[str, Any]) -> None:
         """Add a row to `metrics.jsonl`; only the last one can be cut off."""
         self.folder.append(METRICS, _line(row))
+        if self._board is not None:
+            self._board.add(row)
 
     def sync_metrics(self) -> None:
         """Bring the rows to the disk: a checkpoint never stands for rows that are not there."""
         with writing(self.folder.url, METRICS), (self.path / METRICS).open("rb") as file:
             os.fsync(file.fileno())
+        if self._board is not None:
+            self._board.sync()
 
     def add_samples(self, step: int, settings: str, texts: list[tuple[str, str]]) -> None:
         """Add the samples of a step, each a prompt and what followed it, all at once."""
