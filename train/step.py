@@ -14,6 +14,7 @@ from train.data.batches import value_at
 from train.objectives.base import Objective
 from train.optim.optimizer import build_optimizer, set_step
 from train.optim.plan import Plan, step_values
+from train.parallel.activations import prepare_model
 from train.parallel.hardware import Hardware, find_hardware, micro_batch_sequences
 from train.parallel.ranks import Ranks
 from train.settings import TrainRecipe
@@ -45,8 +46,7 @@ class Learner:
         torch.manual_seed(draw("weights", recipe.seed))
         self.model = GPT(objective.model_config).to(self.hardware.device)
         self.optimizer = build_optimizer(self.model, self.settings)
-        if self.settings.compile:
-            self.model.compile()  # in place: the names of the weights stay
+        prepare_model(self.model, self.settings, self.hardware)
         self.parallel_model = ranks.parallel(self.model)
         # Ranks may differ by a sequence in training; in validation they must cut the split in the same way.
         largest = max(plan.batches.sizes) // objective.model_config.sequence_length
