@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import torch
 from manifests.errors import UserError
 from model import GPT, GPTConfig
 from tests.model.configs import small
+from tests.train.builds import command, losses, recipe, write_build, write_recipe
+from train.objectives.pretrain import pretrain
 from train.parallel.activations import kept_operations, prepare_model
 from train.parallel.hardware import find_hardware
 from train.settings import TrainSettings, read_tables
@@ -135,3 +138,21 @@ def test_wrong_settings_are_refused(setting: Any) -> None:
 def test_more_blocks_than_there_are() -> None:
     with pytest.raises(UserError, match=r"activation_checkpointing: 3 is more than the model's 2 blocks; lower it"):
         made(small("gpt2"), 3)
+
+
+def test_runs_learn_the_same(tmp_path: Path) -> None:
+    build = write_build(tmp_path, [f"{number}: the dog sleeps {'again and ' * 9}" for number in range(60)])
+    options: dict[str, Any] = {"max_tokens": 256 * 4, "sample_tokens": 0, "micro_batch_sequences": 3}
+    model = {"dropout": 0.1}
+    expected = losses(Path(pretrain(recipe(build, model, **options), tmp_path / "none").run))
+    for setting in ("full", 2, 0.5):
+        asked = recipe(build, model, activation_checkpointing=setting, **options)
+        assert losses(Path(pretrain(asked, tmp_path / str(setting)).run)) == expected
+    found = []
+    for setting in ("none", 0.5):
+        path = write_recipe(tmp_path / "recipe.toml", build, activation_checkpointing=setting, **options)
+        process = command(path, "--run-folder", tmp_path / f"ranks-{setting}", ranks=2)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        found.append(losses(tmp_path / f"ranks-{setting}"))
+    assert found[0] == found[1]
