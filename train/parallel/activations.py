@@ -25,6 +25,8 @@ from train.settings import TrainSettings
 Operation = tuple[Any, ...]
 """A kind of operation: its function, and the last dimension of each tensor that it takes. It has no batch in it."""
 
+_MOST_GRAPHS = 64
+
 
 def prepare_model(model: GPT, settings: TrainSettings, hardware: Hardware) -> None:
     """Checkpoint the model's activations as the settings say, then compile its blocks. Names of weights stay.
@@ -33,8 +35,19 @@ def prepare_model(model: GPT, settings: TrainSettings, hardware: Hardware) -> No
     """
     _checkpoint_blocks(model, settings, hardware)
     if settings.compile:
+        # Equal blocks share what is compiled: it is made once for each pattern, window and shape. The usual limit of 8
+        # would let the ninth run uncompiled.
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _MOST_GRAPHS)
         for block in model.blocks:
-            block.compile()  # equal blocks share what is compiled
+            block.compile()
+            compiled = block._compiled_call_impl
+            assert compiled is not None
+            block._compiled_call_impl = functools.partial(_call, compiled, block._call_impl)
+
+
+def _call(compiled: Callable[..., Any], plain: Callable[..., Any], *arguments: Any) -> Any:
+    """Validation and samples, with their many shapes, run uncompiled: compiling for them would take longer."""
+    return (compiled if torch.is_grad_enabled() else plain)(*arguments)
 
 
 def _checkpoint_blocks(model: GPT, settings: TrainSettings, hardware: Hardware) -> None:

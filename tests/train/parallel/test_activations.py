@@ -66,16 +66,58 @@ def test_also_under_autocast_and_with_documents(setting: Any, documents: bool) -
             assert same(*found)
 
 
+@pytest.fixture
+def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compilation without generated code."""
+    plain = torch.nn.Module.compile
+    monkeypatch.setattr("torch.nn.Module.compile", lambda self: plain(self, backend="aot_eager", fullgraph=True))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+
+
+def compiled(config: GPTConfig, setting: Any = "none") -> GPT:
+    torch.manual_seed(0)
+    model = GPT(config)
+    prepare_model(model, TrainSettings(activation_checkpointing=setting, compile=True), FLOAT32)
+    return model
+
+
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("setting", ["full", 2, 0.5])
 def test_also_in_compiled_blocks(setting: Any) -> None:
     for kind in ("gpt2", "nanochat"):
-        found = []
-        for each in ("none", setting):
-            model = made(small(kind), each)
-            for block in model.blocks:
-                block.compile(backend="aot_eager", fullgraph=True)
-            found.append(gradients(model))
-        assert same(*found)
+        plain, model = compiled(small(kind)), compiled(small(kind), setting)
+        assert list(model.state_dict()) == list(plain.state_dict())
+        assert same(gradients(plain), gradients(model))
+
+
+@pytest.mark.usefixtures("quick_compiler")
+@pytest.mark.parametrize(("kind", "graphs"), [("modern", 1), ("llama", 1), ("windows", 2), ("nanochat", 2)])
+def test_equal_blocks_share_a_graph_and_validation_has_none(kind: str, graphs: int) -> None:
+    model = compiled(small(kind, num_layers=6))
+    gradients(model)
+    counts = torch._dynamo.utils.counters["stats"]
+    assert counts["unique_graphs"] == graphs
+    model.eval()
+    with torch.no_grad():
+        for rows in (1, 2, 3):
+            model(torch.arange(24 * rows).view(rows, 24))
+    assert counts["unique_graphs"] == graphs
+
+
+@pytest.mark.usefixtures("quick_compiler")
+def test_compiled_blocks_follow_a_schedule_of_windows() -> None:
+    config = small("nanochat", num_layers=6, window_pattern="SSL", window=20)
+    plain, model = made(config, "none"), compiled(config)
+    counts, graphs = torch._dynamo.utils.counters["stats"], []
+    for window in (2, 3, 5, 7, 20):
+        for each in (plain, model):
+            each.zero_grad()
+            each.set_window(window)
+        torch.testing.assert_close(gradients(model), gradients(plain), rtol=1e-4, atol=1e-6)
+        graphs.append(counts["unique_graphs"])
+    # Windows with and without value embeddings are made anew for each window: none is left uncompiled.
+    assert graphs == [4, 6, 8, 10, 12]
 
 
 def live_bytes(model: GPT) -> int:
@@ -108,25 +150,6 @@ def test_products_are_kept_before_norms() -> None:
     assert {str(operation[0]) for operation in kept} >= {"aten.addmm.default"}
     assert "aten.gelu.default" not in {str(operation[0]) for operation in kept}
     assert kept == kept_operations(model, model.blocks[1], 0.65, False, FLOAT32)
-
-
-def test_one_graph_for_equal_blocks_and_two_for_two_windows() -> None:
-    torch._dynamo.reset()
-    for kind, graphs in (("modern", 1), ("windows", 2)):
-        torch._dynamo.utils.counters.clear()
-        model = GPT(small(kind, num_layers=4))
-        for block in model.blocks:
-            block.compile(backend="aot_eager", fullgraph=True)
-        gradients(model)
-        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs
-    plain = GPT(model.config)
-    plain.load_state_dict(model.state_dict())
-    for each in (model, plain):
-        each.zero_grad()
-        each.set_window(4)
-    one, other = gradients(model), gradients(plain)
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("setting", [0, -1, 0.0, 1.0, 1.5, -0.5, "half", "", True])
