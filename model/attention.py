@@ -343,6 +343,7 @@ _cached_block_mask = functools.lru_cache(maxsize=32)(_make_block_mask)
 
 
 _LEAST_FLEX_WIDTH = 16  # channels of a head that FlexAttention asks for
+_MOST_CPU_FLOAT32 = 256  # tokens; for so few a CPU's backward pass in bfloat16 takes up to four times that in float32
 
 
 def sdpa_attention(
@@ -363,6 +364,10 @@ def sdpa_attention(
             attend = flex_attention
         elif pattern.letter == "S" and num_queries > pattern.size:
             attend = chunked_attention
+    if q_BHTD.dtype == torch.bfloat16 and not q_BHTD.is_cuda and num_queries == num_keys <= _MOST_CPU_FLOAT32:
+        with torch.autocast("cpu", enabled=False):
+            q, k, v = q_BHTD.float(), k_BKSD.float(), v_BKSD.float()
+            return attend(q, k, v, pattern, visibility, dropout).type_as(q_BHTD)
     return attend(q_BHTD, k_BKSD, v_BKSD, pattern, visibility, dropout)
 
 

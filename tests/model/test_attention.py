@@ -168,6 +168,24 @@ def test_chunks_in_other_formats(dtype: torch.dtype) -> None:
     torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("num_tokens", [17, 256, 257])
+def test_a_cpu_attends_among_few_tokens_in_float32(name: str, num_tokens: int) -> None:
+    """To the last digit, in what is given and in every gradient; of more tokens in the format that they come in."""
+    torch.manual_seed(0)
+    given = [torch.randn(2, 4, num_tokens, 8, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
+    wide = [part.detach().float().requires_grad_() for part in given]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = sdpa_attention(*given, PATTERNS[name])
+    expected = sdpa_attention(*wide, PATTERNS[name]).bfloat16()
+    found.sum().backward()
+    expected.sum().backward()
+    parts = [(found, expected), *((one.grad, other.grad.bfloat16()) for one, other in zip(given, wide, strict=True))]
+    assert found.dtype == torch.bfloat16
+    is_exact = num_tokens <= 256 or name == "window of 1"  # which sums nothing
+    assert all(torch.equal(*both) for both in parts) == is_exact
+
+
 def test_chunks_make_nothing_of_the_size_of_all_pairs() -> None:
     """At 65,536 tokens a mask of all pairs takes 4 GiB; the chunks' takes 8 MiB."""
     pattern = Pattern("S", 64, 8)
