@@ -26,6 +26,7 @@ from train.run import checkpoint, rollback
 from train.run.changes import lasting_sha256
 from train.run.folder import ORIGIN, RunFolder, read_metrics
 from train.run.manifest import seal_run, write_run_manifest
+from train.run.pauses import Pauses, collect_garbage, garbage_by_hand
 from train.run.progress import TrainingProgress
 from train.run.samples import write_samples
 from train.run.start import Asked, is_finished, make_config, prepare
@@ -87,6 +88,7 @@ class Loop:
         self.stop_signal = StopSignal()
         self.stopping = False
         self.started = time.time()
+        self.pauses = Pauses()
 
     def run(self, until_step: int | None, asked: Asked) -> RunSummary:
         with TrainingProgress(self.plan.num_steps, enabled=self.ranks.is_first) as self.progress:
@@ -114,7 +116,7 @@ class Loop:
     def _go_on(self, until_step: int | None) -> int | None:
         """Train from the last checkpoint; returns the last step, or None where the run has gone back."""
         stop = min(until_step or self.plan.num_steps, self.plan.num_steps)
-        self.learner = Learner(self.recipe, self.plan, self.objective, self.ranks)
+        self.learner = Learner(self.recipe, self.plan, self.objective, self.ranks, self.pauses)
         found = checkpoint.list_checkpoints(self.folder.checkpoints)
         step = self._load(found[-1]) if found else self._load_origin()
         self._agree_on(step)
@@ -123,10 +125,12 @@ class Loop:
         # Rows that only the first rank sees yet are those of all ranks.
         self.guard = SpikeGuard(self.settings.spikes, read_metrics(self.folder.path))
         try:
-            step = self._train(step, stop)
+            with contextlib.closing(self.learner.batches), garbage_by_hand():
+                step = self._train(step, stop)
         except Setback as setback:
             self._go_back(setback)
             return None
+        self.progress.say(str(self.pauses))
         if step == self.plan.num_steps:
             self.ranks.first(lambda: self._finish(step))
         return step
@@ -221,6 +225,7 @@ class Loop:
                 raise self._stopped(step)
             if is_saved:
                 self._prune(step)
+            collect_garbage(step)
             clock = time.perf_counter()
         return step
 
@@ -239,7 +244,8 @@ class Loop:
         if step and not self.stopping and (is_last or _due(step, settings.sample_every_steps)):
             is_there = again and self.ranks.is_first and self.folder.has_samples(step)
             if not self.ranks.any(is_there):
-                self.ranks.first(self._sample, step)
+                with self.pauses.of("samples"):
+                    self.ranks.first(self._sample, step)
 
     def _step(self, step: int) -> tuple[Gradient, str | None]:
         """One step (counted from 0): what was found, and why it is skipped, None where it was taken."""
@@ -277,25 +283,24 @@ class Loop:
             row["loss_by_source"] = {name: _finite(loss) for name, loss in gradient.loss_by_source.items()}
             row["tokens_by_source"] = gradient.tokens_by_source
         if skipped:
-            documents = self.loader.documents_of_step(step - 1)
+            documents = self.learner.batches.documents_of_step(step - 1)
             row["skipped"] = skipped
             row["documents"] = [{"id": document["id"], "source": document["source"]} for document in documents]
         return row
 
     def _validate(self, step: int) -> None:
-        found = self.objective.validate(
-            self.learner.model,
-            self.learner.validation_batch,
-            self.ranks,
-            self.learner.hardware,
-            self._is_told_to_stop,
-        )
+        learner = self.learner
+        with self.pauses.of("validation"):
+            found = self.objective.validate(
+                learner.model, learner.validation_batch, self.ranks, learner.hardware, self._is_told_to_stop
+            )
         if found is None:
             return
         if not math.isfinite(found.loss):
             raise self.guard.suspect(step, f"the validation loss is {found.loss:g}")
         row = {"kind": "validation", "step": step, "tokens": self._tokens(step)}
-        self._write(row | {"validation_loss": found.loss, "bits_per_byte": found.bits_per_byte})
+        row |= {"validation_loss": found.loss, "bits_per_byte": found.bits_per_byte}
+        self._write(row | {"seconds": round(self.pauses.last, 3)})
         bits = "" if found.bits_per_byte is None else f", {found.bits_per_byte:.4f} bits per byte"
         self.progress.say(f"step {step}: validation loss {found.loss:.4f}{bits}")
 
@@ -312,10 +317,11 @@ class Loop:
             raise self.guard.suspect(step, str(error).rstrip(".")) from None
 
     def _save(self, step: int, loss: float) -> None:
-        bad = checkpoint.first_not_finite(self.learner.model, self.learner.optimizer)
-        if self.ranks.any(bad is not None):
-            raise self.guard.suspect(step, f"{bad or 'a weight of another rank'} is not finite")
-        self.ranks.first(self._write_checkpoint, step, loss)
+        with self.pauses.of("checkpoints"):
+            bad = checkpoint.first_not_finite(self.learner.model, self.learner.optimizer)
+            if self.ranks.any(bad is not None):
+                raise self.guard.suspect(step, f"{bad or 'a weight of another rank'} is not finite")
+            self.ranks.first(self._write_checkpoint, step, loss)
 
     def _write_checkpoint(self, step: int, loss: float) -> None:
         self.folder.sync_metrics()
@@ -381,6 +387,7 @@ class Loop:
                 "ended": time.time(),
                 "num_ranks": self.ranks.num_ranks,
                 "micro_batch_sequences": self.learner.micro_batch,
+                "pauses": self.pauses.rounded(),
             },
         )
 

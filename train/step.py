@@ -11,12 +11,14 @@ from manifests.draws import draw
 from model import GPT
 from model.gpt import IGNORED_TARGET
 from train.data.batches import value_at
+from train.data.prefetch import Prefetched
 from train.objectives.base import Objective
 from train.optim.optimizer import build_optimizer, set_step
 from train.optim.plan import Plan, step_values
 from train.parallel.activations import prepare_model
 from train.parallel.hardware import Hardware, find_hardware, micro_batch_sequences
 from train.parallel.ranks import Ranks
+from train.run.pauses import Pauses
 from train.settings import TrainRecipe
 
 
@@ -39,10 +41,11 @@ class Gradient:
 class Learner:
     """The model of a run and its optimizer, on one rank. A step is `find_gradient`, then `apply` or `discard`."""
 
-    def __init__(self, recipe: TrainRecipe, plan: Plan, objective: Objective, ranks: Ranks) -> None:
+    def __init__(self, recipe: TrainRecipe, plan: Plan, objective: Objective, ranks: Ranks, pauses: Pauses) -> None:
         self.recipe, self.settings, self.plan = recipe, recipe.train, plan
-        self.objective, self.loader, self.ranks = objective, objective.loader, ranks
+        self.objective, self.loader, self.ranks, self.pauses = objective, objective.loader, ranks, pauses
         self.hardware: Hardware = find_hardware(self.settings.precision, ranks.local_rank)
+        self.batches = Prefetched(self.loader, plan.num_steps, self.hardware.device)
         torch.manual_seed(draw("weights", recipe.seed))
         self.model = GPT(objective.model_config).to(self.hardware.device)
         self.optimizer = build_optimizer(self.model, self.settings)
@@ -72,8 +75,8 @@ class Learner:
         set_step(self.optimizer, values)
         if settings.window_schedule is not None:
             self.model.set_window(value_at(settings.window_schedule, self.plan.batches.tokens_before(step)))
-        tokens, targets = (part.to(device, non_blocking=True) for part in self.loader.batch(step))
-        sources = self.loader.sources(step)
+        with self.pauses.of("data"):
+            tokens, targets, sources = self.batches.batch(step)
         count = ranks.sum((targets != IGNORED_TARGET).sum().double()).clamp(min=1)
         # The gradients of the ranks are averaged, while their shares of the loss must be added.
         scale = ranks.num_ranks / count.float()
@@ -89,7 +92,7 @@ class Learner:
                 (part_sum * scale).backward()
             loss_sum += part_sum.detach()
             if sources is not None:
-                _add_by_source(by_source, sources[part].to(device), each, targets[part])
+                _add_by_source(by_source, sources[part], each, targets[part])
         clip = settings.gradient_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         # A signal that one rank got stops all of them at the same step.
