@@ -24,6 +24,7 @@ from bench import (
     pii,
     pipeline,
     tasks,
+    train,
     urls,
     wikitext,
 )
@@ -48,6 +49,7 @@ MODULES = (
     tasks,
     attention,
     generation,
+    train,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from torch import nn
 
 from bench.learning_data import num_validation_targets, open_split, write_nanogpt_data
 from bench.learning_tasks import Outcome, Task
+from bench.measure import run_measured
 from train.generate import load_tokenizer
 from train.parallel.hardware import find_hardware
 from train.parallel.ranks import Ranks
@@ -82,11 +84,7 @@ def digest(task: Task, code: Path | None) -> str:
 
 def train(task: Task, seed: int, code: Path, target: Path) -> Outcome:
     """Run `train.py` in a copy below `target`, and measure what it saved. Seed 0 is its own."""
-    work = target / "nanoGPT"
-    for name in _FILES:
-        (work / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(code / name, work / name)
-    write_nanogpt_data(task.build(), work / "data" / task.name)
+    work = _copy(task, code, target)
     (work / "seed.py").write_text(
         f"torch.manual_seed = lambda seed, plain=torch.manual_seed: plain(seed + {seed})\n", encoding="utf-8"
     )
@@ -95,6 +93,24 @@ def train(task: Task, seed: int, code: Path, target: Path) -> Outcome:
     outcome = _measure(task, work)
     shutil.rmtree(work / "out")
     return outcome
+
+
+def step_seconds(task: Task, code: Path, target: Path, environment: dict[str, str]) -> list[float]:
+    """The seconds that `train.py` prints of each of its iterations; the first holds its first validation."""
+    work, log = _copy(task, code, target), target / "nanoGPT.log"
+    command = [sys.executable, "train.py", _CONFIG, *arguments(task), "--log_interval=1"]
+    run_measured(command, work, environment, log)
+    return [float(found) / 1000 for found in re.findall(r"time ([\d.]+)ms", log.read_text())]
+
+
+def _copy(task: Task, code: Path, target: Path) -> Path:
+    """Its files beside the task's tokens."""
+    work = target / "nanoGPT"
+    for name in _FILES:
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(code / name, work / name)
+    write_nanogpt_data(task.build(), work / "data" / task.name)
+    return work
 
 
 def model_module(code: Path) -> Any:
