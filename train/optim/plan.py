@@ -138,7 +138,7 @@ def describe_rates(settings: TrainSettings, plan: Plan) -> str:
         for step in (plan.first_step, plan.first_step + plan.warmup_steps - 1, plan.num_steps - 1)
         if step < plan.num_steps
     ]
-    way = f"{rates[0]:.3g} from the next step on"
+    way = f"{rates[0]:.3g} at the next"
     if is_warmed_again(settings, plan) and plan.warmup_steps > 1 and len(rates) == 3:
         way = f"up to {rates[1]:.3g} in {plan.warmup_steps:,} steps of warm-up"
     return (

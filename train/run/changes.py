@@ -13,6 +13,7 @@ from manifests.settings import canonical_json
 from model import GPTConfig
 from train.settings import CHANGEABLE_SETTINGS, OPERATIONAL_SETTINGS, STEERING_SETTINGS, TrainSettings
 
+LENGTH = "train.max_tokens"
 _MAY_DIFFER = CHANGEABLE_SETTINGS | {"max_tokens"}  # `train.optim.plan` says when the latter may
 # Fields that every run has written down. A younger field counts where it is not at its default: a run that was begun
 # before the field was there goes on, and its digests stay.
@@ -75,6 +76,9 @@ def check_allowed(old: dict[str, Any], new: dict[str, Any], step: int, asked: Co
     if not refused:
         return
     since = {change["setting"]: f", since step {change['step']}" for change in old.get("changes", [])}
+    lengths = [config["train"].get("max_tokens") for config in (old, new)]
+    if LENGTH in since and lengths[0] != lengths[1] and not fixed and not is_asked(LENGTH, asked):
+        refused.append((LENGTH, *lengths))
     lines = [show(*entry) + since.get(entry[0], "") for entry in refused]
     # A key can be given a value with --set, and none can be taken out.
     keep, change = (
@@ -83,7 +87,7 @@ def check_allowed(old: dict[str, Any], new: dict[str, Any], step: int, asked: Co
     )
     advice = ["use --run for another folder, or train anew with --restart (or delete the folder)"]
     if not fixed and change:
-        advice.insert(0, f"give {change} to change it from step {step} on")
+        advice.insert(0, f"give {change} to change that from step {step} on")
     if not fixed and keep and any(entry[0] in since for entry in refused):
         advice.insert(0, f"give {keep} to go on as the run is")
     else:

@@ -18,7 +18,7 @@ from train.optim.optimizer import recorded_roles
 from train.optim.plan import Plan, change_length, describe_rates, make_plan
 from train.run import checkpoint, rollback
 from train.run.branch import Branch, Source, check_origin
-from train.run.changes import as_set, check_allowed, is_asked, recorded, show, steering_changes
+from train.run.changes import LENGTH, as_set, check_allowed, is_asked, recorded, show, steering_changes
 from train.run.folder import RunFolder, read_metrics
 from train.settings import TrainRecipe
 
@@ -145,19 +145,21 @@ def _go_on(
     objective.loader.take(batches)
     plan = make_plan(settings, objective.loader.tokens_per_epoch, batches)
     changed = steering_changes(old, make_config(recipe, objective, plan, folder), step)
-    lengths = {"train.max_tokens", "train.tokens_per_parameter"}
-    refusal = "train.max_tokens is another than that of the run."
+    lengths = {LENGTH, "train.tokens_per_parameter"}
+    refusal = f"{LENGTH} is another than that of the run."
     if not set(changed) - lengths:
         try:
             return change_length(settings, before, plan, step), []
         except UserError as error:
             refusal = str(error)
+            if asked is not None and any(change["setting"] == LENGTH for change in old.get("changes", [])):
+                refusal += f" To go on as the run is, give {as_set(LENGTH, old['train'].get('max_tokens'))}."
             if step >= plan.num_steps:
                 raise UserError(f"{folder.path}: {refusal}") from None
     is_new = settings.max_tokens != old["train"].get("max_tokens")
     if is_new and asked is not None and not any(is_asked(key, asked) for key in lengths):
-        to_set = as_set("train.max_tokens", settings.max_tokens)
-        raise UserError(f"{folder.path}: {refusal} To go on with it from step {step} on, give {to_set}.")
+        to_set = as_set(LENGTH, settings.max_tokens)
+        raise UserError(f"{folder.path}: {refusal} To go on with the new one from step {step} on, give {to_set}.")
     if step >= plan.num_steps:
         raise UserError(
             f"{folder.path}: {step:,} of {plan.num_steps:,} steps are done, and none is left for a change "

@@ -6,12 +6,15 @@ import json
 import shutil
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from manifests.audit.audit import AuditReport, _check_training
 from manifests.errors import UserError
+from manifests.storage import Folder
 from model import GPT
 from tests.train.builds import byte_tokenizer, command, losses, recipe, write_build, write_recipe
 from train.data.steps import documents_of_run_step
@@ -56,7 +59,7 @@ def test_a_branch_for_a_decay_is_the_run_that_had_it_all_along(
     said = capsys.readouterr().err
     assert f"begins with step 4 of {source}: the same shards" in said
     assert "from step 4 on: train.decay_fraction 0.0 -> 0.4" in said
-    assert "learning rate: 0.003 at step 4; 0.003 from the next step on, and 0.0003 at the end, step 12" in said
+    assert "learning rate: 0.003 at step 4; 0.003 at the next, and 0.0003 at the end, step 12" in said
     assert losses(run) == losses(whole)
     assert weights(run, 12) == weights(whole, 12)
     assert sorted((path, path.read_bytes()) for path in source.rglob("*") if path.is_file()) == before
@@ -226,7 +229,7 @@ def test_folders_that_hold_something_else(build: Path, source: Path, tmp_path: P
     for another in (f"{source}@4", f"{plain}@8", str(plain)):
         with pytest.raises(UserError, match=r"holds a branch that began with step 8 of .*Leave --from out"):
             pretrain(recipe(build, ROTARY, **DECAY), branch, source=another)
-    with pytest.raises(UserError, match=r"give --set train.gradient_clip=0.5 to change it from step 10 on"):
+    with pytest.raises(UserError, match=r"give --set train.gradient_clip=0.5 to change that from step 10 on"):
         pretrain(recipe(build, ROTARY, **DECAY, gradient_clip=0.5), branch, source=f"{source}@8")
     shutil.copytree(source / "checkpoints" / "step-00000012", left / "checkpoints" / "step-00000012")
     with pytest.raises(UserError, match=r"has checkpoints but no config.toml"):
@@ -235,6 +238,24 @@ def test_folders_that_hold_something_else(build: Path, source: Path, tmp_path: P
     shutil.rmtree(branch / "checkpoints")
     with pytest.raises(UserError, match=r"its checkpoints are gone.*Give --from again, with --restart"):
         pretrain(recipe(build, ROTARY, **DECAY), branch)
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_an_audit_of_a_build_with_a_branch(
+    build: Path, other: Path, source: Path, tmp_path: Path, is_other: bool
+) -> None:
+    mine = tmp_path / "build"
+    shutil.copytree(other if is_other else build, mine)
+    assert pretrain(recipe(mine, ROTARY, **DECAY), source=f"{source}@4").finished
+    read: Any = SimpleNamespace(folder=Folder(mine), manifests={})
+    report = AuditReport()
+    _check_training(read, report)
+    assert report.passed, report.problems
+    assert report.checked["files"] > 5
+    changed = next((mine / "train").glob("origin/model*" if is_other else "metrics.jsonl"))
+    changed.write_bytes(changed.read_bytes() + b"0")
+    _check_training(read, report)
+    assert not report.passed
 
 
 def test_a_damaged_checkpoint_begins_nothing(build: Path, source: Path, tmp_path: Path) -> None:

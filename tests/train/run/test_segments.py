@@ -62,6 +62,8 @@ def test_a_finished_cosine_goes_on_along_the_longer_one(
     line = [0.0003 + (longer[14] - 0.0003) * part / 3 for part in (1, 2, 3)]
     assert found[12:15] == pytest.approx(line)
     assert facts(tmp_path)["num_steps"] == 24
+    with pytest.raises(UserError, match=r"24 are done.* To go on as the run is, give --set train.max_tokens=6144\."):
+        pretrain(recipe(build, **options), tmp_path)
     assert facts(tmp_path)["changes"] == [{"step": 12, "setting": "train.max_tokens", "before": 3072, "after": 6144}]
 
 
@@ -76,7 +78,7 @@ def test_a_finished_decay_goes_back_to_its_plateau_and_decays_at_its_new_end(bui
 
 def test_a_shorter_run_decays_at_once(build: Path, tmp_path: Path) -> None:
     pretrain(recipe(build, **WSD), tmp_path, until_step=9)
-    with pytest.raises(UserError, match=r"To go on with it from step 9 on, give --set train.max_tokens=2560"):
+    with pytest.raises(UserError, match=r"To go on with the new one from step 9 on, give --set train.max_tokens=2560"):
         pretrain(recipe(build, **WSD, max_tokens=2560), tmp_path)
     assert go_on(tmp_path, build, WSD, max_tokens=2560).step == 10
     assert rates(tmp_path)[8:] == pytest.approx([0.003, 0.0003])
@@ -119,7 +121,9 @@ def test_what_steers_learning_begins_a_segment_where_it_is_asked_for(
     pretrain(recipe(build, **options), tmp_path / "plain", until_step=8)
     run = tmp_path / "run"
     pretrain(recipe(build, **options), run, until_step=6)
-    with pytest.raises(UserError, match=r"a run of another configuration .*give --set .* to change it from step 6 on"):
+    with pytest.raises(
+        UserError, match=r"a run of another configuration .*give --set .* to change that from step 6 on"
+    ):
         pretrain(recipe(build, **(options | changed)), run)
     keys = [f"train.{key}" for key in changed]
     pretrain(recipe(build, **(options | changed)), run, until_step=8, set_keys=keys)
@@ -254,6 +258,22 @@ def test_checkpoints_that_were_taken_away_move_the_segment(build: Path, tmp_path
     go_on(other, build, options, learning_rate=4e-3)
     assert losses(run) == losses(other)
     assert facts(run)["changes"] == facts(other)["changes"]
+
+
+def test_a_rollback_to_before_a_segment_moves_it(build: Path, tmp_path: Path) -> None:
+    options = WSD | {"keep_checkpoints": 9}
+    pretrain(recipe(build, **options), tmp_path, until_step=8)
+    go_on(tmp_path, build, options, until=10, learning_rate=4e-3)
+    folder = RunFolder(tmp_path)
+    back = {"step": 4, "first": 5, "last": 10, "reason": "a test", "learning_rate_factor": 0.5, "until_step": 6}
+    folder.write_config((folder.config() or {}) | {"rollbacks": [back]})
+    go_on(tmp_path, build, options, learning_rate=4e-3)
+    assert facts(tmp_path)["changes"] == [{"step": 4, "setting": "train.learning_rate", "before": 3e-3, "after": 4e-3}]
+    assert facts(tmp_path)["rollbacks"] == [back]
+    assert rates(tmp_path)[3:7] == pytest.approx([3e-3, 3.5e-3 / 2, 4e-3 / 2, 4e-3])
+    shards = ShardSet.open(str(build / "shards"), "train")
+    [first] = {int(row["position"]) for row in documents_of_run_step(tmp_path, 5)[:1]}
+    assert first == int(shards.documents_between(10 * 256, 10 * 256 + 1)[0]["position"])
 
 
 def test_two_ranks_go_on_with_a_segment(build: Path, tmp_path: Path) -> None:
