@@ -86,7 +86,7 @@ def check_allowed(old: dict[str, Any], new: dict[str, Any], step: int, asked: Co
         for values in ([(key, was) for key, was, _ in refused], [(key, is_now) for key, _, is_now in refused])
     )
     advice = ["use --run for another folder, or train anew with --restart (or delete the folder)"]
-    if not fixed and change:
+    if not fixed and change and refused[-1][0] != LENGTH:
         advice.insert(0, f"give {change} to change that from step {step} on")
     if not fixed and keep and any(entry[0] in since for entry in refused):
         advice.insert(0, f"give {keep} to go on as the run is")
