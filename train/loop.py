@@ -368,11 +368,13 @@ class Loop:
             aside = checkpoint.set_aside(self.folder.checkpoints, setback.suspect)
             if aside:
                 what += f" (what was saved of step {setback.suspect} is set aside as {aside.name})"
-        last = f"the last good checkpoint is {good}" if good else "there is no good checkpoint"
+        last, how = "there is no good checkpoint", "train anew with --restart"
+        if good:
+            last, how = f"the last good checkpoint is {good}", "go on from there with --set train.learning_rate=..."
         return UserError(
             f"{self.folder.path}: step {setback.step}: {what}; training has diverged, and {last}. Lower "
-            f"train.learning_rate (or raise train.warmup_fraction) and use --restart; `groundup steps "
-            f"{self.folder.path} --step {max(setback.step, 1)}` lists the documents of this step."
+            f"train.learning_rate (or raise train.warmup_fraction) and {how}; `groundup steps {self.folder.path} "
+            "--worst 5` lists the documents of such steps."
         )
 
     def _finish(self, step: int) -> None:

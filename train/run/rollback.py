@@ -3,7 +3,8 @@
 A run's `config.toml` has a list of its rollbacks; with it everything else is known, so an interruption in the middle of
 one changes nothing. Each has `step` (the checkpoint, 0 for the first weights), `first` and `last` (the steps whose
 batches are left out, as they were numbered until then), `reason`, `learning_rate_factor` and `until_step`: from `step`
-up to there all rates are multiplied by the factor.
+up to there all rates are multiplied by the factor. `settled` are those before the last change of settings, which do not
+count against `max_rollbacks` any more.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from train.optim.optimizer import recorded_roles
 from train.optim.plan import Plan, change_length, describe_rates, make_plan
 from train.run import checkpoint, rollback
 from train.run.branch import Branch, Source, check_origin
-from train.run.changes import LENGTH, as_set, check_allowed, is_asked, recorded, show, steering_changes
+from train.run.changes import LENGTH, as_set, check_allowed, differing, is_asked, is_steering, recorded, show, steering_changes
 from train.run.folder import RunFolder, read_metrics
 from train.settings import TrainRecipe
 
@@ -114,6 +114,8 @@ def prepare(
         config["origin"] = old["origin"]
     if old is not None and old.get("rollbacks"):
         config["rollbacks"] = old["rollbacks"]
+        if any(is_steering(key) for key, _, _ in differing(old, config)):
+            config["rollbacks"] = [one | {"settled": True} for one in old["rollbacks"]]
     if is_finished(folder, plan.num_steps):
         return config
     for line in lines:
