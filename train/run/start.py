@@ -18,7 +18,17 @@ from train.optim.optimizer import recorded_roles
 from train.optim.plan import Plan, change_length, describe_rates, make_plan
 from train.run import checkpoint, rollback
 from train.run.branch import Branch, Source, check_origin
-from train.run.changes import LENGTH, as_set, check_allowed, differing, is_asked, is_steering, recorded, show, steering_changes
+from train.run.changes import (
+    LENGTH,
+    as_set,
+    check_allowed,
+    differing,
+    is_asked,
+    is_steering,
+    recorded,
+    show,
+    steering_changes,
+)
 from train.run.folder import RunFolder, read_metrics
 from train.settings import TrainRecipe
 
