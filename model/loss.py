@@ -15,13 +15,14 @@ IGNORED_TARGET = -1
 """Where a target is this, no loss is counted."""
 
 _CPU_CHUNK_BYTES = 8 * 2**20  # of logits in float32: they stay in the caches
-_GPU_CHUNK_BYTES = 512 * 2**20  # a GPU wants large products
+GPU_CHUNK_BYTES = 512 * 2**20
+"""Logits, in float32, that a GPU makes at once: it wants large products."""
 _LEAST_CHUNK = 256  # tokens; with fewer, reading the weights and adding to their gradient takes a tenth of the time
 
 
 def chunk_tokens(num_tokens: int, vocab_size: int, device: torch.device) -> int:
     """Tokens whose logits are made at once."""
-    num_bytes = _CPU_CHUNK_BYTES if device.type == "cpu" else _GPU_CHUNK_BYTES
+    num_bytes = _CPU_CHUNK_BYTES if device.type == "cpu" else GPU_CHUNK_BYTES
     most = max(_LEAST_CHUNK, num_bytes // (4 * vocab_size))
     num_chunks = -(-num_tokens // most)
     return -(-num_tokens // num_chunks)  # chunks of equal size

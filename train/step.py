@@ -58,8 +58,9 @@ class Learner:
 
     def _micro_batch(self, sequences: int) -> int:
         """How many of a batch's sequences pass through the model at once; a schedule may change the batch."""
-        setting = self.settings.micro_batch_sequences
-        return micro_batch_sequences(setting, self.objective.model_config, sequences, self.hardware)
+        settings, config = self.settings, self.objective.model_config
+        setting, checkpointing = settings.micro_batch_sequences, settings.activation_checkpointing
+        return micro_batch_sequences(setting, config, sequences, self.hardware, checkpointing)
 
     def find_gradient(self, step: int, stop: bool, learning_rate_factor: float = 1.0) -> Gradient:
         """Compute the gradient of a step (counted from 0), and set the optimizer to the values of that step.

@@ -14,6 +14,7 @@ import torch
 
 from manifests.errors import UserError
 from model import GPTConfig
+from model.loss import GPU_CHUNK_BYTES
 
 # Dense bfloat16 (float16 where there is none) FLOP/s without sparsity, from the makers' data sheets. The first name
 # that stands in the device's name as whole words counts, so the longer names stand first.
@@ -45,6 +46,7 @@ PEAK_FLOPS: tuple[tuple[str, float], ...] = (
 )
 
 _CPU_MICRO_BATCH_TOKENS = 4096  # more brings no speed on a CPU and costs memory
+_INPUT_FRACTION = 0.12  # of a layer's activations: its input, in float32
 _MEMORY_FRACTION = 0.6  # of a GPU's memory, for what grows with the micro-batch
 
 
@@ -99,39 +101,54 @@ def peak_flops_of(name: str) -> float:
     return 0.0
 
 
-def micro_batch_sequences(setting: int | str, config: GPTConfig, rank_sequences: int, hardware: Hardware) -> int:
+def micro_batch_sequences(
+    setting: int | str,
+    config: GPTConfig,
+    rank_sequences: int,
+    hardware: Hardware,
+    activation_checkpointing: str | float = "none",
+) -> int:
     """Sequences a rank passes through the model at once.
 
     "auto" follows from the model, the batch and the kind of device alone, so that an interrupted run goes on with
-    the same sums. On a GPU it estimates, per token, the activations that wait for the backward pass (`_layer_bytes`)
-    and three copies of the logits, five where they are capped, and takes what fits.
+    the same sums. On a GPU it estimates, per token, the activations that wait for the backward pass (`_kept_layers`,
+    `_layer_bytes`), leaves room for five copies of a chunk of logits, and takes what fits.
     """
     if isinstance(setting, int):
         return min(setting, rank_sequences)
     if hardware.device.type == "cpu":
         tokens = float(_CPU_MICRO_BATCH_TOKENS)
     else:
-        bytes_per_token = _layer_bytes(config) * config.num_layers * config.width
-        bytes_per_token += (18 if config.logit_soft_cap else 10) * config.vocab_size
-        if hardware.autocast is None:
-            bytes_per_token *= 2
+        kept = _kept_layers(activation_checkpointing, config.num_layers)
+        bytes_per_token = kept * _layer_bytes(config) * config.width * (2 if hardware.autocast is None else 1)
         memory = torch.cuda.get_device_properties(hardware.device).total_memory
-        tokens = _MEMORY_FRACTION * memory / bytes_per_token
+        tokens = (_MEMORY_FRACTION * memory - 5 * GPU_CHUNK_BYTES) / bytes_per_token
     most = max(1, int(tokens) // config.sequence_length)
     # Parts of equal size: no small one left at the end.
     num_parts = -(-rank_sequences // most)
     return -(-rank_sequences // num_parts)
 
 
+def _kept_layers(activation_checkpointing: str | float, num_layers: int) -> float:
+    """Layers whose activations wait for the backward pass; with checkpointing one more, that is computed again."""
+    if activation_checkpointing == "none":
+        return num_layers
+    if isinstance(activation_checkpointing, float):
+        return min(num_layers, num_layers * activation_checkpointing + 1)
+    every = activation_checkpointing if isinstance(activation_checkpointing, int) else 1
+    checkpointed = num_layers // every
+    return num_layers - checkpointed * (1 - _INPUT_FRACTION) + 1
+
+
 def _layer_bytes(config: GPTConfig) -> int:
     """Bytes a token of a layer and channel that wait for the backward pass, with 16-bit activations.
 
-    34 by Korthikanti et al., 2022, without the attention matrix; 55 for a LLaMA and 69 for the modern family, counted
-    from what autograd saves.
+    34 by Korthikanti et al., 2022, without the attention matrix; 45 with a QK-norm, 55 for a LLaMA and 69 for the modern
+    family, counted from what autograd saves.
     """
     if config.value_embeddings or config.residual_scalars or config.input_scalars:
         return 69
-    return 55 if config.activation == "swiglu" else 34
+    return 55 if config.activation == "swiglu" else 45 if config.qk_norm else 34
 
 
 def describe(hardware: Hardware) -> dict[str, Any]:
