@@ -143,8 +143,8 @@ def _kept_layers(activation_checkpointing: str | float, num_layers: int) -> floa
 def _layer_bytes(config: GPTConfig) -> int:
     """Bytes a token of a layer and channel that wait for the backward pass, with 16-bit activations.
 
-    34 by Korthikanti et al., 2022, without the attention matrix; 45 with a QK-norm, 55 for a LLaMA and 69 for the modern
-    family, counted from what autograd saves.
+    34 by Korthikanti et al., 2022, without the attention matrix; 45 with a QK-norm, 55 for a LLaMA and 69 for the
+    modern family, counted from what autograd saves.
     """
     if config.value_embeddings or config.residual_scalars or config.input_scalars:
         return 69
