@@ -25,6 +25,7 @@ from bench import (
     pipeline,
     tasks,
     train,
+    train_memory,
     urls,
     wikitext,
 )
@@ -50,6 +51,7 @@ MODULES = (
     attention,
     generation,
     train,
+    train_memory,
 )
 BENCHES: list[Bench] = [bench for module in MODULES for bench in module.BENCHES]
 
