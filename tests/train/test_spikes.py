@@ -15,6 +15,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.learning import recipes
+from bench.learning_tasks import CHARACTERS
 from manifests.errors import UserError
 from tests.train.builds import command, losses, paragraphs, recipe, write_build
 from train import loop
@@ -354,3 +356,13 @@ def test_a_loss_that_is_not_finite_once_is_skipped(
     (skipped,) = [row for row in rows_of(tmp_path, "train") if "skipped" in row]
     assert (skipped["step"], skipped["loss"], skipped["skipped"]) == (6, None, "the loss is nan")
     assert skipped["documents"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["GPT-2 preset", "modern preset"])
+def test_a_sound_run_of_the_bench_skips_nothing(shared_data: Path, tmp_path: Path, name: str) -> None:
+    """Gradient norms of the former are up to 6.4 deviations above their mean in these steps."""
+    pretrain(CHARACTERS.recipe(recipes(CHARACTERS)[name]), tmp_path, until_step=500)
+    rows = rows_of(tmp_path, "train")
+    assert len(rows) == 500
+    assert not [row for row in rows if "skipped" in row]
