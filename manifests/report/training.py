@@ -63,8 +63,10 @@ def _shown(build: Build, rows: Sequence[_Row]) -> dict[str, Any] | None:
     plots = [plot(curves, "step", "loss, nats per token")]
     several = [row for row in taken if row.get("loss_by_source") and row.get("tokens_by_source")]
     sources = _sources(several)
+    curves_by_source = [_curve(several, source) for source in sources]
     by_source = [
-        Series(source, _curve(several, source), COLOURS[number % len(COLOURS)]) for number, source in enumerate(sources)
+        Series(source, curve, COLOURS[number % len(COLOURS)], marks=len(curve) == 1)  # one point makes no line
+        for number, (source, curve) in enumerate(zip(sources, curves_by_source, strict=True))
     ]
     if any(series.points for series in by_source):
         plots.append(plot(by_source, "step", "training loss by source, nats per token", top=place(1)))

@@ -130,3 +130,15 @@ def test_without_the_library_nothing_begins(build: Path, tmp_path: Path, monkeyp
         pretrain(recipe(build, tensorboard=True), tmp_path / "run", restart=True)
     assert "\n" not in str(error.value)
     assert sorted((tmp_path / "run").rglob("*")) == before
+
+
+def test_a_full_disk(build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboardX")
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    monkeypatch.setattr("tensorboardX.record_writer.open_file", lambda _: Path("/dev/full").open("wb"))  # noqa: SIM115
+    with pytest.raises(UserError, match=r"tensorboard/events\.out\.tfevents\.[\d.]+: the disk is full"):
+        pretrain(recipe(build, tensorboard=True), tmp_path / "run")
+    monkeypatch.undo()
+    assert pretrain(recipe(build, tensorboard=True), tmp_path / "run").finished
+    _check(tmp_path / "run")

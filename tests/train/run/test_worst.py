@@ -112,7 +112,7 @@ def test_skipped_steps_are_among_them_and_marked(run: Path) -> None:
     healthy = {row["step"]: row for row in rows if row["kind"] == "train"}
     healthy[30]["skipped"] = "the loss is nan"
     healthy[30]["loss"] = None
-    healthy[40] |= {"loss": 40.0, "skipped": "the loss 40 is 99.0 standard deviations above the mean 3.1 of 39 steps"}
+    healthy[40] |= {"loss": 400.0, "skipped": "the loss 400 is 99.0 standard deviations above the mean 3.1 of 39 steps"}
     healthy[40] |= {"tokens_by_source": {"books": 64, "web": 192}, "loss_by_source": {"books": 3.0, "web": 60.0}}
     before = [healthy[20] | {"loss": 30.0, "skipped": "too high", "documents": [{"id": "d1", "source": "web"}] * 5}]
     rows.append({"kind": "rollback", "step": 10, "first": 20, "last": 22, "skipped": before})
@@ -123,7 +123,7 @@ def test_skipped_steps_are_among_them_and_marked(run: Path) -> None:
     assert found[2].documents == before[0]["documents"]
     lines = _command(run, "--worst", 3).output.splitlines()
     assert any("skipped: the loss is nan" in line and " - " in line for line in lines)
-    assert any("web 75 %, books 25 %  skipped: the loss 40 is" in line for line in lines)
+    assert any("web 75 %, books 25 %  skipped: the loss 400 is" in line for line in lines)
     assert any("left out after going back: too high" in line for line in lines)
     assert "    and 2 documents more" in lines[-1:]
     assert json.loads(_command(run, "--worst", 3, "--json").output.splitlines()[1])["loss_by_source"]["web"] == 60.0
