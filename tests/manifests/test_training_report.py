@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,6 +109,18 @@ def test_rows_without_sources(tmp_path: Path, rows: list[dict[str, Any]]) -> Non
     assert not shown["sources"]
     assert not shown["events"]
     assert _page(build).count("<polyline") == 2
+
+
+def test_pauses_of_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = _build(tmp_path / "build", [_row(1)])
+    manifest = SimpleNamespace(run={"pauses": {"validation": 2.345, "samples": 0.0, "checkpoints": 1234.5}})
+    monkeypatch.setattr("manifests.report.training.read_manifest", lambda _: manifest)
+    shown = training(build)
+    assert shown is not None
+    assert shown["pauses"] == {"validation": "2.3", "samples": "0.0", "checkpoints": "1,234.5"}
+    assert '<td>checkpoints</td><td class="number">1,234.5</td>' in _page(build)
+    manifest.run = {}  # of a run of before pauses were counted
+    assert "pause" not in _page(build)
 
 
 def test_nothing_to_show(tmp_path: Path) -> None:
