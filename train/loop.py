@@ -123,7 +123,8 @@ class Loop:
         self.ranks.first(lambda: self.folder.truncate_after(step if step else -1))
         self._announce(step)
         # Rows that only the first rank sees yet are those of all ranks.
-        self.guard = SpikeGuard(self.settings.spikes, read_metrics(self.folder.path))
+        after = self.rollbacks[-1]["first"] if self.rollbacks else None
+        self.guard = SpikeGuard(self.settings.spikes, read_metrics(self.folder.path), after)
         try:
             with contextlib.closing(self.learner.batches), garbage_by_hand():
                 step = self._train(step, stop)

@@ -50,12 +50,18 @@ class Setback(Exception):
 class SpikeGuard:
     """Judges the loss and the gradient's norm of each step by those of the steps before it.
 
-    Its whole state follows from the rows of `metrics.jsonl`. Steps are counted as there: the first is 1.
+    Its state follows from the rows of `metrics.jsonl` and the last rollback. Steps are counted as in the rows: the
+    first is 1.
     """
 
-    def __init__(self, settings: SpikeSettings, rows: Iterable[dict[str, Any]]) -> None:
-        """rows: of the steps that are done, in their order."""
+    def __init__(self, settings: SpikeSettings, rows: Iterable[dict[str, Any]], after: int | None = None) -> None:
+        """rows: of the steps that are done, in their order.
+
+        after: the step whose batch follows those that the last rollback left out. Steps that are skipped one after the
+        other from there on are the rest of the same bad text, and count for no other rollback.
+        """
         self._settings = settings
+        self._rest = range(after or 0, after or 0)
         self._seen: deque[tuple[float, float]] = deque(maxlen=HISTORY_STEPS)
         self._skipped: list[Skip] = []
         for row in rows:
@@ -86,16 +92,19 @@ class SpikeGuard:
         if skipped is None and loss is not None and gradient_norm is not None:
             self._seen.append((loss, gradient_norm))
         else:
-            self._skipped.append(Skip(step, loss is not None and math.isfinite(loss)))
+            self._skipped.append(skip := Skip(step, loss is not None and math.isfinite(loss)))
+            if skip.is_finite and step == self._rest.stop and len(self._rest) < self._settings.window_steps:
+                self._rest = range(self._rest.start, step + 1)
 
     def recent(self, step: int) -> list[Skip]:
-        """What was skipped among the last `window_steps` up to `step`."""
-        return [skip for skip in self._skipped if skip.step > step - self._settings.window_steps]
+        """What was skipped among the last `window_steps` up to `step`, without the rest of what a rollback left out."""
+        first = step - self._settings.window_steps + 1
+        return [skip for skip in self._skipped if skip.step >= first and skip.step not in self._rest]
 
     def setback(self, step: int, why: str) -> Setback | None:
         """What the run should go back for, after a step that was skipped for that reason; None where it need not."""
         skips, settings = self.recent(step), self._settings
-        if len(skips) < settings.max_skips:
+        if len(skips) < settings.max_skips or step in self._rest:
             return None
         first = skips[0]
         if len(skips) > 1:

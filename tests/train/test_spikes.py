@@ -94,6 +94,26 @@ def test_a_setback_is_so_many_skips_in_a_window() -> None:
     assert guard.setback(141, "why") is None
 
 
+def test_the_rest_of_a_bad_text_takes_a_run_back_no_further() -> None:
+    settings = SpikeSettings(max_skips=3, window_steps=20)
+    guard = SpikeGuard(settings, [], after=11)
+    for step in range(11, 31):  # as many as the window
+        guard.note(step, 9.0, 0.5, "spike")
+        assert guard.setback(step, "why") is None
+    found = [guard.note(step, 9.0, 0.5, "spike") or guard.setback(step, "why") for step in (31, 32, 33)]
+    assert [setback and setback.first for setback in found] == [None, None, 31]
+    guard = SpikeGuard(settings, [], after=11)
+    for step, skipped in ((11, "spike"), (12, None), (13, "spike"), (14, "spike"), (15, "spike")):
+        guard.note(step, 9.0, 0.5, skipped)
+    setback = guard.setback(15, "why")
+    assert setback is not None
+    assert setback.first == 13  # a sound step was between
+    guard = SpikeGuard(settings, [], after=11)
+    for step in (11, 12, 13):
+        guard.note(step, None, None, "the loss is nan")
+    assert guard.setback(13, "why") is not None  # that is no text's fault
+
+
 def test_weights_that_give_no_finite_loss_are_not_gone_back_to() -> None:
     guard = seen(max_skips=1)
     guard.note(129, None, None, "the loss is nan")
