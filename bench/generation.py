@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ _VOCAB_SIZE, _BLOCKS = 65, (64, 256)
 # Those of sample.py, which writes its ten samples one after the other from a line's end.
 _NUM_TOKENS, _NUM_SAMPLES, _TEMPERATURE, _TOP_K = 500, 10, 0.8, 200
 _PROMPT = [0]
+_PEER = "nanoGPT, one after the other"
 
 
 def _run(num_rounds: int) -> Result:
@@ -32,9 +34,9 @@ def _run(num_rounds: int) -> Result:
         model = GPT(GPTConfig(vocab_size=_VOCAB_SIZE, sequence_length=block, bias=False, tied_head=True, **_SHAPE))
         ways: dict[str, tuple[int, Callable[[], object]]] = {}
         if module is not None:
-            ways["nanoGPT, one after the other"] = (1, _nanogpt(module, block))
-        ways["groundup, one"] = (1, lambda model=model: _write(model, 1))  # type: ignore[misc]
-        ways[f"groundup, {_NUM_SAMPLES} at once"] = (_NUM_SAMPLES, lambda model=model: _write(model, _NUM_SAMPLES))  # type: ignore[misc]
+            ways[_PEER] = (1, _nanogpt(module, block))
+        ways["groundup, one"] = (1, partial(_write, model, 1))
+        ways[f"groundup, {_NUM_SAMPLES} at once"] = (_NUM_SAMPLES, partial(_write, model, _NUM_SAMPLES))
         # Rounds go through all ways in turn, so that a machine that is busy for a while slows all of them.
         speeds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(num_rounds):
@@ -44,7 +46,7 @@ def _run(num_rounds: int) -> Result:
                 speeds[name].append(number * _NUM_TOKENS / (time.perf_counter() - started))
         rows = []
         for name, own in speeds.items():
-            peer = speeds.get("nanoGPT, one after the other")
+            peer = speeds.get(_PEER)
             ratio = None if peer is None else statistics.median(a / b for a, b in zip(own, peer, strict=True))
             figures[f"{name}, block {block}"] = {"tokens_per_second": statistics.median(own), "times_nanogpt": ratio}
             rows.append([name, f"{statistics.median(own):,.0f}", "-" if ratio is None else f"{ratio:.2f}"])
