@@ -35,6 +35,7 @@ _WAYS: dict[str, dict[str, Any]] = {
     "groundup, float32": {"train.precision": "float32"},
     "groundup, bfloat16, also in attention": {"train.precision": "bfloat16", "attention": "bfloat16"},
     "groundup, as it is (auto)": {"train.precision": "auto"},
+    "groundup, auto, threads that spin": {"train.precision": "auto", "wait": "ACTIVE"},
     "groundup, auto, compile": {"train.precision": "auto", "train.compile": True},
 }
 
@@ -56,7 +57,9 @@ def _run(num_rounds: int) -> Result:
                     steps = nanogpt.step_seconds(_TASK, code, folder, environment)
                 else:
                     command = [sys.executable, "-m", "bench.train", side, str(folder)]
-                    run_measured(command, REPOSITORY, environment, folder / "log.txt")
+                    # Threads wait as the command `groundup train` lets them.
+                    waiting = {"OMP_WAIT_POLICY": _WAYS[side].get("wait", "PASSIVE")}
+                    run_measured(command, REPOSITORY, environment | waiting, folder / "log.txt")
                     steps = json.loads((folder / "steps.json").read_text())
                 seconds[side].append(statistics.median(steps[_WARM_UP:]))
                 print(f"{side}: {1 / seconds[side][-1]:.1f} steps/s", flush=True)
@@ -80,8 +83,8 @@ def _run(num_rounds: int) -> Result:
 
 def _train(side: str, folder: Path) -> None:
     """Train in this process, and write the seconds from each row of the metrics to the next."""
-    settings = dict(_WAYS[side])
-    if settings.pop("attention", None):
+    settings = {key: value for key, value in _WAYS[side].items() if key.startswith("train.")}
+    if "attention" in _WAYS[side]:
         attention._MOST_CPU_FLOAT32 = 0
     times: list[float] = []
     plain = RunFolder.add_metrics
