@@ -96,10 +96,14 @@ class Branch:
         """Whether all goes on, on the same shards; else the weights alone begin anew."""
         return self.state.data_sha256 == str(config["data"]["manifest_sha256"])
 
-    def check(self, config: dict[str, Any], build: Folder, folder: RunFolder) -> None:
-        """Raises `UserError` where a run of this configuration cannot begin with the checkpoint in this folder."""
+    def check(self, config: dict[str, Any], build: Folder, folder: RunFolder | None) -> None:
+        """Raises `UserError` where a run of this configuration cannot begin with the checkpoint.
+
+        folder: that of the new run, where it has checkpoints already.
+        """
         where = f"--from {self.run}@{self.state.step}"
-        if found := checkpoint.list_checkpoints(folder.checkpoints):
+        if folder is not None:
+            found = checkpoint.list_checkpoints(folder.checkpoints)
             left = [self.path.name] if self.is_whole(config) else []  # of the same call, which was killed
             same = [path.name for path in found] == left and checkpoint.read_state(found[0]) == self.state
             if not same:

@@ -80,17 +80,19 @@ def prepare(
     source = None if asked.source is None else Source.parse(asked.source)
     if source is not None and source.is_in(folder):
         raise UserError(f"{folder.path}: is the run that --from names. Give --run NEW, the folder of the branch.")
-    if asked.restart:
-        folder.clear()
-    old, branch = folder.config(), None
-    if old is not None:
-        rollback.settle(folder, old.get("rollbacks", []), say)
-    rows, step = read_metrics(folder.path), last_step(folder)
+    old, branch = None, None
+    rows: list[dict[str, Any]] = []
+    step = 0
+    if not asked.restart:  # what is there goes only when nothing is refused any more
+        if (old := folder.config()) is not None:
+            rollback.settle(folder, old.get("rollbacks", []), say)
+        rows, step = read_metrics(folder.path), last_step(folder)
     if source is not None and old is None:
         branch = Branch.open(source)
     elif source is not None and old is not None:  # it has begun, and stands by itself
         check_origin(old, source, folder)
-    if branch is None and old is None and checkpoint.list_checkpoints(folder.checkpoints):
+    has_checkpoints = not asked.restart and bool(checkpoint.list_checkpoints(folder.checkpoints))
+    if branch is None and old is None and has_checkpoints:
         raise UserError(
             f"{folder.path}: has checkpoints but no config.toml, so what they are is not known. Restore it, "
             "or train anew with --restart (or delete the folder)."
@@ -98,7 +100,7 @@ def prepare(
     plan = make_plan(recipe.train, objective.loader.tokens_per_epoch)
     config = make_config(recipe, objective, plan, folder)
     if branch is not None:
-        branch.check(config, Folder(recipe.output), folder)
+        branch.check(config, Folder(recipe.output), folder if has_checkpoints else None)
         if branch.is_whole(config):
             old, rows, step = branch.config, branch.rows, branch.state.step
     elif old is not None:
@@ -126,6 +128,8 @@ def prepare(
         config["rollbacks"] = old["rollbacks"]
         if any(is_steering(key) for key, _, _ in differing(old, config)):
             config["rollbacks"] = [one | {"settled": True} for one in old["rollbacks"]]
+    if asked.restart:
+        folder.clear()
     if is_finished(folder, plan.num_steps):
         return config
     for line in lines:
@@ -174,7 +178,7 @@ def _go_on(
         raise UserError(f"{folder.path}: {refusal} To go on with the new one from step {step} on, give {to_set}.")
     if step >= plan.num_steps:
         raise UserError(
-            f"{folder.path}: {step:,} of {plan.num_steps:,} steps are done, and none is left for a change "
+            f"{folder.path}: {step:,} steps are done, and {plan.num_steps:,} are asked for: none is left for a change "
             f"({'; '.join(changed.values())}). Raise train.max_tokens too, or undo the change."
         )
     row = next((row for row in reversed(rows) if row["kind"] == "train" and row["step"] == step), None)

@@ -177,7 +177,7 @@ def test_other_shards_begin_anew_with_the_weights(
             "@12",
             {},
             {"learning_rate": 1e-4},
-            r"12 of 12 steps are done, and none is left for a change .train.learning_rate",
+            r"12 steps are done, and 12 are asked for: none is left for a change .train.learning_rate",
         ),
     ],
 )
@@ -234,6 +234,10 @@ def test_folders_that_hold_something_else(build: Path, source: Path, tmp_path: P
     shutil.copytree(source / "checkpoints" / "step-00000012", left / "checkpoints" / "step-00000012")
     with pytest.raises(UserError, match=r"has checkpoints but no config.toml"):
         pretrain(recipe(build, ROTARY, **DECAY), left, source=f"{source}@4")
+    for wrong, options in ((f"{source}@5", {}), (f"{source}@4", {"max_tokens": 256})):  # nothing is removed for these
+        with pytest.raises(UserError, match=r"no checkpoint of this step|4 steps are done, and 1 are"):
+            pretrain(recipe(build, ROTARY, **(DECAY | options)), left, source=wrong, restart=True)
+        assert (left / "checkpoints" / "step-00000012" / "state.json").is_file()
     assert pretrain(recipe(build, ROTARY, **DECAY), left, source=f"{source}@4", restart=True).finished
     shutil.rmtree(branch / "checkpoints")
     with pytest.raises(UserError, match=r"its checkpoints are gone.*Give --from again, with --restart"):

@@ -163,7 +163,7 @@ def test_a_finished_run_has_no_step_for_another_rate(build: Path, tmp_path: Path
     pretrain(recipe(build), tmp_path)
     with pytest.raises(
         UserError,
-        match=r"12 of 12 steps are done, and none is left for a change \(train.learning_rate 0.003 -> 0.0001\). Raise",
+        match=r"12 are asked for: none is left for a change \(train.learning_rate 0.003 -> 0.0001\). Raise",
     ):
         go_on(tmp_path, build, {}, learning_rate=1e-4)
     assert pretrain(recipe(build), tmp_path).reused
