@@ -108,7 +108,7 @@ class Loop:
         self.settled = self.folder.config() or self.config
         self.plan, self.rollbacks = Plan.of_run(self.settled), self.settled.get("rollbacks", [])
         self.loader.take(self.plan.batches)
-        self.loader.jumps = rollback.jumps(self.rollbacks, self.plan.batches)
+        self.loader.left_out = rollback.left_out(self.rollbacks)
 
     def _prepare(self, asked: Asked) -> None:
         self.config = prepare(self.recipe, self.objective, self.folder, asked, self.progress.say)
@@ -143,7 +143,7 @@ class Loop:
         if len(self.rollbacks) >= self.settings.spikes.max_rollbacks or setback.step == 0 or has_none:
             raise self._diverged(setback, good)
         step = 0 if good is None else checkpoint.step_of(good)
-        self.ranks.first(self._record_rollback, rollback.record(setback, step, self.settings.spikes))
+        self.ranks.first(self._record_rollback, rollback.record(setback, step, self.settings.spikes, self.loader))
 
     def _record_rollback(self, record: dict[str, Any]) -> None:
         self.folder.sync_metrics()

@@ -13,7 +13,7 @@ many sequences as are a multiple of the greatest common divisor of all batches (
 a batch may hold the end of an epoch and the beginning of the next. A run whose batches are changed while it is under
 way keeps the divisor, and so the epochs, that it began with.
 
-Tokens that a run leaves out after a rollback are jumps in that order, so that what follows stays the same.
+Tokens that a run leaves out after a rollback are spans of that order, so what follows stays the same.
 
 So a loader has no state but the step, and rank r of R reads a slice of a batch that does not depend on R.
 """
@@ -47,11 +47,11 @@ class Loader:
         seed: int = 0,
         rank: int = 0,
         num_ranks: int = 1,
-        jumps: Sequence[tuple[int, int]] = (),
+        left_out: Sequence[tuple[int, int]] = (),
     ) -> None:
         """`batches` are those of all ranks together, in multiples of the length; each rank must get a sequence.
 
-        jumps: pairs (step, tokens): from that step on so many tokens of the order are left out.
+        left_out: spans (first, end) of tokens of the order that are not read, sorted and apart.
         """
         fewest = min(batches.sizes) // sequence_length
         if num_ranks > fewest:
@@ -63,7 +63,7 @@ class Loader:
         self.sequence_length = sequence_length
         self.seed = seed
         self.rank, self.num_ranks = rank, num_ranks
-        self.jumps = jumps
+        self.left_out = left_out
         self.take(batches)
 
     def take(self, batches: Batches) -> None:
@@ -97,10 +97,21 @@ class Loader:
 
     def starts(self, step: int) -> IdArray:
         """Positions in the split where the sequences of the whole batch begin, (sequences of the batch,)."""
-        position = self.batches.tokens_before(step) + sum(tokens for at, tokens in self.jumps if at <= step)
-        first, count = position // self.sequence_length, self.batch_sequences(step)
-        epochs, numbers = np.divmod(np.arange(first, first + count, dtype=np.int64), self.sequences_per_epoch)
+        epochs, numbers = np.divmod(self._numbers(step), self.sequences_per_epoch)
         return np.concatenate([self._starts_in(epoch, numbers[epochs == epoch]) for epoch in np.unique(epochs)])
+
+    def _numbers(self, step: int) -> IdArray:
+        """The places of a batch's sequences in the order of all epochs, (sequences of the batch,)."""
+        first = self.batches.tokens_before(step) // self.sequence_length
+        numbers = np.arange(first, first + self.batch_sequences(step), dtype=np.int64)
+        for start, end in self.left_out:
+            numbers[numbers >= start // self.sequence_length] += (end - start) // self.sequence_length
+        return numbers
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """The tokens of the order, (first, end), that the steps from `first` to `last` read."""
+        start, end = self._numbers(first)[0], self._numbers(last)[-1] + 1
+        return int(start) * self.sequence_length, int(end) * self.sequence_length
 
     def _starts_in(self, epoch: int, numbers: IdArray) -> IdArray:
         """Positions of the sequences with these numbers, in the order of an epoch."""

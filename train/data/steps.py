@@ -12,7 +12,7 @@ from tokenizer.shards.read import ShardSet
 from train.data.batches import Batches
 from train.data.loader import Loader
 from train.run.folder import CONFIG, RunFolder
-from train.run.rollback import jumps
+from train.run.rollback import left_out
 
 
 def documents_of_run_step(run: str | Path, step: int) -> list[dict[str, Any]]:
@@ -45,6 +45,6 @@ def loader_of_run(run: str | Path) -> tuple[Loader, int]:
         if Folder(place).exists("manifest.json"):
             shards = ShardSet.open(place, "train", check_index=False)
             if shards.manifest_sha256 == manifest_sha256:
-                left_out = jumps(config.get("rollbacks", ()), batches)
-                return Loader(shards, batches, sequence_length, seed, jumps=left_out), num_steps
+                spans = left_out(config.get("rollbacks", ()))
+                return Loader(shards, batches, sequence_length, seed, left_out=spans), num_steps
     raise UserError(f"{url}: is not (or no longer) the data that {run} was trained on; restore those shards.")

@@ -1,10 +1,14 @@
 """Going back: to a checkpoint, past the batches that did harm, and on with a lower rate for a while.
 
 A run's `config.toml` has a list of its rollbacks; with it everything else is known, so an interruption in the middle of
-one changes nothing. Each has `step` (the checkpoint, 0 for the first weights), `first` and `last` (the steps whose
-batches are left out, as they were numbered until then), `reason`, `learning_rate_factor` and `until_step`: from `step`
-up to there all rates are multiplied by the factor. `settled` are those before the last change of settings, which do not
-count against `max_rollbacks` any more.
+one changes nothing. An entry has
+
+- `step`: of the checkpoint, 0 for the first weights;
+- `first`, `last`: the steps whose batches are left out, as they were numbered until then;
+- `left_out`: their tokens in the order of the data, first and end;
+- `reason`;
+- `learning_rate_factor`, `until_step`: from `step` up to there all rates are multiplied by the factor;
+- `settled`: only of those before the last change of settings, which count against `max_rollbacks` no more.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from train.data.batches import Batches
+from train.data.loader import Loader
 from train.run import checkpoint
 from train.run.folder import RunFolder, read_metrics
 from train.settings import SpikeSettings
@@ -22,29 +26,27 @@ from train.spikes import Setback
 Rollback = dict[str, Any]
 
 
-def record(setback: Setback, step: int, settings: SpikeSettings) -> Rollback:
+def record(setback: Setback, step: int, settings: SpikeSettings, loader: Loader) -> Rollback:
     """The rollback to the checkpoint of a step."""
     return {
         "step": step,
         "first": setback.first,
         "last": setback.step,
+        "left_out": list(loader.span(setback.first - 1, setback.step - 1)),
         "reason": setback.what,
         "learning_rate_factor": settings.learning_rate_factor,
         "until_step": step + settings.window_steps,
     }
 
 
-def jumps(rollbacks: Sequence[Rollback], batches: Batches) -> tuple[tuple[int, int], ...]:
-    """What a loader leaves out: pairs (step, tokens); from that step on (counted from 0) it reads so much further."""
-    found: list[tuple[int, int]] = []
-    for rollback in rollbacks:
-        first, end = rollback["first"] - 1, rollback["last"]
-        # From `first` on the loader reads what it would have read from `end` on.
-        before = sum(tokens for step, tokens in found if step <= first)
-        target = batches.tokens_before(end) + sum(tokens for step, tokens in found if step <= end)
-        found = [jump for jump in found if jump[0] <= first]
-        found.append((first, target - before - batches.tokens_before(first)))
-    return tuple(found)
+def left_out(rollbacks: Sequence[Rollback]) -> list[tuple[int, int]]:
+    """The spans of the order of tokens that a loader leaves out, sorted and apart."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(tuple(one["left_out"]) for one in rollbacks):
+        if merged and start <= merged[-1][1]:
+            start, end = merged[-1][0], max(end, merged.pop()[1])
+        merged.append((start, end))
+    return merged
 
 
 def learning_rate_factor(rollbacks: Sequence[Rollback], step: int) -> float:
