@@ -16,6 +16,7 @@ HISTORY_STEPS, ACTIVE_AFTER = 128, 64
 # A standard deviation counts as at least so much of the mean. A loss that hardly moves has no spikes of rounding. The
 # gradient norms of small batches have a long tail: healthy runs reached 2.5 times the mean, 12 deviations above it.
 _LEAST_DEVIATIONS = {"loss": 1e-3, "gradient norm": 0.5}
+_REST = 4  # times max_skips: so many steps in a row may be the rest of a bad text
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class SpikeGuard:
         """rows: of the steps that are done, in their order.
 
         after: the step whose batch follows those that the last rollback left out. Steps that are skipped one after the
-        other from there on are the rest of the same bad text, and count for no other rollback.
+        other from there on are the rest of the same bad text, and count for no other rollback: up to four times
+        `max_skips`, since a model that has diverged skips all.
         """
         self._settings = settings
         self._rest = range(after or 0, after or 0)
@@ -93,7 +95,7 @@ class SpikeGuard:
             self._seen.append((loss, gradient_norm))
         else:
             self._skipped.append(skip := Skip(step, loss is not None and math.isfinite(loss)))
-            if skip.is_finite and step == self._rest.stop and len(self._rest) < self._settings.window_steps:
+            if skip.is_finite and step == self._rest.stop and len(self._rest) < _REST * self._settings.max_skips:
                 self._rest = range(self._rest.start, step + 1)
 
     def recent(self, step: int) -> list[Skip]:
