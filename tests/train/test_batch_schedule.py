@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,7 +97,7 @@ def test_parts_of_a_batch_that_changes_give_its_gradient(build: Path, tmp_path: 
 
 def test_the_speed_is_that_of_the_steps_own_batch(build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(10**6))
-    monkeypatch.setattr("train.loop.time.perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr("train.loop.time", SimpleNamespace(perf_counter=lambda: float(next(ticks)), time=time.time))
     pretrain(recipe(build, **RAMP), tmp_path)
     speeds = [row["tokens_per_second"] for row in train_rows(tmp_path)]
     assert speeds == [64.0] * 4 + [192.0] * 3 + [320.0] * 3

@@ -18,6 +18,7 @@ from train.objectives.pretrain import Pretrain, pretrain
 from train.optim.plan import make_plan
 from train.parallel.ranks import Ranks
 from train.run.folder import read_metrics
+from train.run.pauses import Pauses
 from train.step import Gradient, Learner
 
 
@@ -41,7 +42,7 @@ def learner_of(build: Path, ranks: Ranks | None = None, **train: Any) -> Learner
     asked = recipe(build, gradient_clip=0, **train)
     ranks = ranks or Ranks()
     objective = Pretrain(asked, ranks)
-    return Learner(asked, make_plan(asked.train, objective.loader.tokens_per_epoch), objective, ranks)
+    return Learner(asked, make_plan(asked.train, objective.loader.tokens_per_epoch), objective, ranks, Pauses())
 
 
 def find(build: Path, step: int = 3, **train: Any) -> tuple[Gradient, Learner]:
