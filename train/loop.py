@@ -8,6 +8,7 @@ its batch 99.
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import time
 from collections.abc import Callable, Collection
@@ -117,6 +118,7 @@ class Loop:
         """Train from the last checkpoint; returns the last step, or None where the run has gone back."""
         stop = min(until_step or self.plan.num_steps, self.plan.num_steps)
         self.learner = Learner(self.recipe, self.plan, self.objective, self.ranks, self.pauses)
+        self.bad_sample: str | None = None
         found = checkpoint.list_checkpoints(self.folder.checkpoints)
         step = self._load(found[-1]) if found else self._load_origin()
         self._agree_on(step)
@@ -130,6 +132,8 @@ class Loop:
                 step = self._train(step, stop)
         except Setback as setback:
             self._go_back(setback)
+            del self.learner  # two at once would not fit on every device
+            gc.collect()
             return None
         self.progress.say(str(self.pauses))
         if step == self.plan.num_steps:
@@ -140,7 +144,8 @@ class Loop:
         """Record a rollback; raises `UserError` where the run has made all that it may."""
         good = checkpoint.newest_until(self.folder.checkpoints, setback.last_good)
         has_none = good is None and self.settled.get("origin", {}).get("whole")  # not even first weights
-        if len(self.rollbacks) >= self.settings.spikes.max_rollbacks or setback.step == 0 or has_none:
+        count = sum("settled" not in one for one in self.rollbacks)
+        if count >= self.settings.spikes.max_rollbacks or setback.step == 0 or has_none:
             raise self._diverged(setback, good)
         step = 0 if good is None else checkpoint.step_of(good)
         self.ranks.first(self._record_rollback, rollback.record(setback, step, self.settings.spikes, self.loader))
@@ -247,6 +252,8 @@ class Loop:
             if not self.ranks.any(is_there):
                 with self.pauses.of("samples"):
                     self.ranks.first(self._sample, step)
+                if self.ranks.any(self.bad_sample is not None):  # all ranks go back, or none
+                    raise self.guard.suspect(step, self.bad_sample or "what the first rank wrote is not finite")
 
     def _step(self, step: int) -> tuple[Gradient, str | None]:
         """One step (counted from 0): what was found, and why it is skipped, None where it was taken."""
@@ -315,7 +322,7 @@ class Loop:
             if not write_samples(self.folder, self.learner.model, step, self.settings, self.recipe.seed):
                 self.progress.say(f"no samples: {self.recipe.output} has no tokenizer/tokenizer.json")
         except NotFiniteModel as error:
-            raise self.guard.suspect(step, str(error).rstrip(".")) from None
+            self.bad_sample = str(error).rstrip(".")
 
     def _save(self, step: int, loss: float) -> None:
         with self.pauses.of("checkpoints"):

@@ -96,11 +96,12 @@ class Learner:
                 _add_by_source(by_source, sources[part], each, targets[part])
         clip = settings.gradient_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        # A signal that one rank got stops all of them at the same step.
+        # A signal that one rank got stops all of them at the same step, and all judge a step by the first one's norm.
         stopped = torch.tensor([stop], dtype=torch.float64, device=device)
-        sums = ranks.sum(torch.cat([loss_sum.double()[None], stopped, by_source.flatten()]))
-        sums[0] /= count
-        norm_value, loss, num_stopped, *by_source_values = torch.cat([norm.double()[None], sums]).tolist()
+        norm = norm.double() if ranks.is_first else torch.zeros_like(stopped[0])
+        sums = ranks.sum(torch.cat([torch.stack([norm, loss_sum.double()]), stopped, by_source.flatten()]))
+        sums[1] /= count
+        norm_value, loss, num_stopped, *by_source_values = sums.tolist()
         rate = settings.learning_rate * values.learning_rate
         return Gradient(loss, norm_value, rate, num_stopped > 0, *self._sources(by_source_values))
 

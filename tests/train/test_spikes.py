@@ -365,8 +365,32 @@ def test_a_learning_rate_that_is_too_high_ends_with_a_line(build: Path, tmp_path
     message = r"not finite|the loss is|gradient norm is"
     with pytest.raises(UserError, match=rf"({message}).*the run has gone back 3 times; .*Lower train.learning_rate"):
         pretrain(high, tmp_path)
-    rates = {row["learning_rate_factor"] for row in rows_of(tmp_path, "rollback")}
-    assert rates == {0.5}
+    backs = rows_of(tmp_path, "rollback")
+    assert [back["learning_rate_factor"] for back in backs] == [0.5] * 3
+    # With another rate it may go back anew, and with the same one not.
+    with pytest.raises(UserError, match="gone back 3 times"):
+        pretrain(high, tmp_path)
+    other = high.model_copy(update={"train": high.train.model_copy(update={"learning_rate": 200.0})})
+    assert pretrain(other, tmp_path, set_keys=["train.learning_rate"]).finished
+    config = RunFolder(tmp_path).config() or {}
+    assert ["settled" in back for back in config["rollbacks"]] == [True] * 3 + [False]
+
+
+def test_samples_that_are_not_finite_take_a_run_back(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, calls = loop.write_samples, [0]
+
+    def write(*arguments: Any) -> bool:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise loop.NotFiniteModel("cannot generate: not finite.")
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "write_samples", write)
+    assert pretrain(recipe(build, sample_every_steps=4), tmp_path).finished
+    (back,) = rows_of(tmp_path, "rollback")
+    assert (back["step"], back["last"], back["reason"]) == (4, 8, "cannot generate: not finite")
 
 
 def test_a_loss_that_is_not_finite_once_is_skipped(

@@ -71,7 +71,7 @@ def settle(folder: RunFolder, rollbacks: Sequence[Rollback], say: Callable[[str]
             f"batches of steps {rollback['first']} to {rollback['last']}, at {rollback['learning_rate_factor']:g} of "
             f"the learning rate until step {rollback['until_step']}"
         )
-    for path in checkpoint.list_checkpoints(folder.checkpoints):
+    for path in checkpoint.list_checkpoints(folder.checkpoints) if rollbacks else ():
         state = checkpoint.read_state(path)
         if any(state.step > later["step"] for later in rollbacks[state.num_rollbacks :]):
             checkpoint.remove(path)

@@ -97,6 +97,7 @@ def prepare(
             f"{folder.path}: has checkpoints but no config.toml, so what they are is not known. Restore it, "
             "or train anew with --restart (or delete the folder)."
         )
+    objective.loader.take(recipe.train.batches)  # the run may have had others until now
     plan = make_plan(recipe.train, objective.loader.tokens_per_epoch)
     config = make_config(recipe, objective, plan, folder)
     if branch is not None:
