@@ -67,7 +67,8 @@ class ShardSet:
 
     def __init__(self, folder: Folder, split: str, check_index: bool) -> None:
         self.folder, self.split = folder, split
-        facts, self._source_names, self.manifest_sha256 = _read_facts(folder)
+        # The sources that the shards hold documents of, sorted; empty where the manifest does not count them.
+        facts, self.source_names, self.manifest_sha256 = _read_facts(folder)
         try:
             self.vocab_size = int(facts["vocab_size"])
             self.end_of_text_id = int(facts["end_of_text_id"])
@@ -186,11 +187,6 @@ class ShardSet:
             found += [self._document(number, row) for row in range(first_row, last_row)]
         return found
 
-    @property
-    def source_names(self) -> list[str]:
-        """The sources that the shards hold documents of, sorted; empty where the manifest does not count them."""
-        return self._source_names
-
     def read_sources(self, start: int, length: int) -> IdArray:
         """For each of `length` tokens from position `start` on the number of its source in `source_names`, int64."""
         found = np.empty(length, dtype=np.int64)
@@ -287,7 +283,7 @@ class ShardSet:
         if number not in self._sources:
             shard = self._shards[number]
             table = self._read_index(shard, ["start", "length", "source"])
-            numbers = pc.index_in(table["source"], pa.array(self._source_names, pa.string()))
+            numbers = pc.index_in(table["source"], pa.array(self.source_names, pa.string()))
             if numbers.null_count:
                 raise self._damaged(shard.index_path, f"has a source that {MANIFEST_NAME} does not count")
             self._sources[number] = table["start"].to_numpy(), numbers.to_numpy().astype(np.uint16)
@@ -335,11 +331,6 @@ def _read_facts(folder: Folder) -> tuple[dict[str, Any], list[str], str]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("facts"), dict):
         raise UserError(f"{where}: not the manifest of token shards (no facts).")
     reproducible = {key: value for key, value in manifest.items() if key != "run"}
-    sources = sorted(name for name, counts in _counted(manifest).items() if counts.get("documents_out"))
+    counts = manifest.get("counts", {}).get("sources", {})
+    sources = sorted(name for name, count in counts.items() if count.get("documents_out"))
     return manifest["facts"], sources, hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()
-
-
-def _counted(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A manifest's counts by source."""
-    counts: dict[str, dict[str, Any]] = manifest.get("counts", {}).get("sources", {})
-    return counts

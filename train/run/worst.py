@@ -8,6 +8,7 @@ after it as before it, so that the fall of the loss is no deviation.
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,6 @@ NEIGHBOURS = 32
 _FEWEST_BEFORE = 8  # where as few come after: at the end of a run the loss hardly falls
 _NORMAL = 1.4826  # standard deviations of normal noise in one median absolute deviation
 _LEAST_DEVIATION = 1e-3  # of the loss: losses that hardly move have no spikes of rounding
-_AT_ONCE = 1 << 14  # windows
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -130,24 +130,15 @@ def _medians(line: _Floats, before: _Ints, after: _Ints, even: bool) -> _Floats:
 
     even: as many after as before where few come before, and hardly more before than after where few come after.
     """
-    found = np.full(len(before), np.nan)
-    for first in range(0, len(before) if len(line) else 0, _AT_ONCE):
-        part = slice(first, first + _AT_ONCE)
-        start, end = before[part, None], after[part, None]
-        num_before, num_after = np.minimum(NEIGHBOURS, start), np.minimum(NEIGHBOURS, len(line) - end)
+    values, found = line.tolist(), []
+    for end, start in zip(before.tolist(), after.tolist(), strict=True):
+        num_before, num_after = min(NEIGHBOURS, end), min(NEIGHBOURS, len(values) - start)
         if even:
-            num_before, num_after = (
-                np.minimum(num_before, np.maximum(num_after, _FEWEST_BEFORE)),
-                np.minimum(num_after, np.maximum(num_before, 1)),
-            )
-        reach = np.arange(NEIGHBOURS)
-        places = np.concatenate([start - 1 - reach, end + reach], axis=1).clip(0, len(line) - 1)
-        is_there = np.concatenate([reach < num_before, reach < num_after], axis=1)
-        values = np.sort(np.where(is_there, line[places], np.nan), axis=1)  # NaN comes last
-        counts = np.count_nonzero(~np.isnan(values), axis=1)
-        rows = np.arange(len(values))
-        found[part] = (values[rows, np.maximum(counts - 1, 0) // 2] + values[rows, counts // 2]) / 2
-    return found
+            num_before, num_after = min(num_before, max(num_after, _FEWEST_BEFORE)), min(num_after, max(num_before, 1))
+        near = [*values[end - num_before : end], *values[start : start + num_after]]
+        known = [value for value in near if not math.isnan(value)]
+        found.append(statistics.median(known) if known else math.nan)
+    return np.array(found)
 
 
 def _number(value: float | None, digits: int) -> str:
