@@ -156,7 +156,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     named = [argument for argument in arguments if argument != "--"]
     command = named[0] if named else None
-    settle_openmp()
+    settle_openmp(alone=sys.argv[1:2] == ["train"])
     try:
         if command in _COMMANDS and command != _WITHOUT_ARROW:
             settle_arrow()

@@ -24,6 +24,7 @@ from bench.learning_data import DATA
 from bench.learning_tasks import CHARACTERS
 from bench.measure import run_measured
 from bench.results import Bench, Result, Table
+from manifests.process import waiting_threads
 from model import attention
 from train.objectives.pretrain import pretrain
 from train.run.folder import RunFolder
@@ -35,7 +36,7 @@ _WAYS: dict[str, dict[str, Any]] = {
     "groundup, float32": {"train.precision": "float32"},
     "groundup, bfloat16, also in attention": {"train.precision": "bfloat16", "attention": "bfloat16"},
     "groundup, as it is (auto)": {"train.precision": "auto"},
-    "groundup, auto, threads that spin": {"train.precision": "auto", "wait": "ACTIVE"},
+    "groundup, auto, threads that sleep": {"train.precision": "auto", "wait": "PASSIVE"},
     "groundup, auto, compile": {"train.precision": "auto", "train.compile": True},
 }
 
@@ -58,7 +59,8 @@ def _run(num_rounds: int) -> Result:
                 else:
                     command = [sys.executable, "-m", "bench.train", side, str(folder)]
                     # Threads wait as the command `groundup train` lets them.
-                    waiting = {"OMP_WAIT_POLICY": _WAYS[side].get("wait", "PASSIVE")}
+                    wait = _WAYS[side].get("wait")
+                    waiting = {"OMP_WAIT_POLICY": wait} if wait else waiting_threads(alone=True)
                     run_measured(command, REPOSITORY, environment | waiting, folder / "log.txt")
                     steps = json.loads((folder / "steps.json").read_text())
                 seconds[side].append(statistics.median(steps[_WARM_UP:]))

@@ -143,6 +143,9 @@ class Loop:
     def _go_back(self, setback: Setback) -> None:
         """Record a rollback; raises `UserError` where the run has made all that it may."""
         good = checkpoint.newest_until(self.folder.checkpoints, setback.last_good)
+        if good is None and len(checkpoint.list_checkpoints(self.folder.checkpoints)) >= self.settings.keep_checkpoints:
+            # Older ones are gone. Rather weights that may be bad than the first ones: if they are, the run ends soon.
+            good = checkpoint.newest_until(self.folder.checkpoints, setback.first - 1)
         has_none = good is None and self.settled.get("origin", {}).get("whole")  # not even first weights
         count = sum("settled" not in one for one in self.rollbacks)
         if count >= self.settings.spikes.max_rollbacks or setback.step == 0 or has_none:
@@ -351,7 +354,7 @@ class Loop:
 
         What a rollback would go back to stays.
         """
-        skips = self.guard.recent(step)
+        skips = self.guard.cluster(step)
         needed = skips[0].last_good if skips else None
         self.ranks.first(checkpoint.prune, self.folder.checkpoints, self.settings.keep_checkpoints, needed)
 

@@ -52,8 +52,8 @@ class SpikeSettings(Settings):
     is skipped: weights and optimizer stay as they are, and the run goes on with the next batch. 6: OLMo-core. 0: only
     a loss or gradient that is not finite is."""
     max_skips: int = Field(default=5, ge=1)
-    """So many skipped steps within `window_steps` take the run back to the checkpoint before them. The batches from the
-    first of them on are then left out."""
+    """So many skipped steps within `window_steps` take the run back to the checkpoint before the last of them that lie
+    close together. The batches from the first of those on are then left out."""
     window_steps: int = Field(default=200, ge=1)
     """Steps in which skipped ones are counted, and for which the learning rate is lower after going back."""
     learning_rate_factor: float = Field(default=0.5, gt=0, le=1)

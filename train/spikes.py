@@ -103,17 +103,28 @@ class SpikeGuard:
         first = step - self._settings.window_steps + 1
         return [skip for skip in self._skipped if skip.step >= first and skip.step not in self._rest]
 
+    def cluster(self, step: int) -> list[Skip]:
+        """Those of them that lie close together up to `step`: each no more than a tenth of the window after another."""
+        skips, later = self.recent(step), step
+        while skips and later - skips[-1].step <= max(1, self._settings.window_steps // 10):
+            later = skips.pop().step
+        return self.recent(step)[len(skips) :]
+
     def setback(self, step: int, why: str) -> Setback | None:
-        """What the run should go back for, after a step that was skipped for that reason; None where it need not."""
+        """What the run should go back for, after a step that was skipped for that reason; None where it need not.
+
+        All skips of the window count. Only those that lie close together at its end are what the run goes back behind:
+        it has learned from sound steps since the others.
+        """
         skips, settings = self.recent(step), self._settings
         if len(skips) < settings.max_skips or step in self._rest:
             return None
-        first = skips[0]
+        first = self.cluster(step)[0]
         if len(skips) > 1:
             why = f"{len(skips)} of {settings.window_steps} steps were skipped, this one since {why}"
         return Setback(step, why, first.step, None if first.is_finite else first.step - 1)
 
     def suspect(self, step: int, what: str) -> Setback:
         """The weights after a step are not finite, or give what is not."""
-        skips = self.recent(step)
+        skips = self.cluster(step)
         return Setback(step, what, skips[0].step if skips else max(step, 1), step)

@@ -146,6 +146,25 @@ def test_openmp_still_waits_by_spinning() -> None:
     assert spins("") > 0, "settle_openmp: threads sleep of themselves"
 
 
+@pytest.mark.parametrize(("running", "alone", "spin"), [(1, True, True), (1, False, False), (2, True, False)])
+def test_threads_spin_where_nothing_else_computes(
+    monkeypatch: pytest.MonkeyPatch, running: int, alone: bool, spin: bool
+) -> None:
+    monkeypatch.setattr(process.Path, "read_text", lambda *_, **__: f"2.00 2.00 2.00 {running}/321 4567")
+    assert list(process.waiting_threads(alone)) == (["GOMP_SPINCOUNT"] if spin else ["OMP_WAIT_POLICY"])
+
+
+@_linux
+def test_threads_sleep_beside_a_busy_process() -> None:
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.2)
+        assert process.waiting_threads(alone=True) == {"OMP_WAIT_POLICY": "PASSIVE"}
+    finally:
+        busy.kill()
+        busy.wait()
+
+
 @_linux
 @pytest.mark.parametrize("program", ["groundup", "train.__main__"])
 def test_commands_let_threads_sleep_unless_the_user_wants_otherwise(program: str) -> None:

@@ -8,7 +8,7 @@ one changes nothing. An entry has
 - `left_out`: their tokens in the order of the data, first and end;
 - `reason`;
 - `learning_rate_factor`, `until_step`: from `step` up to there all rates are multiplied by the factor;
-- `settled`: only of those before the last change of settings, which count against `max_rollbacks` no more.
+- `settled`: only of those before the last change of settings. They leave out their batches, and no more.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def left_out(rollbacks: Sequence[Rollback]) -> list[tuple[int, int]]:
 
 
 def learning_rate_factor(rollbacks: Sequence[Rollback], step: int) -> float:
-    """What all rates of a step (counted from 0) are multiplied by."""
-    active = (one for one in rollbacks if one["step"] <= step < one["until_step"])
+    """What the rates of a step (counted from 0) are multiplied by: all rollbacks since the last change of settings."""
+    open_ = (one for one in rollbacks if "settled" not in one)
+    active = (one for one in open_ if one["step"] <= step < one["until_step"])
     return math.prod(float(one["learning_rate_factor"]) for one in active)
 
 
