@@ -11,10 +11,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from manifests import process
 from manifests.process import say_error
 from tests.conftest import REPOSITORY
 
