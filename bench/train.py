@@ -29,7 +29,7 @@ from model import attention
 from train.objectives.pretrain import pretrain
 from train.run.folder import RunFolder
 
-_WARM_UP, _STEPS = 50, 300
+_WARM_UP, _STEPS = 50, 200
 _TASK = replace(CHARACTERS, num_steps=_WARM_UP + _STEPS, validate_every_steps=10**6)
 _NANOGPT = "nanoGPT, train.py"
 _WAYS: dict[str, dict[str, Any]] = {
