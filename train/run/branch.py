@@ -29,13 +29,16 @@ class Source:
 
     @classmethod
     def parse(cls, text: str) -> Source:
-        """Read "RUN@STEP", "RUN" or the folder of a checkpoint, none of which need be there."""
+        """Read "RUN@STEP", "RUN" or the folder of a checkpoint, none of which need be there. Raises `UserError`."""
         path = Path(text)
         if checkpoint.is_name(path.name) and path.parent.name == CHECKPOINTS:
             return cls(path.parent.parent, checkpoint.step_of(path))
         run, at, number = text.rpartition("@")
-        if at and number.isdecimal() and not path.is_dir():
-            return cls(Path(run), int(number))
+        if at and not path.is_dir():
+            if number.isdecimal():
+                return cls(Path(run), int(number))
+            if Path(run).is_dir():
+                raise UserError(f"--from {text}: {number!r} is no number of a step. Give {run}@STEP, or {run} alone.")
         return cls(path)
 
     def is_in(self, folder: RunFolder) -> bool:
@@ -110,14 +113,16 @@ class Branch:
                 raise UserError(f"{folder.path}: has checkpoints but no {CONFIG}. Give another --run, or --restart.")
         if self.is_whole(config):
             fixed = [show(*entry) for entry in differing(self.config, config) if not is_steering(entry[0])]
-            advice = "it goes on with its model, sequences, optimizer and seed. Undo the change"
+            advice = "a branch keeps the model, sequences, optimizer and seed of its run. Undo the change"
         else:
             fixed, advice = self._misfits(config), "its weights fit no other model. Undo the change"
             if _digest(build, f"tokenizer/{TOKENIZER}") != _digest(Folder(self.run.absolute()), TOKENIZER):
                 advice = "build the shards with the tokenizer of that run (tokenizer.path)"
                 fixed.append("another tokenizer")
         if fixed:
-            raise UserError(f"{where}: this recipe does not fit to it ({'; '.join(fixed)}): {advice}, or train anew.")
+            raise UserError(
+                f"{where}: the recipe does not fit to this run ({'; '.join(fixed)}): {advice}, or train anew."
+            )
 
     def _misfits(self, config: dict[str, Any]) -> list[str]:
         """What of a model does not fit to the weights."""

@@ -167,7 +167,7 @@ def test_other_shards_begin_anew_with_the_weights(
     [
         ("@5", {}, {}, r"there is no checkpoint of this step; there are 4, 8, 12\."),
         ("/nowhere", {}, {}, r"not a run to begin with \(no config.toml\)"),
-        ("@8", {"width": 64}, {}, r"does not fit to it \(.*model.width 32 -> 64.*Undo the change"),
+        ("@8", {"width": 64}, {}, r"does not fit to this run \(.*model.width 32 -> 64.*Undo the change"),
         ("@8", {}, {"optimizer": "muon", "learning_rate": 3e-3}, r"train.optimizer 'adamw' -> 'muon'"),
         ("@8", {}, {"sequence_length": 16}, r"sequence_length 32 -> 16"),
         ("@8", {}, {"seed": 3}, r"seed 1 -> 3"),
@@ -314,3 +314,9 @@ def test_a_command_and_two_ranks(build: Path, source: Path, tmp_path: Path) -> N
         assert row[:3] == same[:3]
         assert row[0] == "validation" or row[3] == pytest.approx(same[3], rel=1e-4)
     assert config(tmp_path / "run")["changes"] == config(tmp_path / "alone")["changes"]
+
+
+@pytest.mark.parametrize("step", ["x", "-1", "", "4.0", "last"])
+def test_a_step_that_is_no_number_is_named(tmp_path: Path, step: str) -> None:
+    with pytest.raises(UserError, match=f"{step!r} is no number of a step. Give .*@STEP"):
+        Source.parse(f"{tmp_path}@{step}")
