@@ -79,8 +79,11 @@ _COMMANDS = {
         "Write one self-contained HTML page: the funnel, samples, tokenizer and shards, the loss curve.",
     ),
     "train": ("train.cli", "Train the recipe's model on its shards, or go on with a run that was interrupted."),
-    "generate": ("train.cli", "Let a trained model go on with a text."),
-    "steps": ("train.cli", "List the documents that a training step saw, in the order it read them."),
+    "generate": ("train.cli", "Let a trained model go on with texts."),
+    "steps": (
+        "train.cli",
+        "List the documents that a training step saw, in the order it read them, or the steps whose loss stands out.",
+    ),
     "sweep": (
         "train.sweep.cli",
         "Train the recipe's model with every combination of some values, and compare the runs.",

@@ -265,7 +265,8 @@ def test_a_rollback_to_before_a_segment_moves_it(build: Path, tmp_path: Path) ->
     pretrain(recipe(build, **options), tmp_path, until_step=8)
     go_on(tmp_path, build, options, until=10, learning_rate=4e-3)
     folder = RunFolder(tmp_path)
-    back = {"step": 4, "first": 5, "last": 10, "reason": "a test", "learning_rate_factor": 0.5, "until_step": 6}
+    back = {"step": 4, "first": 5, "last": 10, "left_out": [4 * 256, 10 * 256]}
+    back |= {"reason": "a test", "learning_rate_factor": 0.5, "until_step": 6}
     folder.write_config((folder.config() or {}) | {"rollbacks": [back]})
     go_on(tmp_path, build, options, learning_rate=4e-3)
     assert facts(tmp_path)["changes"] == [{"step": 4, "setting": "train.learning_rate", "before": 3e-3, "after": 4e-3}]
