@@ -1,4 +1,4 @@
-"""What a training step holds at its most, and how long it takes, with each saving of memory and without."""
+"""Peak memory and time of a training step, with and without each saving of memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROWS_OF_TABLE: dict[str, tuple[bool, str | float]] = {
     "and a quarter of the bytes": (False, 0.25),
     "and all blocks checkpointed": (False, "full"),
 }
-"""Whether logits are whole, and `train.activation_checkpointing`."""
+"""For each row: True where the logits are made whole, and the value of `train.activation_checkpointing`."""
 
 
 def _run(num_rounds: int) -> Result:

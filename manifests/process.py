@@ -105,7 +105,7 @@ def waiting_threads(alone: bool) -> dict[str, str]:
 
 
 def _is_idle() -> bool:
-    """Whether nothing but this process wants a processor; False where the system does not say."""
+    """True where this process is the only one that runs; False where the system does not say."""
     try:
         for _ in range(10):
             time.sleep(0.005)

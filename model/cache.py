@@ -139,7 +139,7 @@ class KVCache:
         return self._letters[layer] == "S" and self.kept[layer] < self._columns
 
     def _last(self, layer: int, number: int, device: torch.device) -> torch.Tensor:
-        """Where the last columns lie."""
+        """The indices of a layer's last `number` columns in its buffer, (number,)."""
         if self._is_ring(layer):
             return torch.arange(self._written - number, self._written, device=device) % self.kept[layer]
         return torch.arange(self._end - number, self._end, device=device)

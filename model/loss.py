@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 IGNORED_TARGET = -1
-"""Where a target is this, no loss is counted."""
+"""The target id that counts no loss."""
 
 _CPU_CHUNK_BYTES = 8 * 2**20  # of logits in float32: they stay in the caches
 GPU_CHUNK_BYTES = 512 * 2**20

@@ -21,7 +21,7 @@ class NotFinite(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How a token is chosen. Raises `ValueError`, which says what to do, for values that make no sense.
+    """The settings by which a token is chosen. Raises `ValueError` with what to do for values that make no sense.
 
     Logits pass through the penalty, the temperature, top k, top p and min-p, in this order.
     """

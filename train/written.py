@@ -24,7 +24,7 @@ class WrittenText:
     ids: list[int] = field(default_factory=list)
     """Every token, that of the end of a text and those of the stop string too."""
     log_probabilities: list[float] = field(default_factory=list)
-    """Of the tokens in nats, by the model itself: before temperature, penalty and filters."""
+    """The log-probability of each token in nats, from the model's logits before temperature, penalty and filters."""
     ended: str | None = None
     """Why it ended; None while it is written."""
 

@@ -24,7 +24,7 @@ _Row = dict[str, Any]
 
 
 def training(build: Build) -> dict[str, Any] | None:
-    """What a page shows of the run in OUT/train; None where no loss was measured."""
+    """The training part of the report, from the run in OUT/train; None where no loss was measured."""
     if not build.folder.exists(_METRICS):
         return None
     rows = _rows(build)

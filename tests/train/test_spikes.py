@@ -405,18 +405,23 @@ def test_samples_that_are_not_finite_take_a_run_back(
     assert (back["step"], back["last"], back["reason"]) == (4, 8, "cannot generate: not finite")
 
 
-def test_a_run_that_keeps_one_checkpoint_does_not_begin_anew(
-    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The loss is no number right after a checkpoint: its weights may be at fault, and there are no others."""
+def no_number_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+    """Make the loss NaN at these calls, counted from 1."""
     original, calls = Pretrain.loss, [0]
 
     def loss(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
         calls[0] += 1
         total, each = original(*arguments)
-        return (total * math.nan, each) if calls[0] in (9, 10) else (total, each)
+        return (total * math.nan, each) if calls[0] in steps else (total, each)
 
     monkeypatch.setattr(Pretrain, "loss", loss)
+
+
+def test_a_run_that_keeps_one_checkpoint_does_not_begin_anew(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss is no number right after a checkpoint: its weights may be at fault, and there are no others."""
+    no_number_at(monkeypatch, 9, 10)
     pretrain(recipe(build, keep_checkpoints=1, spikes={"max_skips": 2}), tmp_path)
     (back,) = rows_of(tmp_path, "rollback")
     assert (back["step"], back["first"], back["last"]) == (8, 9, 10)
@@ -425,14 +430,7 @@ def test_a_run_that_keeps_one_checkpoint_does_not_begin_anew(
 def test_a_loss_that_is_not_finite_once_is_skipped(
     build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = Pretrain.loss, [0]
-
-    def loss(*arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        calls[0] += 1
-        total, each = original(*arguments)
-        return (total * math.nan, each) if calls[0] == 6 else (total, each)
-
-    monkeypatch.setattr(Pretrain, "loss", loss)
+    no_number_at(monkeypatch, 6)
     assert pretrain(recipe(build), tmp_path).finished
     (skipped,) = [row for row in rows_of(tmp_path, "train") if "skipped" in row]
     assert (skipped["step"], skipped["loss"], skipped["skipped"]) == (6, None, "the loss is nan")
