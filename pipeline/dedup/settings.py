@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from manifests.settings import Settings
 
+Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
+
 
 class MinHashSettings(Settings):
-    """Near duplicates, found by MinHash with locality-sensitive hashing over word n-grams.
+    """Near duplicates: MinHash with locality-sensitive hashing proposes pairs, and the texts of a pair decide.
 
-    A document's signature holds `num_buckets` x `hashes_per_bucket` minimum hashes. Two documents are taken for near
-    duplicates where all hashes of at least one bucket agree. For a pair with Jaccard similarity `s` of their n-gram
-    sets that happens with probability
+    A document's signature holds `num_buckets` x `hashes_per_bucket` minimum hashes of its word n-grams. A pair is
+    proposed where all hashes of at least one bucket agree. For a pair with Jaccard similarity `s` of their n-gram sets
+    that happens with probability
 
         1 - (1 - s**r)**b        r = hashes_per_bucket, b = num_buckets
 
     (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4). The defaults are those of FineWeb (Penedo et al.
-    2024, arXiv:2406.17557): 14 x 8 over 5-grams, which finds 56 / 77 / 92 / 98.8 % of the pairs of similarity
+    2024, arXiv:2406.17557): 14 x 8 over 5-grams, which proposes 56 / 77 / 92 / 98.8 % of the pairs of similarity
     0.7 / 0.75 / 0.8 / 0.85. More buckets find more pairs, more hashes a bucket ask for more similar ones.
     """
 
@@ -33,6 +35,17 @@ class MinHashSettings(Settings):
     """Words of one n-gram."""
     seed: int = Field(default=1, ge=0, lt=2**64)
     """Seed of the hash functions."""
+    verify: bool = True
+    """Compare the texts of proposed pairs. `false` is what FineWeb did: a shared bucket is enough, and clusters are
+    closed transitively, so that a document may go although no kept one is like it."""
+    threshold: Fraction = 0.8
+    """A document is removed where a kept one is at least so similar."""
+    measure: Literal["similarity", "containment"] = "similarity"
+    """What is compared with the threshold: the Jaccard similarity of the n-gram sets of the two texts, or the share of
+    the document's n-grams that the kept one has."""
+    fold_verified: bool = False
+    """Compare texts without their digits, signs and marks, as proposals are made. By default these count, so that pages
+    which differ in numbers alone stay."""
 
     @property
     def num_hashes(self) -> int:
@@ -44,14 +57,51 @@ class MinHashSettings(Settings):
         return float(1.0 - (1.0 - similarity**self.hashes_per_bucket) ** self.num_buckets)
 
 
+class LineSettings(Settings):
+    """Lines, paragraphs or spans of sentences that repeat across documents: one copy stays, the others are cut out."""
+
+    enabled: bool = False
+    """Look for repeated lines at all."""
+    unit: Literal["line", "paragraph", "three_sentences"] = "paragraph"
+    """What is compared: a line; a paragraph as CCNet has it, a line without digits, marks and case (Wenzek et al. 2019,
+    arXiv:1911.00359, section 3.2); or a span of three sentences as C4 has it (Raffel et al. 2020, section 2.2)."""
+    min_documents: int = Field(default=2, ge=2)
+    """Documents that must have a unit before its copies are cut out."""
+
+
+class DecontaminateSettings(Settings):
+    """Documents that hold items of evaluation sets."""
+
+    files: list[str] = []
+    """Evaluation sets: files of JSONL, CSV or text, relative to the recipe, as globs. `[]` looks for none."""
+    ngram_words: int = Field(default=13, ge=5, le=64)
+    """Words in a row that a document and an item must share (Brown et al. 2020, appendix C)."""
+    action: Literal["drop", "cut"] = "drop"
+    """Drop the document, or cut the shared words out of it."""
+
+
 class DedupSettings(Settings):
-    """Which documents count as copies of one another; of each cluster of copies the first stays.
+    """Which documents count as copies of one another, and which of them stays.
 
     FineWeb found that deduplicating each crawl by itself gave better models than deduplicating all crawls together.
     """
 
     exact: bool = True
-    """Join texts that are equal after white space is folded."""
+    """Remove texts that are equal after white space is folded."""
+    url: bool = False
+    """Remove documents of one URL, whatever they say: the scheme, `www.`, the case of the host, a fragment and a slash
+    at the end do not count."""
     minhash: MinHashSettings = MinHashSettings()
-    scope: Literal["global", "source"] = "global"
-    """`source` joins documents of one source only, `global` compares across sources."""
+    keep: str = "longest"
+    """Which of two documents stays: `first` in the order of sources and files, `longest`, `newest`, `source` (the one
+    whose source stands first in the recipe), or the name of a signal of the filter stage, such as
+    `classifier.score`, whose highest value stays. A hash of the text decides between equals."""
+    scope: Literal["group", "source", "global"] = "global"
+    """What is compared with what: documents of one group (a crawl, or a folder of files), of one source, or all."""
+    against: list[str] = []
+    """Earlier builds, as folders relative to the recipe or URLs: what they keep is removed here."""
+    keep_keys: bool = True
+    """Keep the signatures and keys of the documents in the build, some 500 bytes a document. Builds to come can be
+    deduplicated against them, and a source that grows costs its new files alone."""
+    lines: LineSettings = LineSettings()
+    decontaminate: DecontaminateSettings = DecontaminateSettings()

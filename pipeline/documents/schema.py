@@ -38,6 +38,9 @@ METADATA_FIELDS: list[tuple[str, pa.DataType]] = [
         pa.string(),
     ),  # of a text that is not what the page shows: `markup.html.page`
     (LOST_TEXT, pa.string()),  # where little was kept, an excerpt of what was not; in extract alone
+    # Of documents that dedup kept, null before it.
+    ("cluster_size", pa.int64()),  # documents that it stands for, itself included
+    ("copies", pa.string()),  # how many of each source were dropped for it, as JSON: {"web": 3}; null where none
 ]
 DOCUMENT_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), *METADATA_FIELDS])
 DROP_FIELDS: list[tuple[str, pa.DataType]] = [
@@ -45,8 +48,11 @@ DROP_FIELDS: list[tuple[str, pa.DataType]] = [
     ("reason", pa.string()),
     ("value", pa.float64()),  # what broke the threshold, null where a reason has no number
     ("detail", pa.string()),  # an error's message and the like
+    # Of a duplicate, null for others. `value` is its exact similarity to the document that is kept.
     ("duplicate_of", pa.string()),  # id of the document kept in its place
-    ("cluster", pa.int64()),
+    ("cluster", pa.int64()),  # the same for all that were dropped for one document; from a hash of its text
+    ("shared_buckets", pa.int64()),  # buckets of the signatures that the two share
+    ("estimated_similarity", pa.float64()),  # share of equal minima of the two signatures
 ]
 DROP_SCHEMA = pa.schema([*DOCUMENT_SCHEMA, *DROP_FIELDS])
 
