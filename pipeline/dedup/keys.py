@@ -1,141 +1,175 @@
 """Keys under which duplicates meet, and the table of them that one input part gives.
 
-A document has one key a bucket of its MinHash signature, and one exact key. Documents that share a key are taken for
-copies. Keys carry the bucket and, where only documents of one source may be joined, the source, so one sort of all
-keys is all that is needed to find equal ones.
+A document has one key a bucket of its MinHash signature, one of its text and one of its URL. Keys carry what they are
+of and, where only documents of one source or group may be joined, that, so one sort of all keys finds equal ones.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import UserError
-from pipeline.dedup.minhash import MinHasher
-from pipeline.dedup.normalize import UInt32Array, UInt64Array, fold_white_space, mix, seed_stream
+from pipeline.dedup.rank import UInt64Array, primaries, ranks, ties
+from pipeline.dedup.schema import EXACT, NEAR, URL
 from pipeline.dedup.settings import DedupSettings
+from pipeline.dedup.text.sketch import Sketcher
 
-Int64Array = NDArray[np.int64]
+KEYS_FORMAT = 1
+"""Raised with any change of what keys and signatures are made of, so that builds of two kinds are not compared."""
+KEY = np.dtype([("key", np.uint64), ("row", np.uint32)])
+"""A key of the document in a row of the part. The two lowest bits are its kind."""
+DOCUMENT = np.dtype([("content", np.uint64), ("rank", np.uint64), ("fine", np.uint32, 8)])
+"""What is known of each document of a part: a hash of its text, its rank, its finer keys."""
 
-_ROW_BITS = 32
-_MAX_PARTS = 1 << 31
 _BUCKET_SEED = 0x6275636B657473  # any fixed number; a change of it changes every key
+_CRAWL = re.compile(r"CC-(?:MAIN|NEWS)-\d{4}-\d{2}")
+_MASK64 = (1 << 64) - 1
 
 
-def global_index(part_ordinal: int, rows: NDArray[np.integer]) -> Int64Array:
-    """Number of documents in a build: (ordinal of the input part, row in it) packed into an int64.
-
-    The order of the numbers is the order of the parts, then of their rows. At most 2**31 parts of 2**32 rows.
-    """
-    if not 0 <= part_ordinal < _MAX_PARTS:
-        raise ValueError(f"part ordinal {part_ordinal} is not between 0 and {_MAX_PARTS - 1}")
-    if rows.size and (rows.min() < 0 or int(rows.max()) >> _ROW_BITS):
-        raise ValueError(f"part {part_ordinal}: a row number is negative or above {(1 << _ROW_BITS) - 1}")
-    return rows.astype(np.int64) + (part_ordinal << _ROW_BITS)
+def mix(values: UInt64Array) -> UInt64Array:
+    """Scramble 64-bit values in place, one to one: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
+    values ^= values >> np.uint64(30)
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
 
 
-def part_and_row(index: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Ordinal of the input part and row in it, of global indices."""
-    return index >> _ROW_BITS, index & ((1 << _ROW_BITS) - 1)
+def fold_white_space(text: str) -> str:
+    """The text with every run of white space as one space, and none at its ends."""
+    return " ".join(text.split())
 
 
-def key_space(source: str, scope: Literal["global", "source"]) -> int:
-    """Number that is mixed into a document's keys: one for all with "global", one for each source with "source"."""
+def content_hash(text: str) -> tuple[int, int]:
+    """Two 64-bit hashes of a text: equal where the texts are byte-identical after white space is folded (BLAKE2b)."""
+    digest = hashlib.blake2b(fold_white_space(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+def normalised_url(url: str | None) -> str | None:
+    """A URL without what does not tell pages apart: scheme, user, `www.`, case of the host, usual port, fragment, and a
+    slash at the end. None where there is no host."""
+    try:
+        parts = urlsplit((url or "").strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host:
+        return None
+    place = host.removeprefix("www.").rstrip(".") + (f":{port}" if port not in (None, 80, 443) else "")
+    return f"{place}{parts.path.rstrip('/')}{'?' + parts.query if parts.query else ''}"
+
+
+def group_of(source: str, file: str | None, scope: Literal["group", "source", "global"]) -> str:
+    """The name of what a document is compared within; a group is a crawl of a source, or a folder of its files."""
     if scope == "global":
-        return 0
-    return int.from_bytes(hashlib.blake2b(source.encode("utf-8"), digest_size=8).digest(), "little") | 1
+        return ""
+    if scope == "source":
+        return source
+    crawl = _CRAWL.search(file or "")
+    return f"{source}\0{crawl[0] if crawl else (file or '').rpartition('/')[0]}"
 
 
-def band_keys(signatures: UInt32Array, num_buckets: int, space: int | UInt64Array = 0) -> UInt64Array:
+def _space(name: str) -> int:
+    """Number that is mixed into the keys of a document of this group."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") if name else 0
+
+
+def bucket_keys(signatures: NDArray[np.uint32], num_buckets: int, spaces: UInt64Array) -> UInt64Array:
     """One 64-bit key for each bucket of signatures.
 
     Args:
-        signatures: shape (..., num_buckets * hashes_per_bucket).
-        num_buckets: number of bands into which a signature is cut.
-        space: `key_space` of all documents, or an array of shape (...,) with that of each.
+        signatures: shape (n, num_buckets * hashes_per_bucket).
+        num_buckets: number of buckets into which a signature is cut.
+        spaces: shape (n,), the number of what each document is compared within.
 
     Returns:
-        uint64 of shape (..., num_buckets). Different buckets or spaces never share a key but by a 64-bit accident.
+        uint64 of shape (n, num_buckets). Different buckets or spaces never share a key but by a 64-bit accident.
     """
-    if signatures.shape[-1] % num_buckets:
-        raise ValueError(f"a signature of {signatures.shape[-1]} hashes has no {num_buckets} equal buckets")
-    num_hashes = signatures.shape[-1] // num_buckets
-    values = signatures.reshape(*signatures.shape[:-1], num_buckets, num_hashes).astype(np.uint64)
-    spaces = np.asarray(space, dtype=np.uint64)[..., np.newaxis]
-    keys: UInt64Array = np.broadcast_to(seed_stream(_BUCKET_SEED, num_buckets) ^ spaces, values.shape[:-1]).copy()
+    num_hashes = signatures.shape[1] // num_buckets
+    values = signatures.reshape(len(signatures), num_buckets, num_hashes)
+    seeds = mix(
+        np.arange(1, num_buckets + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(_BUCKET_SEED)
+    )
+    keys: UInt64Array = seeds ^ spaces[:, np.newaxis]
     for position in range(num_hashes):
         keys += values[..., position]
         mix(keys)
     return keys
 
 
-def exact_key(text: str, space: int = 0) -> tuple[int, int]:
-    """128-bit key (two uint64) of a text: equal exactly where the texts are byte-identical after white space is folded.
-
-    Nothing else is folded: case, accents and punctuation count. The hash is BLAKE2b.
-    """
-    folded = fold_white_space(text).encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(folded, digest_size=16, salt=space.to_bytes(16, "little")).digest()
-    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
-
-
-@dataclass(frozen=True)
 class PartKeys:
-    """Signatures and keys of the documents of one input part, a row a document.
+    """The keys of one input part's documents, gathered batch by batch."""
 
-    Attributes:
-        index: int64 (num_documents,), global indices, ascending.
-        has_signature: bool (num_documents,), False for texts without a word, and for all where MinHash is off.
-        signatures: uint32 (num_documents, num_hashes), zeros where there is none.
-        bands: uint64 (num_documents, num_buckets), void where there is no signature.
-        exact: uint64 (num_documents, 2); (0, 2) where exact deduplication is off.
-    """
+    def __init__(self, settings: DedupSettings, source_order: Sequence[str]) -> None:
+        self._settings = settings
+        self._source_order = source_order
+        self._sketcher = Sketcher(settings.minhash)
+        self._documents: list[NDArray[np.void]] = []
+        self._signatures: list[NDArray[np.uint16]] = []
+        self._keys: list[NDArray[np.void]] = []
+        self._num_rows = 0
 
-    index: Int64Array
-    has_signature: NDArray[np.bool_]
-    signatures: UInt32Array
-    bands: UInt64Array
-    exact: UInt64Array
+    def add(self, rows: Sequence[dict[str, Any]], left_out: frozenset[int] = frozenset()) -> None:
+        """Add documents.
 
-    def band_pairs(self) -> tuple[UInt64Array, Int64Array]:
-        """All bucket keys of the part, flat, and the global index of the document of each."""
-        bands = self.bands[self.has_signature]
-        return bands.reshape(-1), np.repeat(self.index[self.has_signature], self.bands.shape[1])
+        Args:
+            rows: columns `text`, `source`, `id`, `url`, `date`, `file`; with a signal to keep by, `signal`.
+            left_out: places in `rows` of documents that have no keys, and so are no copy of anything.
+        """
+        settings = self._settings
+        texts = [row["text"] for row in rows]
+        groups = [group_of(row["source"], row["file"], settings.scope) for row in rows]
+        space_of = {group: _space(group) for group in set(groups)}
+        spaces = np.array([space_of[group] for group in groups], dtype=np.uint64)
+        hashes = np.array([content_hash(text) for text in texts], dtype=np.uint64).reshape(-1, 2)
+        documents = np.zeros(len(rows), dtype=DOCUMENT)
+        documents["content"] = hashes[:, 0]
+        documents["rank"] = ranks(primaries(rows, settings.keep, self._source_order), ties(rows))
+        has_keys = np.ones(len(rows), dtype=np.bool_)
+        has_keys[list(left_out)] = False
+        if settings.exact:
+            self._add_keys(mix(hashes[:, 1] ^ spaces), EXACT, has_keys)
+        if settings.url:
+            urls = [normalised_url(row["url"]) for row in rows]
+            digests = [_space(url or "") for url in urls]
+            self._add_keys(
+                mix(np.array(digests, dtype=np.uint64) ^ spaces), URL, has_keys & np.array([bool(url) for url in urls])
+            )
+        signatures = np.zeros((len(rows), 0), dtype=np.uint32)
+        if settings.minhash.enabled:
+            sketches = self._sketcher.sketches(texts)
+            signatures, documents["fine"] = sketches.signatures, sketches.fine
+            keys = bucket_keys(signatures, settings.minhash.num_buckets, spaces)
+            for column in keys.T:
+                self._add_keys(column, NEAR, has_keys & sketches.has_signature)
+        self._signatures.append(signatures.astype(np.uint16))
+        self._documents.append(documents)
+        self._num_rows += len(rows)
 
-    def exact_pairs(self) -> tuple[UInt64Array, Int64Array]:
-        """All exact keys of the part, shape (n, 2), and the global index of the document of each."""
-        return self.exact, self.index[: len(self.exact)]
+    def _add_keys(self, keys: UInt64Array, kind: int, chosen: NDArray[np.bool_]) -> None:
+        rows = np.flatnonzero(chosen)
+        table = np.empty(rows.size, dtype=KEY)
+        table["key"] = keys[rows] & np.uint64(_MASK64 - 3) | np.uint64(kind)
+        table["row"] = rows + self._num_rows
+        self._keys.append(table)
 
+    def documents(self) -> NDArray[np.void]:
+        """`DOCUMENT`, one a row of the part."""
+        return np.concatenate(self._documents)
 
-def part_keys(texts: Sequence[str], sources: Sequence[str], part_ordinal: int, settings: DedupSettings) -> PartKeys:
-    """Phase 1: the keys of one input part's documents.
+    def signatures(self) -> NDArray[np.uint16]:
+        """The low 16 bits of the minima, shape (documents, num_hashes)."""
+        return np.concatenate(self._signatures)
 
-    Args:
-        texts: the texts of the part's documents, in the part's order.
-        sources: the source's name of each.
-        part_ordinal: place of the part among all input parts.
-        settings: what is to be compared.
-    """
-    if len(texts) != len(sources):
-        raise ValueError(f"part {part_ordinal}: {len(texts)} texts, but {len(sources)} sources")
-    if not settings.exact and not settings.minhash.enabled:
-        raise UserError("dedup: exact and minhash.enabled are both false, nothing can be found. Switch one of them on.")
-    index = global_index(part_ordinal, np.arange(len(texts)))
-    space_of = {source: key_space(source, settings.scope) for source in set(sources)}
-    spaces = [space_of[source] for source in sources]
-
-    exact = np.empty((0, 2), dtype=np.uint64)
-    if settings.exact and len(texts):
-        exact = np.array([exact_key(text, space) for text, space in zip(texts, spaces, strict=True)], dtype=np.uint64)
-    if settings.minhash.enabled:
-        signatures, has_signature = MinHasher(settings.minhash).signatures(texts)
-    else:
-        signatures = np.zeros((len(texts), settings.minhash.num_hashes), dtype=np.uint32)
-        has_signature = np.zeros(len(texts), dtype=np.bool_)
-    bands = band_keys(signatures, settings.minhash.num_buckets, np.array(spaces, dtype=np.uint64))
-    return PartKeys(index, has_signature, signatures, bands, exact)
+    def keys(self) -> NDArray[np.void]:
+        """`KEY`, ascending by key and row."""
+        keys = np.concatenate(self._keys) if self._keys else np.empty(0, dtype=KEY)
+        return keys[np.lexsort([keys["row"], keys["key"]])]

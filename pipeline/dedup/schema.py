@@ -36,11 +36,13 @@ PAIR_SCHEMA = pa.schema(
     [
         ("better", pa.int64()),  # the one that would stay
         ("worse", pa.int64()),
+        ("better_rank", pa.uint64()),  # of the better one: `pipeline.dedup.rank`
+        ("better_content", pa.uint64()),
         ("kind", pa.int8()),  # NEAR, EXACT or URL
         ("shared_buckets", pa.int16()),
         ("estimated_similarity", pa.float64()),  # share of equal minima, of near pairs
         ("similarity", pa.float64()),  # exact, by `dedup.minhash.measure`; null where texts were not compared
     ]
 )
-"""`pairs/*.parquet`: proposed pairs whose similarity is at least `STORED_SIMILARITY`, and all others kinds."""
+"""`pairs/*.parquet`: proposed pairs whose similarity is at least `STORED_SIMILARITY`, and all of other kinds."""
 STORED_SIMILARITY = 0.5

@@ -6,7 +6,7 @@ publishes them together. Its blocks are datatrove steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,7 @@ from manifests.errors import UserError
 from manifests.manifest import FileEntry
 from manifests.records.values import sound
 from manifests.storage import Folder, HashingWriter
-from pipeline.documents.schema import DOCUMENT_SCHEMA, DROP_SCHEMA, document_row, row_document
+from pipeline.documents.schema import DOCUMENT_SCHEMA, DROP_SCHEMA, EVIDENCE, document_row, row_document
 from pipeline.engine.tasks import CountsBuilder, TaskOutput
 
 DROPPED = "dropped"
@@ -127,13 +127,15 @@ class PartWriter(PipelineStep):
         reason: str,
         value: float | None = None,
         detail: str | None = None,
-        duplicate_of: str | None = None,
-        cluster: int | None = None,
+        evidence: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take a dropped document with its reason (see `pipeline.documents.schema.DropSink`)."""
+        """Take a dropped document with its reason (see `pipeline.documents.schema.DropSink`).
+
+        evidence: of a duplicate, the columns of `DROP_SCHEMA` that say what it is a copy of.
+        """
         row = document_row(document)
         row |= {"stage": self._output.stage, "reason": reason, "value": value, "detail": detail}
-        row |= {"duplicate_of": duplicate_of, "cluster": cluster}
+        row |= {name: evidence[name] for name in EVIDENCE} if evidence else {}
         self._dropped.write(encodable(row))
         self._counts.dropped(row["source"], reason)
 

@@ -55,6 +55,7 @@ DROP_FIELDS: list[tuple[str, pa.DataType]] = [
     ("estimated_similarity", pa.float64()),  # share of equal minima of the two signatures
 ]
 DROP_SCHEMA = pa.schema([*DOCUMENT_SCHEMA, *DROP_FIELDS])
+EVIDENCE = ("duplicate_of", "cluster", "shared_buckets", "estimated_similarity")
 
 
 class DropSink(Protocol):

@@ -1,251 +1,263 @@
-"""`dedup`: kept documents -> unique documents, the copies dropped with their cluster and the document kept instead.
+"""`dedup`: kept documents -> unique documents, and each copy dropped with the survivor that was shown to hold it.
 
-Four phases: keys of each part, edges of each hash partition, clusters of the whole, then each part is written again.
-Which document survives depends on the order of sources and files alone: the first of its cluster.
+Keys of each part are gathered by range, a range proposes pairs, pairs are gathered by block, the texts of a block's
+pairs are compared, and a document goes where a better one that stays is similar enough. Which of two is the better one
+depends on the documents themselves (`pipeline/dedup/rank.py`), not on how they lie in parts.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from math import isqrt
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.dedup.clusters import NEAR_DUPLICATE, Assignment, resolve
-from pipeline.dedup.keys import part_and_row, part_keys
-from pipeline.dedup.lsh import edges, partition_count, partition_pairs
-from pipeline.dedup.minhash import estimated_jaccard
-from pipeline.dedup.settings import DedupSettings
-from pipeline.documents.parts import PartReader, PartWriter, read_part, read_rows
+from manifests.errors import UserError
+from manifests.manifest import FileEntry, Manifest, read_manifest
+from manifests.storage import Folder
+from pipeline.dedup.candidates import range_count
+from pipeline.dedup.phases.apply import Apply
+from pipeline.dedup.phases.clusters import Clusters, Names
+from pipeline.dedup.phases.gather import GatherEntries, GatherPairs, by_receiver
+from pipeline.dedup.phases.keys import KEYS, Keys, made_with
+from pipeline.dedup.phases.layout import InputPart, Layout
+from pipeline.dedup.phases.propose import Propose
+from pipeline.dedup.phases.texts import Texts
+from pipeline.dedup.phases.verify import Verify
+from pipeline.dedup.schema import CANDIDATES
+from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
-from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
-from pipeline.stages.base import Stage, StageResult, part_name, part_tasks
+from pipeline.engine.tasks import WORK, Task
+from pipeline.filters.signal_table import SIGNALS
+from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks, say_compiling
 
-_MEMORY_BYTES = 2 << 30  # what finding the edges of one partition may use
-_BATCH_DOCUMENTS = 1024
-_KINDS = ("near", "exact")
-CLUSTERS = "clusters.parquet"
-CLUSTER_SCHEMA = pa.schema(
-    [
-        ("part", pa.string()),  # input part, below the build
-        ("row", pa.int64()),
-        ("id", pa.string()),
-        ("cluster", pa.int64()),  # number of the survivor: (ordinal of its part << 32) + row
-        ("cluster_size", pa.int64()),
-        ("reason", pa.string()),  # null for the survivor
-        ("similarity", pa.float64()),  # estimated Jaccard with the survivor, for near duplicates
-        ("duplicate_of", pa.string()),  # id of the survivor, null for itself
-    ]
-)
-
-
-def _key_path(name: str, what: str) -> str:
-    return f"{WORK}/keys/{name}.{what}.npy"
-
-
-class Keys(Phase):
-    """Part -> signatures, and (key, document) pairs in the order of their partition."""
-
-    name = "keys"
-
-    def __init__(self, settings: DedupSettings, num_partitions: int) -> None:
-        self._settings = settings
-        self._num_partitions = num_partitions
-
-    def settings(self) -> dict[str, Any]:
-        return {"dedup": self._settings.model_dump(), "num_partitions": self._num_partitions}
-
-    def process(self, task: Task, output: TaskOutput) -> None:
-        (part,) = task.inputs
-        signatures: list[np.ndarray] = []
-        pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {kind: [] for kind in _KINDS}
-        num_rows = 0
-        for batch in _batches(read_part(output.build, part, ["text", "source"])):
-            texts, sources = [row["text"] for row in batch], [row["source"] for row in batch]
-            keys = part_keys(texts, sources, task.settings["ordinal"], self._settings)
-            signatures.append(keys.signatures)
-            for kind, (values, index) in zip(_KINDS, (keys.band_pairs(), keys.exact_pairs()), strict=True):
-                pairs[kind].append((values, index + num_rows))  # the batch counts its rows from 0
-            num_rows += len(batch)
-        output.publish_array(_key_path(task.name, "signatures"), np.concatenate(signatures))
-        for kind in _KINDS:
-            values, index = (np.concatenate(arrays) for arrays in zip(*pairs[kind], strict=True))
-            values, index, bounds = partition_pairs(values, index, self._num_partitions)
-            for what, array in (("keys", values), ("index", index), ("bounds", bounds)):
-                output.publish_array(_key_path(task.name, f"{kind}-{what}"), array)
-
-
-def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Rows in bounded numbers, so that a part's texts are never in memory together; one empty batch of no rows."""
-    batch = list(itertools.islice(rows, _BATCH_DOCUMENTS))
-    yield batch
-    while batch := list(itertools.islice(rows, _BATCH_DOCUMENTS)):
-        yield batch
-
-
-class Edges(Phase):
-    """Hash partition -> pairs of documents that share a key."""
-
-    name = "edges"
-
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
-
-    def process(self, task: Task, output: TaskOutput) -> None:
-        partition = task.settings["partition"]
-        for kind in _KINDS:
-            values, index = [], []
-            for name in self._names:
-                start, stop = output.read_array(_key_path(name, f"{kind}-bounds"))[partition : partition + 2]
-                values.append(output.read_array(_key_path(name, f"{kind}-keys"))[start:stop])
-                index.append(output.read_array(_key_path(name, f"{kind}-index"))[start:stop])
-            found = edges(np.concatenate(values), np.concatenate(index))
-            output.publish_array(f"{WORK}/edges/{task.name}.{kind}.npy", found)
-
-
-class Clusters(Phase):
-    """All edges -> `clusters.parquet`: the documents that have a copy, in document order."""
-
-    name = "clusters"
-
-    def __init__(self, parts: list[str], partitions: list[str]) -> None:
-        self._parts = parts
-        self._partitions = partitions
-
-    def process(self, task: Task, output: TaskOutput) -> None:
-        near, exact = (
-            [output.read_array(f"{WORK}/edges/{name}.{kind}.npy") for name in self._partitions] for kind in _KINDS
-        )
-        assignment = resolve(near, exact)
-        ids = self._ids(assignment, output)
-        signatures = _Signatures(self._parts, output)
-        sizes = dict(zip(*np.unique(assignment.root, return_counts=True), strict=True))
-        similarity = self._similarities(assignment, signatures)
-        reasons = assignment.reasons()
-        parts, rows = part_and_row(assignment.index)
-        columns: dict[str, list[Any]] = {
-            "part": [self._parts[ordinal] for ordinal in parts],
-            "row": rows.tolist(),
-            "id": [ids[index] for index in assignment.index.tolist()],
-            "cluster": assignment.root.tolist(),
-            "cluster_size": [int(sizes[root]) for root in assignment.root],
-            "reason": reasons,
-            "similarity": similarity,
-            "duplicate_of": [
-                ids[root] if reason else None for root, reason in zip(assignment.root.tolist(), reasons, strict=True)
-            ],
-        }
-        with output.publish(CLUSTERS) as file:
-            pq.write_table(pa.table(columns, schema=CLUSTER_SCHEMA), file, compression="zstd")
-        output.facts["num_clusters"] = len(sizes)
-
-    def _ids(self, assignment: Assignment, output: TaskOutput) -> dict[int, str]:
-        """Global index -> id, of the documents in clusters."""
-        ids: dict[int, str] = {}
-        for ordinal, path in enumerate(self._parts):
-            mine = assignment.part(ordinal)
-            wanted = dict(zip(mine.rows().tolist(), mine.index.tolist(), strict=True))
-            if wanted:
-                for row, document in enumerate(read_rows(output.build, path, ["id"])):
-                    if row in wanted:
-                        ids[wanted[row]] = document["id"]
-        return ids
-
-    def _similarities(self, assignment: Assignment, signatures: _Signatures) -> list[float | None]:
-        reasons = assignment.reasons()
-        return [
-            signatures.similarity(index, root) if reason == NEAR_DUPLICATE else None
-            for index, root, reason in zip(assignment.index.tolist(), assignment.root.tolist(), reasons, strict=True)
-        ]
-
-
-class _Signatures:
-    """Signatures by global index, from the memory-mapped files of the parts."""
-
-    def __init__(self, parts: list[str], output: TaskOutput) -> None:
-        self._parts = parts
-        self._output = output
-        self._arrays: dict[int, np.ndarray] = {}
-
-    def _read(self, index: int) -> np.ndarray:
-        ordinal, row = (int(numbers[0]) for numbers in part_and_row(np.array([index])))
-        if ordinal not in self._arrays:
-            path = _key_path(part_name(self._parts[ordinal]), "signatures")
-            self._arrays[ordinal] = self._output.read_array(path)
-        signature: np.ndarray = self._arrays[ordinal][row]
-        return signature
-
-    def similarity(self, first: int, second: int) -> float:
-        return float(estimated_jaccard(self._read(first), self._read(second)))
-
-
-class Apply(Phase):
-    """Part -> its survivors, and the rest dropped with the document that is kept instead."""
-
-    name = "apply"
-
-    def process(self, task: Task, output: TaskOutput) -> None:
-        part, clusters = task.inputs
-        path = clusters.path.removeprefix(f"{output.stage}/")
-        drops = {row["row"]: row for row in _cluster_rows(output, path, part.path) if row["reason"]}
-        documents = PartReader(output.build, part, output.counts).run()
-        with PartWriter(output, f"part-{task.name}") as writer:
-            for row, document in enumerate(documents):
-                drop = drops.get(row)
-                if drop is None:
-                    writer.write(document)
-                else:
-                    value, original = drop["similarity"], drop["duplicate_of"]
-                    writer.add(document, drop["reason"], value, None, original, drop["cluster"])
-
-
-def _cluster_rows(output: TaskOutput, path: str, part: str) -> Iterator[dict[str, Any]]:
-    with output.folder.open(path) as file:
-        yield from pq.read_table(file, filters=[("part", "=", part)]).to_pylist()
+_RANGE_BYTES = 256 << 20  # what proposing the pairs of one range may use
+_KEEP = ("first", "longest", "newest", "source")
+_KEY_FILES = ("documents", "signatures", "keys")
 
 
 class DedupStage(Stage):
     """See the module."""
 
     name = "dedup"
-    libraries = ("numpy", "pyarrow")
+    libraries = ("numba", "numpy", "pyarrow", "xxhash")
     worker_bytes = 1.0e9
     disk_share = 0.8
 
     def settings(self) -> dict[str, Any]:
-        return {"dedup": self.recipe.dedup.model_dump()}
+        settings = self.recipe.dedup
+        order = [source.name for source in self.recipe.sources] if settings.keep == "source" else None
+        return {"dedup": settings.model_dump(), "source_order": order}
+
+    def inputs(self) -> list[FileEntry]:
+        """The document parts, and of earlier builds the keys and the parts that they kept."""
+        earlier = [
+            entry.model_copy(update={"path": f"against/{number}/{entry.path}"})
+            for number, build in enumerate(self._earlier_builds())
+            for entry in self._earlier_files(build)
+        ]
+        return [*self.documents(), *earlier]
+
+    def check_recipe(self) -> None:
+        """Refuse what cannot be found, and earlier builds that cannot be compared, before hours of extraction."""
+        settings = self.recipe.dedup
+        if not settings.exact and not settings.url and not settings.minhash.enabled:
+            raise UserError(
+                "dedup: exact, url and minhash.enabled are all false, so nothing can be found. Switch one of them on."
+            )
+        if settings.keep not in _KEEP and "." not in settings.keep:
+            raise UserError(
+                f"dedup.keep: {settings.keep!r} is none of {', '.join(_KEEP)}, and no signal such as classifier.score."
+            )
+        for build in self._earlier_builds():
+            self._earlier_files(build)
+
+    def _earlier_builds(self) -> list[Folder]:
+        return [Folder(self.recipe.resolve(path)) for path in self.recipe.dedup.against]
+
+    def _earlier_files(self, build: Folder) -> list[FileEntry]:
+        """What is read of an earlier build. Raises `UserError` where its keys cannot be compared with ours."""
+        manifest = self._earlier_manifest(build)
+        ours, theirs = made_with(self.recipe.dedup), manifest.facts.get("keys")
+        if theirs is None:
+            raise UserError(
+                f"dedup.against: {build.url} keeps no keys. Run its recipe again with dedup.keep_keys=true."
+            )
+        if differ := [name for name in ours if theirs.get(name) != ours[name]]:
+            raise UserError(
+                f"dedup.against: {build.url} has keys of another kind: {differ[0]} is {theirs.get(differ[0])!r} there "
+                f"and {ours[differ[0]]!r} here. Give both the same settings and run the earlier recipe again."
+            )
+        return [
+            entry
+            for entry in manifest.outputs
+            if entry.path.startswith(("part-", f"{KEYS}/")) and not entry.path.endswith(".signatures.npy")
+        ] + [entry for entry in manifest.outputs if entry.path.endswith(".signatures.npy")]
+
+    def _earlier_manifest(self, build: Folder) -> Manifest:
+        if build.url == self.build.url:
+            raise UserError(f"dedup.against: {build.url} is this build itself. Name earlier builds.")
+        manifest = read_manifest(build.folder(self.name))
+        if manifest is None:
+            raise UserError(f"dedup.against: {build.url} has no finished stage dedup. Finish it, or leave it out.")
+        return manifest
 
     def run(self, runner: PhaseRunner) -> StageResult:
         settings = self.recipe.dedup
-        parts = self.documents()
-        num_documents = sum(part.documents or 0 for part in parts)
-        num_partitions = partition_count(num_documents, settings.minhash.num_buckets + 1, _MEMORY_BYTES)
-        tasks = [
-            task.model_copy(update={"settings": {"ordinal": ordinal}}) for ordinal, task in enumerate(part_tasks(parts))
-        ]
-        keys = runner.run(Keys(settings, num_partitions), tasks)
-        partitions = [
-            Task(
-                name=f"{number:05d}",
-                inputs=tuple(entry for record in keys for entry in record.outputs),
-                settings={"partition": number, "num_partitions": num_partitions},
-            )
-            for number in range(num_partitions)
-        ]
-        found = runner.run(Edges([task.name for task in tasks]), partitions)
-        together = Task(
-            name="clusters",
-            inputs=(*parts, *(entry for record in [*keys, *found] for entry in record.outputs)),
+        say_compiling(runner.watcher, self.name, "pipeline.dedup.text")
+        folder = KEYS if settings.keep_keys else f"{WORK}/{KEYS}"
+        keys = runner.run(Keys(settings, [source.name for source in self.recipe.sources], folder), self._key_tasks())
+        layout = self._layout(folder)
+        pairs = self._proposed(runner, layout, keys)
+        blocks = by_receiver(pairs)
+        groups = [f"{group:05d}" for group in range(layout.num_groups)]
+        texts = runner.run(Texts(layout, settings), [self._texts_task(layout, group, blocks) for group in groups])
+        by_group = {record.task: record.outputs for record in texts}
+        verified = runner.run(
+            Verify(layout, settings.minhash),
+            [
+                Task(
+                    name=block,
+                    inputs=(
+                        *entries,
+                        *(entry for group in dict.fromkeys(block.split("-")) for entry in by_group[group]),
+                    ),
+                )
+                for block, entries in sorted(blocks.items())
+            ],
         )
-        clusters = runner.run(Clusters([part.path for part in parts], [task.name for task in partitions]), [together])
-        table = clusters[0].outputs[0]
-        table = table.model_copy(update={"path": f"{self.name}/{table.path}"})
-        apply_tasks = [task.model_copy(update={"inputs": (*task.inputs, table)}) for task in part_tasks(parts)]
-        applied = runner.run(Apply(), apply_tasks)
-        return StageResult(
-            records=[*applied, *clusters],
-            facts={"num_clusters": clusters[0].facts["num_clusters"]},
+        together = Task(name="clusters", inputs=tuple(entry for record in verified for entry in record.outputs))
+        clusters = runner.run(Clusters(layout, settings.minhash), [together])
+        named = runner.run(
+            Names(layout),
+            [
+                Task(
+                    name=group,
+                    inputs=(entry, next(file for file in by_group[group] if file.path.startswith(CANDIDATES))),
+                    settings={"parts": layout.fingerprint(int(group))},
+                )
+                for entry in clusters[0].outputs
+                for group in [entry.path.rpartition("/")[2].removesuffix(".npy")]
+            ],
+        )
+        names = by_receiver(named)
+        applied = runner.run(
+            Apply(KEYS if settings.keep_keys else None),
+            [
+                task.model_copy(
+                    update={
+                        "inputs": (*task.inputs, *names.get(f"{layout.group_of(ordinal):05d}", ())),
+                        "settings": {"ordinal": ordinal},
+                    }
+                )
+                for ordinal, task in enumerate(part_tasks(self.documents()))
+            ],
+        )
+        kept = [*keys] if settings.keep_keys else []
+        facts: dict[str, Any] = {
+            "num_pairs": sum(record.facts["num_pairs"] for record in verified),
+            "num_unlike": sum(record.facts["num_unlike"] for record in verified),
+            "checked": settings.minhash.verify,
+        }
+        if settings.keep_keys:
+            facts["keys"] = made_with(settings)
+        return StageResult(records=[*applied, *kept, *texts, *verified], facts=facts)
+
+    def _key_tasks(self) -> list[Task]:
+        tasks = part_tasks(self.documents())
+        if self.recipe.dedup.keep in _KEEP:
+            return tasks
+        if self.documents_from != "filter":
+            raise UserError(
+                f"dedup.keep: {self.recipe.dedup.keep} is a signal of the filter stage, and documents come from stage "
+                f"{self.documents_from}. Keep by another quantity."
+            )
+        signals = {
+            part_name(entry.path): entry.model_copy(update={"path": f"filter/{entry.path}"})
+            for entry in self.upstream("filter").outputs
+            if entry.path.startswith(f"{SIGNALS}/")
+        }
+        return [task.model_copy(update={"inputs": (*task.inputs, signals[task.name])}) for task in tasks]
+
+    def _layout(self, folder: str) -> Layout:
+        own = [
+            InputPart(
+                part_name(entry.path),
+                part_source(part_name(entry.path)),
+                entry,
+                entry.documents or 0,
+                f"{folder}/{part_name(entry.path)}",
+            )
+            for entry in self.documents()
+        ]
+        earlier = []
+        for build in self._earlier_builds():
+            manifest = self._earlier_manifest(build)
+            num_documents = {part_name(entry.path): entry.documents or 0 for entry in manifest.inputs}
+            earlier += [
+                InputPart(name, part_source(name), entry, num_documents[name], f"{KEYS}/{name}", build.url)
+                for entry in kept_parts(manifest)
+                for name in [part_name(entry.path)]
+            ]
+        return Layout(own, earlier)
+
+    def _proposed(self, runner: PhaseRunner, layout: Layout, keys: list[TaskRecord]) -> list[TaskRecord]:
+        """The records of the pairs, gathered by block."""
+        settings = self.recipe.dedup
+        per_document = settings.minhash.num_buckets * settings.minhash.enabled + settings.exact + settings.url
+        num_ranges = range_count(layout.num_documents, per_document, _RANGE_BYTES)
+        key_files = {record.task: record.outputs for record in keys}
+        earlier = {
+            f"{build.url}/{entry.path}": entry
+            for build in self._earlier_builds()
+            for entry in self._earlier_files(build)
+        }
+        tasks = []
+        for group in range(layout.num_groups):
+            inputs: list[FileEntry] = []
+            for ordinal in layout.ordinals(group):
+                part = layout.parts[ordinal]
+                if part.build is None:
+                    inputs += key_files[part.name]
+                else:
+                    inputs += [earlier[f"{part.build}/{part.keys}.{what}.npy"] for what in (*_KEY_FILES, "kept")]
+            tasks.append(
+                Task(
+                    name=f"{group:05d}",
+                    inputs=tuple(inputs),
+                    settings={
+                        "parts": layout.fingerprint(group),
+                        "num_ranges": num_ranges,
+                        "num_documents": layout.num_documents,
+                    },
+                )
+            )
+        gathered = runner.run(GatherEntries(layout, num_ranges, settings.keep == "first"), tasks)
+        proposed = runner.run(
+            Propose(layout),
+            [
+                Task(name=name, inputs=entries, settings={"groups": layout.starts, "num_own": layout.num_own})
+                for name, entries in sorted(by_receiver(gathered).items())
+            ],
+        )
+        files = [record.outputs[0] for record in proposed]
+        width = isqrt(max(0, len(files) - 1)) + 1
+        return runner.run(
+            GatherPairs(layout),
+            [
+                Task(
+                    name=f"{begin // width:05d}",
+                    inputs=tuple(files[begin : begin + width]),
+                    settings={"groups": layout.starts},
+                )
+                for begin in range(0, len(files), width)
+            ],
+        )
+
+    def _texts_task(self, layout: Layout, group: str, blocks: dict[str, tuple[FileEntry, ...]]) -> Task:
+        """The pairs of all blocks of a group, and its parts."""
+        pairs = [entry for block, entries in sorted(blocks.items()) if group in block.split("-") for entry in entries]
+        parts = [layout.parts[ordinal] for ordinal in layout.ordinals(int(group))]
+        return Task(
+            name=group,
+            inputs=(*pairs, *(part.entry for part in parts)),
+            settings={"parts": layout.fingerprint(int(group)), "builds": [part.build for part in parts]},
         )

@@ -1,0 +1,120 @@
+"""Phases `gather` and `pair`: files of several producers -> one file for each receiver.
+
+Without them each task of the next phase would read files of all tasks of the one before.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.manifest import FileEntry
+from pipeline.dedup.candidates import ENTRY, range_bounds
+from pipeline.dedup.phases.layout import Layout, split_by
+from pipeline.dedup.rank import in_build_order, number
+from pipeline.engine.records import TaskRecord
+from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
+
+
+class Gather(Phase):
+    """Publishes what each receiver gets from one group of producers, as one file."""
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        for receiver, arrays in self.pieces(task, output):
+            found = [array for array in arrays if array.size]
+            if found:
+                output.publish_array(received_path(self.name, receiver, task.name), np.concatenate(found))
+
+    @abstractmethod
+    def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
+        """For each receiver the arrays that it gets from each producer."""
+
+
+def received_path(phase: str, receiver: str, producers: str) -> str:
+    return f"{WORK}/{phase}/{receiver}/{producers}.npy"
+
+
+def by_receiver(records: list[TaskRecord]) -> dict[str, tuple[FileEntry, ...]]:
+    """The files for each receiver, of all tasks of a gathering phase."""
+    found: dict[str, tuple[FileEntry, ...]] = {}
+    for record in records:
+        for entry in record.outputs:
+            receiver = entry.path.split("/")[-2]
+            found[receiver] = (*found.get(receiver, ()), entry)
+    return found
+
+
+def received(task: Task, output: TaskOutput, phase: str, dtype: np.dtype) -> NDArray[np.void]:
+    """What a task was given by a gathering phase."""
+    arrays = [output.read_array(entry.path) for entry in task.inputs if entry.path.startswith(f"{WORK}/{phase}/")]
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype=dtype)
+
+
+class GatherEntries(Gather):
+    """Keys of a group of parts -> entries by range of keys."""
+
+    name = "gather"
+
+    def __init__(self, layout: Layout, num_ranges: int, in_order: bool) -> None:
+        self._layout = layout
+        self._num_ranges = num_ranges
+        self._in_order = in_order  # whether documents are preferred in the order of the build
+
+    def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
+        ordinals = self._layout.ordinals(int(task.name))
+        keys = {ordinal: self._layout.parts[ordinal].array(output, "keys") for ordinal in ordinals}
+        bounds = range_bounds(self._num_ranges)
+        ends = {
+            ordinal: [*np.searchsorted(table["key"], np.array(bounds[:-1], dtype=np.uint64)).tolist(), len(table)]
+            for ordinal, table in keys.items()
+        }
+        for receiver in range(self._num_ranges):
+            yield (
+                f"{receiver:05d}",
+                [
+                    self._entries(output, ordinal, table[slice(*ends[ordinal][receiver : receiver + 2])])
+                    for ordinal, table in keys.items()
+                ],
+            )
+
+    def _entries(self, output: TaskOutput, ordinal: int, keys: NDArray[np.void]) -> NDArray[np.void]:
+        layout, part = self._layout, self._layout.parts[ordinal]
+        is_earlier = ordinal >= layout.num_own
+        if is_earlier:
+            keys = keys[part.array(output, "kept")[keys["row"]]]
+        documents = part.array(output, "documents")[keys["row"]]
+        entries = np.empty(len(keys), dtype=ENTRY)
+        entries["key"] = keys["key"]
+        entries["document"] = number(ordinal, keys["row"])
+        entries["content"] = documents["content"]
+        entries["rank"] = documents["rank"] & np.uint64(0xFFFFFFFF) if is_earlier else documents["rank"]
+        if self._in_order and not is_earlier:
+            place = layout.offsets[ordinal] + keys["row"].astype(np.int64)
+            entries["rank"] = in_build_order(documents["rank"], place, layout.num_documents)
+        return entries
+
+
+class GatherPairs(Gather):
+    """Pairs of some ranges -> pairs by block."""
+
+    name = "pair"
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
+        layout = self._layout
+        proposed = [output.read_array(entry.path) for entry in task.inputs]
+        blocks = layout.blocks()
+        numbers = [one * layout.num_groups + two for one, two in blocks]
+        bounds = [*numbers, layout.num_groups**2]
+        slices = [split_by(layout.block_numbers(pairs["better"], pairs["worse"]), bounds) for pairs in proposed]
+        for place, block in enumerate(blocks):
+            yield block_name(block), [pairs[mine[place]] for pairs, mine in zip(proposed, slices, strict=True)]
+
+
+def block_name(block: tuple[int, int]) -> str:
+    return f"{block[0]:05d}-{block[1]:05d}"

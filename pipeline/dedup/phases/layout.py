@@ -1,0 +1,121 @@
+"""Which parts are compared, and how work on them is cut into tasks."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate, pairwise
+from math import isqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.manifest import FileEntry
+from manifests.storage import Folder
+from pipeline.dedup.rank import Int64Array, number, ordinal_and_row
+from pipeline.engine.tasks import TaskOutput
+
+_MOST_GROUPS = 64
+_FEWEST_DOCUMENTS = 20_000  # of a group, about: tasks of fewer cost more than they do
+
+
+class InputPart(NamedTuple):
+    """A part of documents: one of this build, or one that an earlier build kept.
+
+    path: below its build. keys: its files of keys, below the stage's folder, without their endings.
+    build: the earlier build's address, None for this one.
+    """
+
+    name: str
+    source: str
+    entry: FileEntry
+    num_documents: int
+    keys: str
+    build: str | None = None
+
+    def reading(self, output: TaskOutput) -> TaskOutput:
+        """Where the part's files are read: a task's own build, or the earlier one."""
+        return output if self.build is None else TaskOutput(Folder(self.build), output.stage)
+
+    def array(self, output: TaskOutput, what: str) -> NDArray[np.void]:
+        """One of its files: `documents`, `signatures`, `keys` or `kept`."""
+        return self.reading(output).read_array(f"{self.keys}.{what}.npy")
+
+
+class Layout:
+    """All parts in order, those of earlier builds last, and the groups that they form.
+
+    A group is about the square root of all parts, so that no task reads files of all. Groups follow from the parts and
+    their documents alone.
+    """
+
+    def __init__(self, own: list[InputPart], earlier: list[InputPart]) -> None:
+        self.parts = [*own, *earlier]
+        self.num_own = len(own)
+        self.offsets = list(accumulate((part.num_documents for part in self.parts), initial=0))
+        self.num_documents = self.offsets[-1]
+        self.starts = [0]  # ordinals at which groups begin, and the number of parts
+        for begin, end in ((0, len(own)), (len(own), len(self.parts))):
+            if end > begin:
+                num_documents = self.offsets[end] - self.offsets[begin]
+                most = min(_MOST_GROUPS, max(1, num_documents // _FEWEST_DOCUMENTS))
+                count = min(isqrt(end - begin - 1) + 1, most)
+                self.starts += [begin + (end - begin) * (index + 1) // count for index in range(count)]
+
+    @property
+    def num_groups(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def first_earlier(self) -> int:
+        """Documents from this number on are of earlier builds."""
+        return self.num_own << 32
+
+    def group_of(self, ordinal: int) -> int:
+        return bisect_right(self.starts, ordinal) - 1
+
+    def ordinals(self, group: int) -> range:
+        """The parts of a group."""
+        return range(self.starts[group], self.starts[group + 1])
+
+    def bounds(self, group: int) -> tuple[int, int]:
+        """The numbers of documents of a group: from the first to before the second."""
+        return self.starts[group] << 32, self.starts[group + 1] << 32
+
+    def groups_of(self, documents: Int64Array) -> Int64Array:
+        """The group of each document, given by number."""
+        groups = np.searchsorted(np.array(self.starts), documents >> 32, side="right")
+        return groups.astype(np.int64) - 1
+
+    def places(self, documents: Int64Array) -> NDArray[np.uint32]:
+        """The places of documents among all, without gaps."""
+        ordinals, rows = ordinal_and_row(documents)
+        return (np.array(self.offsets)[ordinals] + rows).astype(np.uint32)
+
+    def numbers(self, places: NDArray[np.integer]) -> Int64Array:
+        """The numbers of documents, given by their places."""
+        offsets = np.array(self.offsets)
+        ordinals = np.searchsorted(offsets, places, side="right") - 1
+        return (ordinals.astype(np.int64) << 32) + (places - offsets[ordinals])
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """All blocks: pairs of groups, the smaller first. Pairs of two groups of earlier builds are none."""
+        earlier = self.group_of(self.num_own) if self.num_own < len(self.parts) else self.num_groups
+        return [(one, two) for one in range(min(self.num_groups, earlier)) for two in range(one, self.num_groups)]
+
+    def block_numbers(self, better: Int64Array, worse: Int64Array) -> Int64Array:
+        """A number for the block of each pair: smaller group x number of groups + larger group."""
+        one, two = self.groups_of(better), self.groups_of(worse)
+        return np.minimum(one, two) * self.num_groups + np.maximum(one, two)
+
+    def fingerprint(self, group: int) -> list[tuple[str, int, int]]:
+        """What a task on a group depends on beside its inputs: names, ordinals and documents of its parts."""
+        return [(self.parts[at].name, at, self.parts[at].num_documents) for at in self.ordinals(group)]
+
+
+def split_by(values: Int64Array, bounds: list[int]) -> list[slice]:
+    """The slices of ascending values that lie between neighbouring bounds."""
+    return [slice(*ends) for ends in pairwise(np.searchsorted(values, bounds).tolist())]
+
+
+__all__ = ["InputPart", "Layout", "number", "split_by"]

@@ -1,0 +1,152 @@
+"""From pairs to decisions: which documents go, and which survivor holds each of them.
+
+Documents are decided in order of preference. One goes where a better one that stays is its pair; else it stays. So each
+document that goes names one that stays, and never through a chain. A document is decided as soon as all better ones of
+its pairs are, which takes time in proportion to the pairs, and 16 bytes a document beside them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.errors import UserError
+from pipeline.compiled.cache import entry
+from pipeline.dedup.rank import UInt64Array, by_preference
+from pipeline.dedup.schema import EXACT, URL
+
+UInt32Array = NDArray[np.uint32]
+
+NONE = np.uint32(2**32 - 1)
+"""In an array of edges or survivors: the document stays."""
+
+
+class Edges(NamedTuple):
+    """Pairs that are similar enough, as arrays of one length.
+
+    better, worse: numbers of documents, from 0 without gaps. kind: NEAR, EXACT or URL. similarity: 0 where unknown.
+    rank, content: order of preference of the better one.
+    """
+
+    better: UInt32Array
+    worse: UInt32Array
+    kind: NDArray[np.uint8]
+    similarity: NDArray[np.float64]
+    rank: UInt64Array
+    content: UInt64Array
+
+    def strength(self) -> NDArray[np.float64]:
+        """What a document that goes is said to be: an exact copy before a near one before one of equal URL."""
+        return np.where(self.kind == EXACT, 2.0, np.where(self.kind == URL, -1.0, self.similarity))
+
+
+def greedy(edges: Edges, num_documents: int) -> UInt32Array:
+    """For each document the edge by which it goes, `NONE` where it stays.
+
+    The edge's better document stays, and is the most similar one that does; between equals the preferred one. Where the
+    edge is of another document, that one is an exact copy of this one.
+    """
+    _check_size(edges, num_documents)
+    order = by_preference(edges.rank, edges.content, edges.better.astype(np.int64), -edges.strength())
+    place = np.empty(order.size, dtype=np.uint32)
+    place[order] = np.arange(order.size, dtype=np.uint32)
+    del order
+    decided: UInt32Array = _greedy(edges.better, edges.worse, edges.kind, place, num_documents)
+    return decided
+
+
+def _check_size(edges: Edges, num_documents: int) -> None:
+    if max(edges.better.size, num_documents) >= NONE:
+        raise UserError(
+            f"dedup: {num_documents:,} documents and {edges.better.size:,} pairs are too many for one clustering, "
+            f'which takes {int(NONE):,} of each. Deduplicate by dedup.scope="source" or "group" in builds of '
+            "their own, and one against the other (dedup.against)."
+        )
+
+
+@entry
+def _greedy(  # type: ignore[no-untyped-def]
+    better, worse, kind, place, num_documents
+):
+    """place: of each edge, in the order in which edges are preferred as a reason."""
+    num_edges = better.size
+    none = np.uint32(NONE)
+    starts = np.zeros(num_documents + 2, np.uint32)  # of each document's edges in `out`, one place further
+    waits_for = np.zeros(num_documents, np.uint32)  # better documents that are not decided
+    for edge in range(num_edges):
+        starts[better[edge] + 2] += 1
+        waits_for[worse[edge]] += 1
+    for document in range(num_documents + 1):
+        starts[document + 1] += starts[document]
+    out = np.empty(num_edges, np.uint32)
+    for edge in range(num_edges):
+        document = better[edge] + 1
+        out[starts[document]] = edge
+        starts[document] += 1
+    chosen = np.full(num_documents, none, np.uint32)
+    queue = np.empty(num_documents, np.uint32)
+    num_queued = 0
+    for document in range(num_documents):
+        if waits_for[document] == 0 and starts[document] < starts[document + 1]:
+            queue[num_queued] = document
+            num_queued += 1
+    at = 0
+    while at < num_queued:
+        document = queue[at]
+        at += 1
+        mine = chosen[document]
+        for index in range(starts[document], starts[document + 1]):
+            edge = out[index]
+            other = worse[edge]
+            reason = none
+            if mine == none:
+                reason = edge
+            elif kind[edge] == EXACT and kind[mine] != URL:
+                reason = mine
+            if reason != none and (chosen[other] == none or place[reason] < place[chosen[other]]):
+                chosen[other] = reason
+            waits_for[other] -= np.uint32(1)
+            if waits_for[other] == 0:
+                queue[num_queued] = other
+                num_queued += 1
+    return chosen
+
+
+def components(edges: Edges, num_documents: int) -> UInt32Array:
+    """For each document the survivor of its connected component, `NONE` where it is that itself or has no edge."""
+    _check_size(edges, num_documents)
+    root = _union(edges.better, edges.worse, num_documents)
+    # The best of a component is the better one of all its edges.
+    roots = root[edges.better]
+    order = by_preference(edges.rank, edges.content, edges.better.astype(np.int64), roots)
+    roots, best = roots[order], edges.better[order]
+    is_first = np.ones(roots.size, dtype=np.bool_)
+    is_first[1:] = roots[1:] != roots[:-1]
+    survivor: UInt32Array = np.full(num_documents, NONE, dtype=np.uint32)
+    survivor[roots[is_first]] = best[is_first]
+    survivor = survivor[root]
+    survivor[survivor == np.arange(num_documents)] = NONE
+    return survivor
+
+
+@entry
+def _union(better, worse, num_documents):  # type: ignore[no-untyped-def]
+    """The smallest document of each one's connected component."""
+    parent = np.arange(num_documents).astype(np.uint32)
+    for edge in range(better.size):
+        left, right = better[edge], worse[edge]
+        while parent[left] != left:
+            parent[left] = parent[parent[left]]
+            left = parent[left]
+        while parent[right] != right:
+            parent[right] = parent[parent[right]]
+            right = parent[right]
+        if left < right:
+            parent[right] = left
+        elif right < left:
+            parent[left] = right
+    for document in range(num_documents):
+        parent[document] = parent[parent[document]]
+    return parent
