@@ -91,12 +91,12 @@ def _differs(*columns: NDArray[Any]) -> NDArray[np.bool_]:
     return differs
 
 
-def _pairs(entries: Entries, better: Int64Array, worse: Int64Array) -> Pairs:
-    """Pairs of entries, given by their places."""
+def _pairs(entries: Entries, better: Int64Array, worse: Int64Array, are_copies: bool = False) -> Pairs:
+    """Pairs of entries, given by their places; their kind is that of their key, or EXACT."""
     pairs = np.empty(len(better), dtype=PAIR)
     pairs["better"], pairs["worse"] = entries["document"][better], entries["document"][worse]
     pairs["rank"], pairs["content"] = entries["rank"][better], entries["content"][better]
-    pairs["kind"] = kind = entries["key"][better] & np.uint64(3)
+    pairs["kind"] = kind = EXACT if are_copies else entries["key"][better] & np.uint64(3)
     pairs["shared"] = kind == NEAR
     return pairs
 
@@ -104,16 +104,16 @@ def _pairs(entries: Entries, better: Int64Array, worse: Int64Array) -> Pairs:
 def _apart(entries: Entries) -> tuple[Pairs, Entries]:
     """Pairs of equal texts with one key; and the best document of each key and text, by (key, preference).
 
-    Each copy is paired with the best one, and by exact keys with the copy before it, too, for copies whose best one
-    goes for another reason. Documents that share an exact key share their text, so no such entries are left.
+    Each copy is paired with the best one and with the copy before it: the best one may go for another reason. Documents
+    that share an exact key share their text, so no such entries are left.
     """
     order = by_preference(entries["rank"], entries["content"], entries["document"], entries["content"], entries["key"])
     ordered = entries[order]
     is_best = _differs(ordered["key"], ordered["content"])
     best = np.maximum.accumulate(np.where(is_best, np.arange(ordered.size), 0))
     copies = np.flatnonzero(~is_best)
-    later = copies[(best[copies] != copies - 1) & (ordered["key"][copies] & np.uint64(3) == EXACT)]
-    pairs = np.concatenate([_pairs(ordered, best[copies], copies), _pairs(ordered, later - 1, later)])
+    later = copies[best[copies] != copies - 1]
+    pairs = _pairs(ordered, np.concatenate([best[copies], later - 1]), np.concatenate([copies, later]), are_copies=True)
     texts = ordered[is_best & (ordered["key"] & np.uint64(3) != EXACT)]
     return pairs, texts[by_preference(texts["rank"], texts["content"], texts["document"], texts["key"])]
 

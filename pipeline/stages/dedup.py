@@ -140,7 +140,7 @@ class DedupStage(Stage):
         )
         names = by_receiver(named)
         applied = runner.run(
-            Apply(KEYS if settings.keep_keys else None),
+            Apply(KEYS if settings.keep_keys else None, settings.exact),
             [
                 task.model_copy(
                     update={
@@ -159,6 +159,12 @@ class DedupStage(Stage):
         }
         if settings.keep_keys:
             facts["keys"] = made_with(settings)
+            num_bytes = sum(entry.bytes for record in keys for entry in record.outputs)
+            runner.watcher.note(
+                f"dedup: keys are kept for builds to come: {num_bytes / 1e6:,.1f} MB, "
+                f"{num_bytes / max(1, sum(part.documents or 0 for part in self.documents())):,.0f} bytes a document "
+                "(dedup.keep_keys)"
+            )
         return StageResult(records=[*applied, *kept, *texts, *verified], facts=facts)
 
     def _key_tasks(self) -> list[Task]:

@@ -9,21 +9,22 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.dedup.schema import REASONS
+from pipeline.dedup.schema import EXACT, NEAR, REASONS
 from pipeline.documents.parts import PartReader, PartWriter
 from pipeline.engine.tasks import Phase, Task, TaskOutput
 
 
 class Apply(Phase):
-    """See the module. keys: the folder where the part's keys are kept, None where they are not."""
+    """See the module. keys: the folder where the part's keys are kept, None where none are."""
 
     name = "apply"
 
-    def __init__(self, keys: str | None) -> None:
+    def __init__(self, keys: str | None, says_exact: bool) -> None:
         self._keys = keys
+        self._says_exact = says_exact  # else equal texts are near duplicates, too
 
     def settings(self) -> dict[str, Any]:
-        return {"keys": self._keys}
+        return {"keys": self._keys, "says_exact": self._says_exact}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         part, *names = task.inputs
@@ -40,7 +41,8 @@ class Apply(Phase):
                     document.metadata.update(cluster_size=size, copies=copies)
                     writer.write(document)
                 else:
-                    writer.add(document, REASONS[decision["kind"]], decision["similarity"], evidence=decision)
+                    kind = decision["kind"] if self._says_exact or decision["kind"] != EXACT else NEAR
+                    writer.add(document, REASONS[kind], decision["similarity"], evidence=decision)
         if self._keys is not None:
             output.publish_array(f"{self._keys}/{task.name}.kept.npy", np.array(kept, dtype=np.bool_))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.dedup.phases.layout import Layout, split_by
 from pipeline.dedup.rank import Int64Array
 from pipeline.dedup.resolve import NONE, Edges, components, greedy
-from pipeline.dedup.schema import CANDIDATES, NEAR
+from pipeline.dedup.schema import NEAR
 from pipeline.dedup.settings import MinHashSettings
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 
@@ -196,6 +196,3 @@ class Names(Phase):
 
 def _value(number: float) -> float | None:
     return None if np.isnan(number) else float(number)
-
-
-__all__ = ["CANDIDATES", "Clusters", "Names"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from manifests.manifest import FileEntry
 from manifests.storage import Folder
-from pipeline.dedup.rank import Int64Array, number, ordinal_and_row
+from pipeline.dedup.rank import Int64Array, ordinal_and_row
 from pipeline.engine.tasks import TaskOutput
 
 _MOST_GROUPS = 64
@@ -116,6 +116,3 @@ class Layout:
 def split_by(values: Int64Array, bounds: list[int]) -> list[slice]:
     """The slices of ascending values that lie between neighbouring bounds."""
     return [slice(*ends) for ends in pairwise(np.searchsorted(values, bounds).tolist())]
-
-
-__all__ = ["InputPart", "Layout", "number", "split_by"]

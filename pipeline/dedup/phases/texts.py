@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from manifests.errors import UserError
 from pipeline.dedup.candidates import PAIR
+from pipeline.dedup.keys import content_hash
 from pipeline.dedup.phases.gather import GatherPairs, received
-from pipeline.dedup.phases.layout import InputPart, Layout, number
+from pipeline.dedup.phases.layout import InputPart, Layout
 from pipeline.dedup.rank import Int64Array, signal_of
 from pipeline.dedup.schema import CANDIDATE_SCHEMA, CANDIDATES
 from pipeline.dedup.settings import DedupSettings
@@ -65,6 +66,11 @@ class Texts(Phase):
                 known = part.array(output, "documents")[rows]
                 signatures.append(part.array(output, "signatures")[rows])
                 for facts, row in zip(known, rows_of(part, rows, output), strict=True):
+                    if content_hash(row["text"])[0] != facts["content"]:
+                        raise UserError(
+                            f"{part.reading(output).build.url}/{part.entry.path}: was changed or damaged after its keys "
+                            "were made. Delete it and run its recipe again: it is made anew."
+                        )
                     if sketcher is not None:
                         ngrams = sketcher.ngrams(row["text"])
                         values.write(ngrams.values.tobytes())
@@ -109,11 +115,6 @@ def rows_of(part: InputPart, rows: Int64Array, output: TaskOutput) -> Iterator[d
     reading = part.reading(output)
     if part.build is not None:
         rows = np.cumsum(part.array(output, "kept"), dtype=np.int64)[rows] - 1
-    if reading.build.digest(part.entry.path).sha256 != part.entry.sha256:
-        raise UserError(
-            f"{reading.build.url}/{part.entry.path}: was changed or damaged after it was written. Delete it and run "
-            "the same command again: it is made anew."
-        )
     with reading.build.open(part.entry.path) as file:
         parquet = pq.ParquetFile(file)
         begin = 0
@@ -153,6 +154,3 @@ class Compared(NamedTuple):
 
 def _path(group: int, what: str) -> str:
     return f"{WORK}/texts/{group:05d}.{what}"
-
-
-__all__ = ["Compared", "Texts", "number"]
