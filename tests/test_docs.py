@@ -22,6 +22,7 @@ import groundup
 from manifests.manifest import SCHEMA_FILE, Manifest, schema_bytes
 from manifests.settings import validate
 from model.config import PRESETS
+from pipeline.dedup.schema import CANDIDATE_SCHEMA, PAIR_SCHEMA
 from pipeline.documents.schema import DROP_SCHEMA
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.filters import rules
@@ -29,7 +30,6 @@ from pipeline.filters.settings import C4Settings, FilterSettings
 from pipeline.filters.text.lines import REMOVED
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.stages.all import STAGE_CLASSES
-from pipeline.stages.dedup import CLUSTER_SCHEMA
 from tests.conftest import REPOSITORY
 from tests.test_own_files import smallest_recipe
 from tokenizer.shards.format import INDEX_SCHEMA
@@ -243,7 +243,7 @@ def test_filters_page_has_every_reason_and_default() -> None:
 
 def test_formats_page_has_every_column() -> None:
     described = _described("docs/formats.md")
-    for schema in (DROP_SCHEMA, CLUSTER_SCHEMA, INDEX_SCHEMA):
+    for schema in (DROP_SCHEMA, CANDIDATE_SCHEMA, PAIR_SCHEMA, INDEX_SCHEMA):
         assert set(schema.names) <= described
     assert set(Manifest.model_fields) <= described
 

@@ -68,8 +68,8 @@ class Texts(Phase):
                 for facts, row in zip(known, rows_of(part, rows, output), strict=True):
                     if content_hash(row["text"])[0] != facts["content"]:
                         raise UserError(
-                            f"{part.reading(output).build.url}/{part.entry.path}: was changed or damaged after its keys "
-                            "were made. Delete it and run its recipe again: it is made anew."
+                            f"{part.reading(output).build.url}/{part.entry.path}: was changed or damaged after its "
+                            "keys were made. Delete it and run its recipe again: it is made anew."
                         )
                     if sketcher is not None:
                         ngrams = sketcher.ngrams(row["text"])
