@@ -63,6 +63,9 @@ class GatherEntries(Gather):
         self._num_ranges = num_ranges
         self._in_order = in_order  # whether documents are preferred in the order of the build
 
+    def settings(self) -> dict[str, bool]:
+        return {"in_order": self._in_order}
+
     def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
         ordinals = self._layout.ordinals(int(task.name))
         keys = {ordinal: self._layout.parts[ordinal].array(output, "keys") for ordinal in ordinals}

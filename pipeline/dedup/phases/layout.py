@@ -108,9 +108,10 @@ class Layout:
         one, two = self.groups_of(better), self.groups_of(worse)
         return np.minimum(one, two) * self.num_groups + np.maximum(one, two)
 
-    def fingerprint(self, group: int) -> list[tuple[str, int, int]]:
-        """What a task on a group depends on beside its inputs: names, ordinals and documents of its parts."""
-        return [(self.parts[at].name, at, self.parts[at].num_documents) for at in self.ordinals(group)]
+    def fingerprint(self, group: int) -> list[tuple[str, int, int, bool]]:
+        """What a task on a group depends on beside its inputs: of its parts the names, ordinals, documents, builds."""
+        parts = ((at, self.parts[at]) for at in self.ordinals(group))
+        return [(part.name, at, part.num_documents, part.build is not None) for at, part in parts]
 
 
 def split_by(values: Int64Array, bounds: list[int]) -> list[slice]:
