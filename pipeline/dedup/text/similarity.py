@@ -1,14 +1,49 @@
+"""How similar two texts are: exactly, from the sets of their n-grams; and estimated, from their signatures."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.dedup.text.kernels import count_common
 
 
-def similarities(values, offsets, first, second, measure, sequence, rep):
-    out = np.empty(first.size)
-    for i, (a, b) in enumerate(zip(first, second, strict=False)):
-        A = set(values[offsets[a] : offsets[a + 1]].tolist())
-        B = set(values[offsets[b] : offsets[b + 1]].tolist())
-        if rep[a] or rep[b]:
-            out[i] = float(sequence[a] == sequence[b])
-            continue
-        i_ = len(A & B)
-        out[i] = i_ / len(A | B) if measure == "similarity" else i_ / len(B)
-    return out
+def similarities(
+    values: NDArray[np.uint64],
+    offsets: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    measure: Literal["similarity", "containment"],
+    sequence: NDArray[np.uint64],
+    is_repetitive: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """The similarity of each pair of texts, between 0 and 1.
+
+    `similarity` is Jaccard's: n-grams that both have, of those that either has. `containment`: those that both have, of
+    those of the second. The same few n-grams make texts of any length, so a text that repeats itself is like another
+    only where both have the same words in the same order. A text without words is like none.
+
+    Args:
+        values: the n-grams of all texts (`sketch.NGrams.values`), one text after the other.
+        offsets: where each text's begin, and where the last one's end.
+        first, second: the texts of each pair, as places in `offsets`.
+        measure: what is computed.
+        sequence, is_repetitive: of each text (`sketch.NGrams`).
+    """
+    common = np.empty(first.size, dtype=np.int64)
+    count_common(values, offsets, first, second, common)
+    sizes = np.diff(offsets)
+    whole = sizes[second] if measure == "containment" else sizes[first] + sizes[second] - common
+    result = common / np.maximum(whole, 1)
+    is_equal = sequence[first] == sequence[second]
+    return np.asarray(np.where(is_repetitive[first] | is_repetitive[second], is_equal, result), dtype=np.float64)
+
+
+def estimated_similarity(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """The estimated Jaccard similarity of pairs: the share of equal minima of signatures of shape (..., num_hashes).
+
+    Its standard error is sqrt(s * (1 - s) / num_hashes), at most 0.047 for 112 hashes.
+    """
+    return np.asarray(np.mean(first == second, axis=-1), dtype=np.float64)

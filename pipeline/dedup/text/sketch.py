@@ -1,42 +1,180 @@
-import re
-from typing import Any, NamedTuple
+"""What is kept of a text to find and compare its near duplicates: MinHash signatures (Broder 1997), and n-grams.
+
+Shingles are hashes of word n-grams of folded text, well scattered over 32 bits. Each of a signature's functions, `(a *
+x + b) mod 2**32` with odd `a`, is one to one, and so puts them in an order; the least is kept. Two documents agree in
+one place with the probability of the Jaccard similarity of their sets of n-grams. 32 bits suffice: two different
+shingles meet in one minimum with a probability of about n / 2**32, and a bucket needs all of its minima to agree.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import xxhash
+from numpy.typing import NDArray
 
-from pipeline.dedup.minhash import MinHasher
+from pipeline.dedup.settings import MinHashSettings
+from pipeline.dedup.text.characters import CONJOINING_JAMO, folded, standing
+from pipeline.dedup.text.kernels import NUM_STATES, NUM_WORDS, SEQUENCE, WORD_BASE, add_ngrams, lower_minima
+
+NUM_FINE, _MINIMA_OF_FINE = 8, 4
+"""Finer keys of a document, and the minima that each is made of."""
+_PIECE_CHARACTERS = 1 << 18
+_STEP = 0x9E3779B97F4A7C15
+_MASK64 = (1 << 64) - 1
+_NGRAM_SEED = 0x6E6772616D73  # any fixed number; a change of it changes every hash of an n-gram
+_FINE_SEED = 0x66696E65
 
 
 class Sketches(NamedTuple):
-    signatures: Any
-    has_signature: Any
-    fine: Any
+    """What is known of many texts, a row a text."""
+
+    signatures: NDArray[np.uint32]  # (n, num_hashes), zeros where there is none
+    has_signature: NDArray[np.bool_]  # (n,), False for texts without a word
+    fine: NDArray[np.uint32]  # (n, NUM_FINE): keys of the n-grams that decide, each of which few unlike texts share
 
 
 class NGrams(NamedTuple):
-    values: Any
-    sequence: int
-    is_repetitive: bool
+    """The n-grams of a text that decide whether it is a copy."""
+
+    values: NDArray[np.uint64]  # hashes of those that are different, ascending
+    sequence: int  # hash of all words in order
+    is_repetitive: bool  # more than half of its n-grams stood there before
 
 
 class Sketcher:
-    def __init__(self, s):
-        self.m = MinHasher(s)
-        self.s = s
+    """Makes sketches of texts, one after the other. The same on every machine, in every process and order."""
 
-    def sketches(self, texts):
-        sig, has = self.m.signatures(texts)
-        fine = np.zeros((len(texts), 8), np.uint32)
-        for i, t in enumerate(texts):
-            v = self.ngrams(t).values
-            for j in range(8):
-                if v.size:
-                    fine[i, j] = np.uint32(int((v * np.uint64(2 * j + 3)).min()) >> 32)
-        return Sketches(sig, has, fine)
+    def __init__(self, settings: MinHashSettings) -> None:
+        self._width = settings.ngram_words
+        self._power = np.uint64(pow(WORD_BASE, self._width, 1 << 64))
+        self._table = folded() if settings.fold_verified else standing()
+        self._is_folded = settings.fold_verified
+        self._seed = np.uint64(int(_stream(settings.seed, 1)[0]) + self._width & _MASK64)
+        self._ngram_seed = np.uint64(_NGRAM_SEED + self._width)
+        self._factors, self._offsets = _functions(settings.seed, settings.num_hashes)
+        self._fine_factors, self._fine_offsets = _functions(_FINE_SEED, NUM_FINE * _MINIMA_OF_FINE)
+        self._words = np.zeros((2, self._width), dtype=np.uint64)
+        self._states = np.zeros((2, NUM_STATES), dtype=np.uint64)
+        self._ngrams = np.empty(_PIECE_CHARACTERS + 2, dtype=np.uint64)
 
-    def ngrams(self, text):
-        w = re.findall(r"\w+|[^\w\s]", text.lower())
-        n = self.s.ngram_words
-        g = [" ".join(w[i : i + n]) for i in range(max(1, len(w) - n + 1))] if w else []
-        v = np.unique(np.array([xxhash.xxh3_64_intdigest(x.encode("utf8", "surrogatepass")) for x in g], np.uint64))
-        return NGrams(v, xxhash.xxh3_64_intdigest(" ".join(w).encode("utf8", "surrogatepass")), 2 * v.size < len(g))
+    def sketches(self, texts: Sequence[str]) -> Sketches:
+        """Signatures and finer keys of texts."""
+        signatures = np.full((len(texts), self._factors.size), 0xFFFFFFFF, dtype=np.uint32)
+        fine = np.full((len(texts), self._fine_factors.size), 0xFFFFFFFF, dtype=np.uint32)
+        has_signature = np.zeros(len(texts), dtype=np.bool_)
+        for row, text in enumerate(texts):
+            self._begin()
+            for codes, composed, is_last in _pieces(text):
+                count = self._add(0, codes, folded(), self._seed, is_last)
+                lower_minima(self._ngrams, count, self._factors, self._offsets, signatures[row])
+                count = self._add(1, composed, self._table, self._ngram_seed, is_last)
+                lower_minima(self._ngrams, count, self._fine_factors, self._fine_offsets, fine[row])
+            has_signature[row] = self._states[0, NUM_WORDS] != 0
+        signatures[~has_signature] = 0
+        return Sketches(signatures, has_signature, _combined(fine))
+
+    def ngrams(self, text: str) -> NGrams:
+        """The n-grams that decide, and whether the text repeats itself."""
+        self._begin()
+        found = []
+        number = 0
+        for codes, composed, is_last in _pieces(text):
+            count = self._add(1, codes if self._is_folded else composed, self._table, self._ngram_seed, is_last)
+            number += count
+            found.append(_unique(self._ngrams[:count].copy()))
+        values = found[0] if len(found) == 1 else _unique(np.concatenate(found))
+        return NGrams(values, int(self._states[1, SEQUENCE]), 2 * values.size < number)
+
+    def _begin(self) -> None:
+        self._words.fill(0)
+        self._states.fill(0)
+
+    def _add(self, kind: int, codes: NDArray[np.uint32], table: NDArray[np.uint32], seed: np.uint64, end: bool) -> int:
+        """Put the n-grams that end in a piece into the buffer; how many."""
+        return int(
+            add_ngrams(codes, table, seed, self._power, self._words[kind], self._states[kind], self._ngrams, end)
+        )
+
+
+def _unique(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The different ones, ascending; the array is sorted in place."""
+    values.sort()
+    is_new = np.ones(values.size, dtype=np.bool_)
+    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    return values[is_new]
+
+
+def _pieces(text: str) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32], bool]]:
+    """Code points of a text as it is folded, as it is compared, and whether it ends there: piece by piece, so that a
+    long text needs no more memory than a short one.
+
+    Accents that stand apart are composed (NFC) for what is compared, and the letters of Hangul for both.
+    """
+    begin = 0
+    while True:
+        end = _cut(text, begin)
+        piece = text[begin:end] if begin or end < len(text) else text
+        is_last = end == len(text)
+        codes = composed = _code_points(piece)
+        if not (piece.isascii() or unicodedata.is_normalized("NFC", piece)):
+            composed = _code_points(unicodedata.normalize("NFC", piece))
+            if ((codes >= CONJOINING_JAMO[0]) & (codes < CONJOINING_JAMO[1])).any():
+                codes = composed
+        yield codes, composed, is_last
+        if is_last:
+            return
+        begin = end
+
+
+def _cut(text: str, begin: int) -> int:
+    """Where a piece ends: before a character that nothing is composed with, if there is one."""
+    end = begin + _PIECE_CHARACTERS
+    if end >= len(text):
+        return len(text)
+    for place in range(end, begin + _PIECE_CHARACTERS // 2, -1):
+        if text[place] < "\u0300" or "\u3400" <= text[place] <= "\u9fff":
+            return place
+    return end
+
+
+def _code_points(text: str) -> NDArray[np.uint32]:
+    data = text.encode("utf-32-le", "surrogatepass")
+    return np.frombuffer(data, dtype="<u4", count=len(data) // 4) if data else _NOTHING
+
+
+_NOTHING = np.empty(0, dtype=np.uint32)
+_NOTHING.setflags(write=False)
+
+
+def _stream(seed: int, count: int) -> NDArray[np.uint64]:
+    """`count` pseudo-random 64-bit numbers of a seed: SplitMix64, the same on every machine and numpy."""
+    return mix(np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_STEP) + np.uint64(seed & _MASK64))
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64-bit values in place, one to one: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
+    values ^= values >> np.uint64(30)
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
+
+
+def _functions(seed: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Odd factors and offsets of hash functions."""
+    numbers = (_stream(seed, 1 + 2 * count)[1:] >> np.uint64(32)).astype(np.uint32)
+    return numbers[:count] | np.uint32(1), numbers[count:].copy()
+
+
+def _combined(minima: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Finer keys: each a hash of some minima."""
+    values = minima.reshape(len(minima), NUM_FINE, _MINIMA_OF_FINE).astype(np.uint64)
+    keys = np.zeros(values.shape[:2], dtype=np.uint64)
+    for place in range(_MINIMA_OF_FINE):
+        keys += values[..., place]
+        mix(keys)
+    return (keys >> np.uint64(32)).astype(np.uint32)
