@@ -364,7 +364,7 @@ def test_parts_of_the_pipeline_do_not_know_stages() -> None:
     parts_below: dict[str, tuple[str, ...]] = {
         "charsets": (),
         "compiled": (),
-        "dedup": (),
+        "dedup": ("engine",),
         "documents": ("engine",),
         "extractors": ("markup", "readers"),
         "filters": ("engine",),

@@ -18,28 +18,18 @@ from numpy.typing import NDArray
 from pipeline.dedup.rank import UInt64Array, primaries, ranks, ties
 from pipeline.dedup.schema import EXACT, NEAR, URL
 from pipeline.dedup.settings import DedupSettings
-from pipeline.dedup.text.sketch import Sketcher
+from pipeline.dedup.text.sketch import NUM_FINE, Sketcher, mix
 
 KEYS_FORMAT = 1
 """Raised with any change of what keys and signatures are made of, so that builds of two kinds are not compared."""
 KEY = np.dtype([("key", np.uint64), ("row", np.uint32)])
 """A key of the document in a row of the part. The two lowest bits are its kind."""
-DOCUMENT = np.dtype([("content", np.uint64), ("rank", np.uint64), ("fine", np.uint32, 8)])
+DOCUMENT = np.dtype([("content", np.uint64), ("rank", np.uint64), ("fine", np.uint32, NUM_FINE)])
 """What is known of each document of a part: a hash of its text, its rank, its finer keys."""
 
 _BUCKET_SEED = 0x6275636B657473  # any fixed number; a change of it changes every key
 _CRAWL = re.compile(r"CC-(?:MAIN|NEWS)-\d{4}-\d{2}")
 _MASK64 = (1 << 64) - 1
-
-
-def mix(values: UInt64Array) -> UInt64Array:
-    """Scramble 64-bit values in place, one to one: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
-    values ^= values >> np.uint64(30)
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def fold_white_space(text: str) -> str:

@@ -72,7 +72,7 @@ class LineSettings(Settings):
 class DecontaminateSettings(Settings):
     """Documents that hold items of evaluation sets."""
 
-    files: tuple[str, ...] = ()
+    files: list[str] = Field(default=[])
     """Evaluation sets: files of JSONL, CSV or text, relative to the recipe, as globs. `[]` looks for none."""
     ngram_words: int = Field(default=13, ge=5, le=64)
     """Words in a row that a document and an item must share (Brown et al. 2020, appendix C)."""
@@ -98,7 +98,7 @@ class DedupSettings(Settings):
     `classifier.score`, whose highest value stays. A hash of the text decides between equals."""
     scope: Literal["group", "source", "global"] = "global"
     """What is compared with what: documents of one group (a crawl, or a folder of files), of one source, or all."""
-    against: tuple[str, ...] = ()
+    against: list[str] = Field(default=[])
     """Earlier builds, as folders relative to the recipe or URLs: what they keep is removed here."""
     keep_keys: bool = True
     """Keep the signatures and keys of the documents in the build, some 500 bytes a document. Builds to come can be

@@ -84,8 +84,8 @@ class Layout:
 
     def groups_of(self, documents: Int64Array) -> Int64Array:
         """The group of each document, given by number."""
-        groups = np.searchsorted(np.array(self.starts), documents >> 32, side="right")
-        return groups.astype(np.int64) - 1
+        groups: Int64Array = np.searchsorted(np.array(self.starts), documents >> 32, side="right").astype(np.int64)
+        return groups - 1
 
     def places(self, documents: Int64Array) -> NDArray[np.uint32]:
         """The places of documents among all, without gaps."""
@@ -96,7 +96,8 @@ class Layout:
         """The numbers of documents, given by their places."""
         offsets = np.array(self.offsets)
         ordinals = np.searchsorted(offsets, places, side="right") - 1
-        return (ordinals.astype(np.int64) << 32) + (places - offsets[ordinals])
+        numbers: Int64Array = np.add(ordinals << 32, places - offsets[ordinals], dtype=np.int64)
+        return numbers
 
     def blocks(self) -> list[tuple[int, int]]:
         """All blocks: pairs of groups, the smaller first. Pairs of two groups of earlier builds are none."""

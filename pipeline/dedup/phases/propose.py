@@ -9,6 +9,7 @@ from pipeline.dedup.candidates import ENTRY, propose
 from pipeline.dedup.phases.gather import GatherEntries, received
 from pipeline.dedup.phases.layout import Layout
 from pipeline.dedup.rank import Int64Array, ordinal_and_row
+from pipeline.dedup.text.sketch import NUM_FINE
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 
 
@@ -25,7 +26,7 @@ class Propose(Phase):
 
         def fine_keys(documents: Int64Array) -> NDArray[np.uint32]:
             ordinals, rows = ordinal_and_row(documents)
-            keys = np.empty((documents.size, 8), dtype=np.uint32)
+            keys = np.empty((documents.size, NUM_FINE), dtype=np.uint32)
             for ordinal in np.unique(ordinals).tolist():
                 chosen = ordinals == ordinal
                 keys[chosen] = layout.parts[ordinal].array(output, "documents")["fine"][rows[chosen]]

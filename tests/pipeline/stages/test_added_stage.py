@@ -36,6 +36,8 @@ name = "letters"
 kind = "files"
 paths = ["letters.jsonl"]
 format = "jsonl"
+[dedup]
+keep = "first"
 [filter]
 languages = []
 rules = []
