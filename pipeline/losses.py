@@ -10,18 +10,30 @@ from manifests.comparison import Comparison
 from manifests.errors import shown
 from manifests.explore.build import DROPPED, Build
 from manifests.explore.decisions import Decisions, decisions_of
-from manifests.explore.journeys import number_text
+from manifests.explore.journeys import copy_text, number_text
 from manifests.explore.least_kept import by_page_type
 from manifests.manifest import Manifest
 
 _MUCH = 0.5  # of a source's documents
 _LITTLE, _FEW = 0.3, 20  # of what the pages of a type show; and a type of fewer pages is not named
 _REASONS = 3
-_COLUMNS = ["id", "url", "reason", "value", "detail", "language", "duplicate_of"]
+_COLUMNS = [
+    "id",
+    "url",
+    "reason",
+    "value",
+    "detail",
+    "language",
+    "duplicate_of",
+    "shared_buckets",
+    "estimated_similarity",
+]
 # What keeps documents of a reason that the filter's comparisons do not name; `{source}` is the source's table.
 _SETTINGS = {
     "exact_duplicate": "--set dedup.exact=false",
-    "near_duplicate": "--set dedup.minhash.enabled=false",
+    "near_duplicate": "a higher dedup.minhash.threshold, or --set dedup.minhash.enabled=false",
+    "url_duplicate": "--set dedup.url=false",
+    "contaminated": "--set dedup.decontaminate.files='[]'",
     "page_timeout": "a higher extract.page_seconds",
     "page_memory": "a higher extract.page_memory_megabytes",
     "page_too_large": "a higher extract.max_page_characters, where the raw file allows it",
@@ -60,7 +72,7 @@ def loss_lines(build: Build, manifest: Manifest) -> Iterator[str]:
         examples = _examples(build, manifest, source, set(largest))
         for reason in largest:
             drop, broken = examples[reason], _broken(decisions, source, examples[reason])
-            example = shown(f"{drop['url'] or drop['id']}{_measured(drop, broken)}")
+            example = shown(f"{drop['url'] or drop['id']}{_measured(manifest, drop, broken)}")
             yield f"  {reason}: {example}. {_keeps(source, drop, broken)}."
 
 
@@ -91,10 +103,10 @@ def _broken(decisions: Decisions | None, source: str, drop: dict[str, Any]) -> l
     return broken
 
 
-def _measured(drop: dict[str, Any], broken: list[Comparison]) -> str:
+def _measured(manifest: Manifest, drop: dict[str, Any], broken: list[Comparison]) -> str:
     """The value against its threshold, the detail, and of a copy what is kept in its place."""
     said = [str(drop["detail"])] if drop["detail"] else []
-    if drop["value"] is not None:
+    if drop["value"] is not None and not drop["duplicate_of"]:
         limits = [
             f", not {row.must_be.replace('_', ' ')} {number_text(row.limit(drop['language']))}"
             for row in broken[:1]
@@ -102,7 +114,7 @@ def _measured(drop: dict[str, Any], broken: list[Comparison]) -> str:
         ]
         said.append(number_text(drop["value"]) + "".join(limits))
     if drop["duplicate_of"]:
-        said.append(f"copy of {drop['duplicate_of']}")
+        said.append(f"copy of {copy_text(drop, manifest)}")
     return f" ({'; '.join(said)})" if said else ""
 
 

@@ -13,6 +13,7 @@ from manifests.errors import UsageError, check_text, shown
 from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import counted_table, funnel, funnel_lines
 from manifests.explore.journeys import (
+    copy_text,
     excerpt,
     journey_data,
     journey_lines,
@@ -123,7 +124,7 @@ def _answer_samples(build: Build, reason: str, most: int, source: str | None, se
     for stage, row in found:
         lines.append(f"{stage} {row['reason']}{value_of(row, limits)}  {row['url'] or row['id']}")
         if row["duplicate_of"]:
-            lines.append(f"    copy of {row['duplicate_of']}")
+            lines.append(f"    copy of {copy_text(row, build.manifests.get('dedup'))}")
         lines.append(f"    {excerpt(row['text'])}")
     return lines
 

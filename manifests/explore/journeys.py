@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from manifests.explore.build import Build
 from manifests.explore.decisions import decisions_of
 from manifests.explore.sightings import Journey, Sighting, find_journeys, near_urls
 from manifests.explore.sql import Tables
+from manifests.manifest import Manifest
 
 _EXCERPT = 300  # characters
 _WHOLE = 1e15  # up to there a whole number is a count of something
@@ -38,9 +40,10 @@ def journey_lines(build: Build, journey: Journey, limits: Limits) -> list[str]:
     for sighting in journey.sightings:
         lines.append(_sighting_line(sighting, limits))
         if not sighting.kept and sighting.document["duplicate_of"]:
-            lines.append(f"  copy of   {sighting.document['duplicate_of']} (cluster {sighting.document['cluster']})")
+            lines.append(f"  copy of   {copy_text(sighting.document, build.manifests.get('dedup'))}")
     if journey.copies:
-        lines.append(f"  copies    {journey.copies:,} others were dropped as copies of it")
+        by_source = ", ".join(f"{name} {number:,}" for name, number in _copies_of(journey).items())
+        lines.append(f"  copies    {journey.copies:,} others were dropped as copies of it ({by_source})")
     lines += [f"  tokens    {place['shard']}:{place['start']} ({place['length']:,} tokens)" for place in journey.places]
     if _left_out(build, journey):
         lines.append("  not in the shards: the weight of its source or type of page leaves it out (mixture_weight)")
@@ -54,9 +57,30 @@ def journey_data(build: Build, journey: Journey, limits: Limits) -> dict[str, An
         **{name: document[name] for name in ("id", "url", "source", "language", "date", "file", "offset", "length")},
         "stages": [_sighting_data(sighting, limits) for sighting in journey.sightings],
         "copies": journey.copies,
+        "copies_by_source": _copies_of(journey),
         "tokens": journey.places,
         "left_out_by_weight": _left_out(build, journey),
     }
+
+
+def _copies_of(journey: Journey) -> dict[str, int]:
+    copies: dict[str, int] = json.loads(journey.last.document.get("copies") or "{}")
+    return copies
+
+
+def copy_text(drop: dict[str, Any], dedup: Manifest | None) -> str:
+    """What a dropped document is a copy of, and how that was shown. `dedup`: the manifest of its stage."""
+    settings = dedup.fingerprint_of.settings.get("dedup", {}).get("minhash", {}) if dedup is not None else {}
+    said = f"{drop['duplicate_of']}, "
+    if drop["reason"] == "exact_duplicate":
+        return f"{said}equal but for white space"
+    if drop["reason"] == "url_duplicate":
+        return f"{said}of the same URL"
+    said += "texts not compared" if drop["value"] is None else f"{settings.get('measure')} {drop['value']:.3f}"
+    if drop.get("estimated_similarity") is None:
+        return said
+    buckets = f"{drop['shared_buckets']} of {settings.get('num_buckets')} buckets"
+    return f"{said} (estimated {drop['estimated_similarity']:.3f}, {buckets})"
 
 
 def nowhere(build: Build, tables: Tables, column: str, value: str) -> NoReturn:
@@ -89,6 +113,7 @@ def _sighting_data(sighting: Sighting, limits: Limits) -> dict[str, Any]:
         return data
     drop = sighting.document
     data |= {name: drop[name] for name in ("reason", "value", "detail", "duplicate_of", "cluster")}
+    data |= {name: drop.get(name) for name in ("shared_buckets", "estimated_similarity")}
     if limit := limits.get((drop["source"], drop["reason"])):
         threshold = limit.limit(drop["language"])
         data |= {"must_be": limit.must_be, "threshold": threshold, "setting": limit.setting}
@@ -101,7 +126,7 @@ def value_of(drop: dict[str, Any], limits: Limits) -> str:
     if limit is not None and limit.setting == "page_types":
         return f" (not among {limit.setting}): {drop['detail']}"  # its value is but no
     said = []
-    if drop["value"] is not None:
+    if drop["value"] is not None and not drop["duplicate_of"]:  # `copy_text` says how like the two are
         said.append(number_text(drop["value"]))
     if limit is not None and not limit.signal.startswith("urls.url_"):  # these are yes or no
         threshold = limit.limit(drop["language"])

@@ -32,11 +32,15 @@ class Journey:
 
     sightings: list[Sighting]
     places: list[dict[str, Any]] = field(default_factory=list)
-    copies: int = 0  # documents that were dropped as copies of it
 
     @property
     def last(self) -> Sighting:
         return self.sightings[-1]
+
+    @property
+    def copies(self) -> int:
+        """Documents that were dropped as copies of it."""
+        return (self.last.document.get("cluster_size") or 1) - 1 if self.last.kept else 0
 
 
 def find_journeys(build: Build, tables: Tables, column: str, value: str) -> list[Journey]:
@@ -58,9 +62,6 @@ def find_journeys(build: Build, tables: Tables, column: str, value: str) -> list
     if "shards" in build.manifests:
         for journey in found:
             journey.places = _places(build, tables, journey)
-    if "dedup" in build.manifests:
-        for journey in found:
-            journey.copies = _num_copies(build, tables, journey)
     return found
 
 
@@ -133,26 +134,6 @@ def _places(build: Build, tables: Tables, journey: Journey) -> list[dict[str, An
             index = part_of(row.pop("filename"), indexes)
             places.append({"shard": index.removeprefix("shards/").removesuffix(".index.parquet"), **row})
     return sorted(places, key=lambda place: (place["copy"], place["shard"], place["start"]))
-
-
-def _num_copies(build: Build, tables: Tables, journey: Journey) -> int:
-    """The number of documents that were dropped as copies of this one."""
-    dedup = build.manifests["dedup"]
-    before = [sighting for sighting in journey.sightings if sighting.stage == dedup.documents_from and sighting.kept]
-    after = [sighting for sighting in journey.sightings if sighting.stage == "dedup"]
-    if not before or not after or not after[-1].kept:
-        return 0
-    parameters = Parameters()
-    clusters = [f"dedup/{entry.path}" for entry in dedup.outputs if "/" not in entry.path]
-    clusters = [path for path in clusters if path.endswith("/clusters.parquet")]
-    if not clusters:
-        return 0
-    rows = tables.rows(
-        f"SELECT cluster_size FROM {tables.source(clusters, parameters)} "
-        f"WHERE row = {parameters.bind(before[0].row)} AND part = {parameters.bind(before[0].part)}",
-        parameters,
-    )
-    return int(rows[0]["cluster_size"]) - 1 if rows else 0
 
 
 def _key(sighting: Sighting) -> tuple[Any, ...]:

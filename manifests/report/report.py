@@ -12,7 +12,7 @@ import jinja2
 from manifests.code import groundup_version
 from manifests.explore.build import Build, open_build
 from manifests.explore.funnel import reason_table
-from manifests.explore.journeys import number_text
+from manifests.explore.journeys import copy_text, number_text
 from manifests.explore.least_kept import corpus_by_page_type, least_kept
 from manifests.explore.samples import find_drops
 from manifests.report.training import training
@@ -127,7 +127,8 @@ def _dropped_samples(build: Build, reasons: list[str]) -> Iterator[dict[str, Any
     for reason in reasons:
         for _, row in find_drops(build, reason, _DROP_SAMPLES):
             value = None if row["value"] is None else number_text(row["value"])
-            yield {**row, "value": value, "text": _excerpt(row["text"])}
+            copy_of = copy_text(row, build.manifests.get("dedup")) if row["duplicate_of"] else None
+            yield {**row, "value": value, "copy_of": copy_of, "text": _excerpt(row["text"])}
 
 
 def _excerpt(text: str) -> str:

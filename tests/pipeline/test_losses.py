@@ -90,9 +90,9 @@ def test_the_three_largest_of_many_reasons(tmp_path: Path) -> None:
     [
         ([_ENGLISH * 9] * 3, "exact_duplicate", "To keep them: --set dedup.exact=false."),
         (
-            [" ".join(f"{word}ly" for word in (_ENGLISH * 3).split()) + end for end in (" a", " b", " c")],
+            [" ".join(f"{word}ly" for word in (_ENGLISH * 2).split()) + end for end in (" a", " b", " c")],
             "near_duplicate",
-            "To keep them: --set dedup.minhash.enabled=false.",
+            "To keep them: a higher dedup.minhash.threshold, or --set dedup.minhash.enabled=false.",
         ),
     ],
 )
