@@ -66,6 +66,10 @@ _COMMANDS = {
         "manifests.cli",
         "Show which documents were dropped, by which stage, rule and value; and what other thresholds would do.",
     ),
+    "clusters": (
+        "manifests.cli",
+        "Show what was removed as copies: sizes of clusters, sources, and a cluster with what its texts differ in.",
+    ),
     "audit": (
         "manifests.cli",
         "Recount every stage, recompute every digest, check the four laws. Exit code 1 names what is wrong.",
@@ -95,7 +99,7 @@ _COMMANDS = {
     "classifier": ("pipeline.commands.classifier", "Train a quality classifier for the filter, and look at one."),
     "tokenizer": ("tokenizer.cli", "Learn a vocabulary, encode with it, measure it."),
 }
-_WITHOUT_ARROW = "drops"
+_WITHOUT_ARROW = ("drops", "clusters")
 
 
 def make_app(command: str | None = None) -> typer.Typer:
@@ -161,7 +165,7 @@ def main() -> None:
     command = named[0] if named else None
     settle_openmp(alone=sys.argv[1:2] == ["train"])
     try:
-        if command in _COMMANDS and command != _WITHOUT_ARROW:
+        if command in _COMMANDS and command not in _WITHOUT_ARROW:
             settle_arrow()
         with _collecting_later():
             app = make_app(command) if command in _COMMANDS else _list_of_commands()

@@ -1,4 +1,4 @@
-"""Commands that read a build: `groundup audit`, `trace`, `drops` and `report`."""
+"""Commands that read a build: `groundup audit`, `trace`, `drops`, `clusters` and `report`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import manifests.explore.cli
+import manifests.explore.clusters_cli
 from manifests.errors import UsageError, check_text, shown
 from manifests.explore.build import open_build
 from manifests.explore.journeys import excerpt, journey_lines, limits_of, nowhere
@@ -23,6 +24,7 @@ Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_d
 
 def register(app: typer.Typer) -> None:
     manifests.explore.cli.register(app)
+    manifests.explore.clusters_cli.register(app)
 
     @app.command()
     def audit(

@@ -1,0 +1,279 @@
+"""Clusters: the documents that `dedup` dropped as copies, each with the one that is kept for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from manifests.errors import UserError
+from manifests.explore.build import Build, open_build
+from manifests.explore.sql import Parameters, Tables, part_of
+from manifests.manifest import Manifest
+
+STAGE = "dedup"
+CANDIDATES, PAIRS = "candidates", "pairs"
+NEAR, EXACT, URL = 0, 1, 2
+REASONS = ("near_duplicate", "exact_duplicate", "url_duplicate")  # by the kind of a pair
+EARLIER = "an earlier build"
+_SAMPLES = 3  # members of a cluster in a list of clusters
+_MEMBER = (
+    "id, source, reason, value AS similarity, estimated_similarity, shared_buckets, duplicate_of, cluster, filename, "
+    "file_row_number AS row"
+)
+_LEAST_LIKE_FIRST = "similarity NULLS LAST, estimated_similarity NULLS LAST, filename, row"
+
+
+@dataclass
+class Cluster:
+    """The document that is kept, with where it is, and those that were dropped for it, the least like it first.
+
+    text: None where it is of an earlier build that cannot be read. size: with the kept one. members: rows of drops, not
+    all of them in a list of clusters, or of one with very many.
+    """
+
+    id: str
+    source: str
+    number: int
+    place: str
+    row: int
+    text: str | None
+    is_earlier: bool = False
+    size: int = 1
+    members: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All clusters of a build in numbers. sizes: as `size_label`. removed: (source of the dropped, of the kept)."""
+
+    kept: int
+    dropped: int
+    sizes: dict[str, int]
+    removed: dict[tuple[str, str], int]
+    largest: list[Cluster]
+
+
+def cluster_number(text: str) -> int:
+    """The number of the cluster that is kept as this text: of a hash of the text after white space is folded."""
+    digest = hashlib.blake2b(" ".join(text.split()).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def size_label(size: int) -> str:
+    """`2`, `3-4`, `5-8` and so on, doubling."""
+    most = 1 << (size - 1).bit_length()
+    return str(size) if most == size == 2 else f"{most // 2 + 1}-{most}"
+
+
+def stored_files(manifest: Manifest, folder: str) -> list[str]:
+    """Paths below the build of the files of `candidates` or `pairs` that have rows."""
+    return [f"{STAGE}/{entry.path}" for entry in manifest.outputs if entry.path.startswith(f"{folder}/")]
+
+
+class Clusters:
+    """Questions on the clusters of a build. Raises `UserError` where its dedup stage kept no evidence."""
+
+    def __init__(self, build: Build, tables: Tables) -> None:
+        self._build, self._tables = build, tables
+        self._manifest = build.manifest(STAGE)
+        self.settings: dict[str, Any] = self._manifest.fingerprint_of.settings.get(STAGE) or {}
+        self._kept = build.parts(STAGE)
+        self._dropped = build.parts(STAGE, dropped=True)
+        self._candidates = stored_files(self._manifest, CANDIDATES)
+        if not self._candidates:
+            raise UserError(
+                f"{build.url}: stage {STAGE} is of an older groundup, which kept no evidence of copies. "
+                "Run the recipe again."
+            )
+
+    def overview(self, num_largest: int) -> Overview:
+        parameters = Parameters()
+        by_size = self._tables.rows(
+            f"SELECT cluster_size AS size, count(*) AS number FROM {self._tables.source(self._kept, parameters)} "
+            "WHERE cluster_size > 1 GROUP BY 1 ORDER BY 1",
+            parameters,
+        )
+        parameters = Parameters()
+        copies = self._tables.rows(
+            f"SELECT source, copies, count(*) AS number FROM {self._tables.source(self._kept, parameters)} "
+            "WHERE copies IS NOT NULL GROUP BY ALL",
+            parameters,
+        )
+        removed: Counter[tuple[str, str]] = Counter()
+        for row in copies:
+            for source, number in json.loads(row["copies"]).items():
+                removed[source, row["source"]] += number * row["number"]
+        heads = self._largest(num_largest)
+        if self.settings.get("against"):
+            earlier, by_source = self._of_earlier_builds()
+            by_size += [{"size": row["size"], "number": 1} for row in earlier]
+            removed.update({(source, EARLIER): number for source, number in by_source.items()})
+            found = [self._earlier(row["duplicate_of"], row["cluster"], row["size"]) for row in earlier[:num_largest]]
+            heads = sorted([*heads, *found], key=lambda cluster: -cluster.size)[:num_largest]
+        sizes: Counter[str] = Counter()
+        for row in sorted(by_size, key=lambda row: int(row["size"])):
+            sizes[size_label(row["size"])] += row["number"]
+        self._add_samples(heads)
+        return Overview(self._manifest.counts.documents_out, removed.total(), dict(sizes), dict(removed), heads)
+
+    def of_document(self, id: str, most: int) -> list[Cluster]:
+        """The cluster of each document of this id, kept or dropped, with up to `most` members.
+
+        Raises `UserError` where no document of this id came into the stage, or none was dropped as a copy.
+        """
+        found: dict[tuple[str, int], Cluster] = {}
+        rows = self._with_id(self._dropped, id, "reason, duplicate_of, cluster, source")
+        for row in rows:
+            if row["duplicate_of"] is not None and (row["duplicate_of"], row["cluster"]) not in found:
+                found[row["duplicate_of"], row["cluster"]] = self._head(row["duplicate_of"], row["cluster"])
+        for cluster in self._kept_heads(id):
+            found.setdefault((id, cluster.number), cluster)
+        if not found:
+            if rows:
+                raise UserError(f"{id}: dropped for {rows[0]['reason']}, and as no copy of another document.")
+            raise UserError(
+                f"{self._build.url}: no document with id {id!r} came into stage {STAGE}. `groundup drops "
+                f"{self._build.url} --doc ID` tells where one went; `groundup clusters {self._build.url}` lists ids."
+            )
+        for cluster in found.values():
+            parameters = Parameters()
+            cluster.members = self._members(
+                f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)} "
+                f"ORDER BY {_LEAST_LIKE_FIRST} LIMIT {most}",
+                parameters,
+            )
+            if cluster.is_earlier or cluster.size == 1:
+                cluster.size = 1 + self._count(cluster)
+        return list(found.values())
+
+    def text_of(self, cluster: Cluster, id: str, dropped: bool = False) -> str | None:
+        """The text of one of a cluster's documents. `dropped`: of one that was dropped, where the kept one has its id.
+
+        None for a kept one that cannot be read. Raises `UserError` where the cluster has no document of this id.
+        """
+        if id == cluster.id and not dropped:
+            return cluster.text
+        parameters = Parameters()
+        rows = self._members(
+            f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)} "
+            f"AND id = {parameters.bind(id)} LIMIT 1",
+            parameters,
+        )
+        if not rows:
+            raise UserError(f"{id}: is not in the cluster of {cluster.id}. Give one of the ids that are listed for it.")
+        return self._text(rows[0]["part"], rows[0]["row"])
+
+    def _text(self, part: str, row: int) -> str:
+        return str(self._tables.document(part, row)["text"])
+
+    def _count(self, cluster: Cluster) -> int:
+        parameters = Parameters()
+        rows = self._tables.rows(
+            f"SELECT count(*) AS number FROM {self._tables.source(self._dropped, parameters)} WHERE "
+            f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)}",
+            parameters,
+        )
+        return int(rows[0]["number"])
+
+    def _members(self, where: str, parameters: Parameters) -> list[dict[str, Any]]:
+        rows = self._tables.rows(
+            f"SELECT {_MEMBER} FROM {self._tables.source(self._dropped, parameters)} WHERE {where}", parameters
+        )
+        return [{"part": part_of(row.pop("filename"), self._dropped), **row} for row in rows]
+
+    def _with_id(self, parts: list[str], id: str, columns: str) -> list[dict[str, Any]]:
+        parameters = Parameters()
+        rows = self._tables.rows(
+            f"SELECT {columns}, filename, file_row_number AS row FROM {self._tables.source(parts, parameters)} "
+            f"WHERE id = {parameters.bind(id)} ORDER BY filename, row",
+            parameters,
+        )
+        return [{**row, "part": part_of(row.pop("filename"), parts)} for row in rows]
+
+    def _kept_heads(self, id: str) -> list[Cluster]:
+        rows = self._with_id(self._kept, id, "source, text, cluster_size")
+        return [
+            Cluster(id, row["source"], cluster_number(row["text"]), *_place(row), row["text"], size=row["cluster_size"])
+            for row in rows
+        ]
+
+    def _head(self, id: str, number: int) -> Cluster:
+        """The one that is kept for a dropped document."""
+        for cluster in self._kept_heads(id):
+            if cluster.number == number:
+                return cluster
+        return self._earlier(id, number)
+
+    def _earlier(self, id: str, number: int, size: int = 1) -> Cluster:
+        parameters = Parameters()
+        rows = self._tables.rows(
+            f"SELECT part, row, source FROM {self._tables.source(self._candidates, parameters)} "
+            f"WHERE is_earlier AND id = {parameters.bind(id)} AND content >> 1 = {parameters.bind(number)} LIMIT 1",
+            parameters,
+        )
+        if not rows:
+            raise UserError(f"{self._build.url}: the document {id}, kept for copies, is not here. Run groundup audit.")
+        url, _, part = rows[0]["part"].rpartition(f"/{STAGE}/")
+        try:
+            earlier = open_build(url)
+            with Tables(earlier) as tables:
+                document = tables.document(f"{STAGE}/{part}", rows[0]["row"])
+            text = document["text"] if document["id"] == id else None
+        except UserError:
+            text = None  # that build is gone, or another now; the address says which it was
+        return Cluster(id, rows[0]["source"], number, rows[0]["part"], rows[0]["row"], text, True, size)
+
+    def _largest(self, most: int) -> list[Cluster]:
+        parameters = Parameters()
+        rows = self._tables.rows(
+            f"SELECT id, source, cluster_size, filename, file_row_number AS row "
+            f"FROM {self._tables.source(self._kept, parameters)} "
+            f"WHERE cluster_size > 1 ORDER BY cluster_size DESC, filename, row LIMIT {most}",
+            parameters,
+        )
+        heads = []
+        for row in rows:
+            row["part"] = part_of(row["filename"], self._kept)
+            text = self._text(row["part"], row["row"])
+            heads.append(
+                Cluster(row["id"], row["source"], cluster_number(text), *_place(row), text, size=row["cluster_size"])
+            )
+        return heads
+
+    def _of_earlier_builds(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        """The clusters whose kept document is of an earlier build, the largest first; and their copies by source."""
+        parameters = Parameters()
+        drops = (
+            f"(SELECT * FROM {self._tables.source(self._dropped, parameters)} AS d SEMI JOIN "
+            f"(SELECT id, content >> 1 AS number FROM {self._tables.source(self._candidates, parameters)} "
+            "WHERE is_earlier) AS c ON d.duplicate_of = c.id AND d.cluster = c.number)"
+        )
+        clusters = self._tables.rows(
+            f"SELECT duplicate_of, cluster, count(*) + 1 AS size FROM {drops} GROUP BY ALL "
+            "ORDER BY size DESC, duplicate_of, cluster",
+            parameters,
+        )
+        sources = self._tables.rows(f"SELECT source, count(*) AS number FROM {drops} GROUP BY 1 ORDER BY 1", parameters)
+        return clusters, {row["source"]: row["number"] for row in sources}
+
+    def _add_samples(self, clusters: list[Cluster]) -> None:
+        if not clusters:
+            return
+        by_key = {(cluster.id, cluster.number): cluster for cluster in clusters}
+        parameters = Parameters()
+        wanted = ", ".join(f"({parameters.bind(id)}, {parameters.bind(number)})" for id, number in by_key)
+        rows = self._members(
+            f"(duplicate_of, cluster) IN ({wanted}) QUALIFY row_number() OVER "
+            f"(PARTITION BY duplicate_of, cluster ORDER BY {_LEAST_LIKE_FIRST}) <= {_SAMPLES} "
+            f"ORDER BY {_LEAST_LIKE_FIRST}",
+            parameters,
+        )
+        for row in rows:
+            by_key[row["duplicate_of"], row["cluster"]].members.append(row)
+
+
+def _place(row: dict[str, Any]) -> tuple[str, int]:
+    return row["part"], row["row"]
