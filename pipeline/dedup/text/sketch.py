@@ -41,7 +41,7 @@ class NGrams(NamedTuple):
 
     values: NDArray[np.uint64]  # hashes of those that are different, ascending
     sequence: int  # hash of all words in order
-    is_repetitive: bool  # more than half of its n-grams stood there before
+    is_repetitive: bool  # fewer than half as many different n-grams as words, as of a text that says one thing often
 
 
 class Sketcher:
@@ -80,13 +80,12 @@ class Sketcher:
         """The n-grams that decide, and whether the text repeats itself."""
         self._begin()
         found = []
-        number = 0
         for codes, composed, is_last in _pieces(text):
             count = self._add(1, codes if self._is_folded else composed, self._table, self._ngram_seed, is_last)
-            number += count
             found.append(_unique(self._ngrams[:count].copy()))
         values = found[0] if len(found) == 1 else _unique(np.concatenate(found))
-        return NGrams(values, int(self._states[1, SEQUENCE]), 2 * values.size < number)
+        state = self._states[1]
+        return NGrams(values, int(state[SEQUENCE]), 2 * values.size < int(state[NUM_WORDS]))
 
     def _begin(self) -> None:
         self._words.fill(0)
