@@ -13,8 +13,11 @@ from typing import Any
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest, read_manifest
 from manifests.storage import Folder
+from pipeline.dedup.background import background_lines
 from pipeline.dedup.candidates import range_count
+from pipeline.dedup.facts import merged_cluster_facts
 from pipeline.dedup.phases.apply import Apply
+from pipeline.dedup.phases.background import Background
 from pipeline.dedup.phases.clusters import Clusters, Names
 from pipeline.dedup.phases.gather import GatherEntries, GatherPairs, by_receiver
 from pipeline.dedup.phases.keys import KEYS, Keys, made_with
@@ -106,7 +109,9 @@ class DedupStage(Stage):
         folder = KEYS if settings.keep_keys else f"{WORK}/{KEYS}"
         keys = runner.run(Keys(settings, [source.name for source in self.recipe.sources], folder), self._key_tasks())
         layout = self._layout(folder)
-        pairs = self._proposed(runner, layout, keys)
+        key_files = self._key_files(layout, keys)
+        background = self._background(runner, layout, key_files)
+        pairs = self._proposed(runner, layout, key_files)
         blocks = by_receiver(pairs)
         groups = [f"{group:05d}" for group in range(layout.num_groups)]
         texts = runner.run(Texts(layout, settings), [self._texts_task(layout, group, blocks) for group in groups])
@@ -156,6 +161,8 @@ class DedupStage(Stage):
             "num_pairs": sum(record.facts["num_pairs"] for record in verified),
             "num_unlike": sum(record.facts["num_unlike"] for record in verified),
             "checked": settings.minhash.verify,
+            "background": background,
+            "clusters": merged_cluster_facts(record.facts for record in named),
         }
         if settings.keep_keys:
             facts["keys"] = made_with(settings)
@@ -205,26 +212,47 @@ class DedupStage(Stage):
             ]
         return Layout(own, earlier)
 
-    def _proposed(self, runner: PhaseRunner, layout: Layout, keys: list[TaskRecord]) -> list[TaskRecord]:
-        """The records of the pairs, gathered by block."""
-        settings = self.recipe.dedup
-        per_document = settings.minhash.num_buckets * settings.minhash.enabled + settings.exact + settings.url
-        num_ranges = range_count(layout.num_documents, per_document, _RANGE_BYTES)
-        key_files = {record.task: record.outputs for record in keys}
+    def _key_files(self, layout: Layout, keys: list[TaskRecord]) -> dict[int, list[FileEntry]]:
+        """The files of keys of each part, by its ordinal."""
+        own = {record.task: [*record.outputs] for record in keys}
         earlier = {
             f"{build.url}/{entry.path}": entry
             for build in self._earlier_builds()
             for entry in self._earlier_files(build)
         }
+        return {
+            ordinal: own[part.name]
+            if part.build is None
+            else [earlier[f"{part.build}/{part.keys}.{what}.npy"] for what in (*_KEY_FILES, "kept")]
+            for ordinal, part in enumerate(layout.parts)
+        }
+
+    def _background(
+        self, runner: PhaseRunner, layout: Layout, key_files: dict[int, list[FileEntry]]
+    ) -> dict[str, Any] | None:
+        """What is known of false partners before pairs are proposed; None where no pairs are."""
+        if not self.recipe.dedup.minhash.enabled:
+            return None
+        phase = Background(layout, self.recipe.dedup)
+        ordinals = [ordinal for chosen in phase.ordinals().values() for ordinal in chosen]
+        task = Task(
+            name=phase.name,
+            inputs=tuple(entry for ordinal in ordinals for entry in key_files[ordinal]),
+            settings={"parts": [(at, layout.parts[at].name) for at in ordinals], "num": layout.num_documents},
+        )
+        facts = runner.run(phase, [task])[0].facts
+        for line in background_lines(facts, self.recipe.dedup.minhash):
+            runner.watcher.note(line)
+        return facts
+
+    def _proposed(self, runner: PhaseRunner, layout: Layout, key_files: dict[int, list[FileEntry]]) -> list[TaskRecord]:
+        """The records of the pairs, gathered by block."""
+        settings = self.recipe.dedup
+        per_document = settings.minhash.num_buckets * settings.minhash.enabled + settings.exact + settings.url
+        num_ranges = range_count(layout.num_documents, per_document, _RANGE_BYTES)
         tasks = []
         for group in range(layout.num_groups):
-            inputs: list[FileEntry] = []
-            for ordinal in layout.ordinals(group):
-                part = layout.parts[ordinal]
-                if part.build is None:
-                    inputs += key_files[part.name]
-                else:
-                    inputs += [earlier[f"{part.build}/{part.keys}.{what}.npy"] for what in (*_KEY_FILES, "kept")]
+            inputs = [entry for ordinal in layout.ordinals(group) for entry in key_files[ordinal]]
             tasks.append(
                 Task(
                     name=f"{group:05d}",

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.dedup.facts import SAMPLES, Cluster, cluster_facts
 from pipeline.dedup.phases.layout import Layout, split_by
 from pipeline.dedup.rank import Int64Array
 from pipeline.dedup.resolve import NONE, Edges, components, greedy
@@ -160,15 +161,32 @@ class Names(Phase):
         with output.folder.open(candidates.path) as file:
             table = pq.read_table(file, columns=["document", "id", "content"])
         survivors, first, counts = np.unique(rows["survivor"], return_index=True, return_counts=True)
-        at = np.searchsorted(table["document"].to_numpy(), survivors)
-        ids = table["id"].take(pa.array(at)).to_pylist()
+        candidates_here, ids_here = table["document"].to_numpy(), table["id"].combine_chunks()
+        at = np.searchsorted(candidates_here, survivors)
+        ids = ids_here.take(pa.array(at)).to_pylist()
         clusters = (table["content"].to_numpy()[at] >> np.uint64(1)).astype(np.int64)
         found: list[dict[str, Any]] = []
+        of_survivors: list[Cluster] = []
+        bounds_here = layout.bounds(int(task.name))
         for number, begin, count, name, cluster in zip(
             survivors.tolist(), first.tolist(), counts.tolist(), ids, clusters.tolist(), strict=True
         ):
             mine = rows[begin : begin + count]
             sources = Counter(layout.parts[ordinal].source for ordinal in (mine["document"] >> 32).tolist())
+            # Samples are of this group, whose names are at hand.
+            here = mine["document"][slice(*np.searchsorted(mine["document"], bounds_here))][:SAMPLES]
+            samples = np.searchsorted(candidates_here, here)
+            kept = layout.parts[number >> 32]
+            of_survivors.append(
+                Cluster(
+                    cluster=cluster,
+                    size=count + 1,
+                    kept=name,
+                    source=kept.source if kept.build is None else f"{kept.source} (earlier build)",
+                    removed=sources,
+                    samples=[ids_here[place].as_py() for place in samples.tolist()],
+                )
+            )
             if number < layout.first_earlier:
                 copies = json.dumps(dict(sorted(sources.items())), ensure_ascii=False)
                 found.append({"document": number, "cluster": cluster, "cluster_size": count + 1, "copies": copies})
@@ -184,6 +202,7 @@ class Names(Phase):
                 }
                 for row in mine
             ]
+        output.facts.update(cluster_facts(of_survivors))
         found.sort(key=lambda row: row["document"])
         named = pa.Table.from_pylist(found, NAMES_SCHEMA)
         documents = named["document"].to_numpy()
