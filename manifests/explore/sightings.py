@@ -40,7 +40,7 @@ class Journey:
     @property
     def copies(self) -> int:
         """Documents that were dropped as copies of it."""
-        return (self.last.document.get("cluster_size") or 1) - 1 if self.last.kept else 0
+        return (self.last.document.get("cluster_size") or 1) - 1
 
 
 def find_journeys(build: Build, tables: Tables, column: str, value: str) -> list[Journey]:

@@ -35,7 +35,8 @@ def test_estimate_is_without_bias(similarity: float, buckets: int, hashes: int) 
         terms = logs[k] - logs - logs[::-1] + equal * np.log(similarity) + (k - equal) * np.log1p(-similarity)
     likely = np.exp(terms) if similarity < 1 else (equal == k).astype(float)
     probabilities = bucket_probabilities(settings)
-    assert (probabilities >= 0).all() and (probabilities <= 1).all()
+    assert (probabilities >= 0).all()
+    assert (probabilities <= 1).all()
     formula = -np.expm1(buckets * np.log1p(-(similarity**hashes))) if similarity < 1 else 1.0
     assert float(likely @ probabilities) == pytest.approx(formula, rel=1e-6)
 
@@ -49,7 +50,8 @@ def test_seven_million_documents_at_a_tenth_percolate() -> None:
     tenfold = expected_partners(_alike(1000, 0.1), ["web"] * 1000, {"web": 71_500_000}, settings)
     assert tenfold["expected"] == pytest.approx(10 * facts["expected"])
     (line,) = background_lines(tenfold, settings.minhash)
-    assert "in one component" in line and "each pair is compared" in line
+    assert "in one component" in line
+    assert "each pair is compared" in line
     (line,) = background_lines(tenfold, settings.minhash.model_copy(update={"verify": False}))
     assert "verify=false keeps one" in line
 
@@ -67,7 +69,8 @@ def test_what_would_do_instead_finds_as_many_and_fewer_false_ones() -> None:
 
 def test_few_documents_say_nothing() -> None:
     facts = expected_partners(_alike(1000, 0.05), ["web"] * 1000, {"web": 10_000}, DedupSettings())
-    assert facts["expected"] < 0.1 and "instead" not in facts
+    assert facts["expected"] < 0.1
+    assert "instead" not in facts
     assert list(background_lines(facts, MinHashSettings())) == []
 
 
