@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from pipeline.charsets.charset import decode
-from pipeline.dedup.keys import part_keys
-from pipeline.dedup.settings import DedupSettings
+from pipeline.dedup.settings import MinHashSettings
+from pipeline.dedup.text.sketch import Sketcher
 from pipeline.extractors.base import normalise
 from pipeline.filters.language.identify import identify_language
 from pipeline.filters.pii.redact import redact
@@ -21,6 +21,7 @@ from tests.fuzz.seeds import ARTICLE, HTML, WIKITEXT, seeds_of
 
 _LANGUAGES = (None, "en", "de", "fr", "zh", "ja", "th", "ar", "hy", "ro", "am", "xx")
 _RULES = FilterSettings()
+_SKETCHER = Sketcher(MinHashSettings())
 _PII = PiiSettings(enabled=True) if "enabled" in PiiSettings.model_fields else PiiSettings()
 _WORDS = tuple(
     word.encode()
@@ -53,8 +54,10 @@ def check_text(case: Case) -> None:
     redacted = redact(text, _PII, language, None)
     redacted.text.encode("utf-8")
     unwrap(text).encode("utf-8")
-    keys, _ = part_keys([text, text], ["s", "s"], 0, DedupSettings()).exact_pairs()
-    assert len({str(key) for key in keys.tolist()}) <= 1, "two keys of one text"
+    sketches = _SKETCHER.sketches([text, text])
+    assert all((rows[0] == rows[1]).all() for rows in sketches), "two sketches of one text"
+    ngrams = _SKETCHER.ngrams(text)
+    assert (ngrams.values[1:] > ngrams.values[:-1]).all(), "n-grams that do not ascend"
 
 
 def check_charset(case: Case) -> None:

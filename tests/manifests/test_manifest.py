@@ -106,7 +106,7 @@ def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
         "acquire": "pipeline.sources.crawl_records",
         "extract": "pipeline.readers.members",
         "filter": "pipeline.filters.signals",
-        "dedup": "pipeline.dedup.minhash",
+        "dedup": "pipeline.dedup.text.kernels",
         "tokenizer": "tokenizer.bpe",
         "shards": "tokenizer.shards.write",
     }

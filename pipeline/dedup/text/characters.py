@@ -33,6 +33,7 @@ DROPPED, SPACE, DIGIT, SEPARATOR = range(4)
 ZERO = ord("0")
 ALONE = 1 << 31  # marks a character that is a word of its own
 RUN = 1 << 30  # and one whose repetitions are the same word
+CHARACTER = (1 << 21) - 1
 
 CONJOINING_JAMO = (0x1100, 0x1200)
 _DECIMAL_SEPARATORS = ".,\u060c\u066b\u2396\u2397\u2398"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled.cache import entry, kernel
-from pipeline.dedup.text.characters import ALONE, DIGIT, DROPPED, RUN, SEPARATOR, SPACE, ZERO
+from pipeline.dedup.text.characters import ALONE, CHARACTER, DIGIT, DROPPED, RUN, SEPARATOR, SPACE, ZERO
 
 NUM_STATES = 8
 _HASHED, _ROLLED, SEQUENCE, NUM_WORDS, _OPEN, _NUMBER, _SIGN, _SLOT = range(NUM_STATES)
@@ -102,7 +102,7 @@ def add_ngrams(
             sign = np.uint32(0)
         if is_open == _ZERO:
             hashed = _SEED
-        hashed = (hashed ^ np.uint64(code)) * _FACTOR
+        hashed = (hashed ^ np.uint64(code & CHARACTER)) * _FACTOR
         is_open = _TWO if code >= ALONE else _ONE
     if is_last and _ZERO < num_words < np.uint64(width):
         ngrams[found] = _mix(rolled + seed + num_words)
