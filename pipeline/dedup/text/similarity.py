@@ -23,7 +23,7 @@ def similarities(
 
     `similarity` is Jaccard's: n-grams that both have, of those that either has. `containment`: those that both have, of
     those of the second. The same few n-grams make texts of any length, so a text that repeats itself is like another
-    only where both have the same words in the same order; so is one of few words. A text without words is like none.
+    only where both have the same words in the same order. A text without words is like none.
 
     Args:
         values: the n-grams of all texts (`sketch.NGrams.values`), one text after the other.

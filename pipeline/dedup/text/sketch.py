@@ -8,6 +8,7 @@ shingles meet in one minimum with a probability of about n / 2**32, and a bucket
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from pipeline.dedup.text.kernels import NUM_STATES, NUM_WORDS, SEQUENCE, WORD_BA
 NUM_FINE, _MINIMA_OF_FINE = 8, 4
 """Finer keys of a document, and the minima that each is made of."""
 _PIECE_CHARACTERS = 1 << 18
+_SHORT = 4  # times the words of an n-gram: of so few words, n-grams do not show that a text repeats itself
 _STEP = 0x9E3779B97F4A7C15
 _MASK64 = (1 << 64) - 1
 _NGRAM_SEED = 0x6E6772616D73  # any fixed number; a change of it changes every hash of an n-gram
@@ -41,13 +43,14 @@ class NGrams(NamedTuple):
 
     values: NDArray[np.uint64]  # hashes of those that are different, ascending
     sequence: int  # hash of all words in order
-    is_repetitive: bool  # fewer than half as many different n-grams as words, as of a text that says one thing often
+    is_repetitive: bool  # fewer than half of its n-grams are different; of a short text, at most half of its words
 
 
 class Sketcher:
     """Makes sketches of texts, one after the other. The same on every machine, in every process and order."""
 
     def __init__(self, settings: MinHashSettings) -> None:
+        self._settings = settings
         self._width = settings.ngram_words
         self._power = np.uint64(pow(WORD_BASE, self._width, 1 << 64))
         self._table = folded() if settings.fold_verified else standing()
@@ -84,8 +87,17 @@ class Sketcher:
             count = self._add(1, codes if self._is_folded else composed, self._table, self._ngram_seed, is_last)
             found.append(_unique(self._ngrams[:count].copy()))
         values = found[0] if len(found) == 1 else _unique(np.concatenate(found))
-        state = self._states[1]
-        return NGrams(values, int(state[SEQUENCE]), 2 * values.size < int(state[NUM_WORDS]))
+        sequence, num_words = self._states[1, [SEQUENCE, NUM_WORDS]].tolist()
+        if 1 < self._width > num_words // _SHORT:
+            is_repetitive = 0 < 2 * self._words_alone.ngrams(text).values.size <= num_words
+        else:
+            is_repetitive = 2 * values.size < num_words - self._width + 1
+        return NGrams(values, sequence, is_repetitive)
+
+    @functools.cached_property
+    def _words_alone(self) -> Sketcher:
+        """A sketcher of n-grams of one word."""
+        return Sketcher(self._settings.model_copy(update={"ngram_words": 1}))
 
     def _begin(self) -> None:
         self._words.fill(0)

@@ -82,6 +82,14 @@ def hashes(words: list[str], width: int) -> list[int]:
     return found
 
 
+def is_repetitive(words: list[str], width: int) -> bool:
+    """Whether a text of these words repeats itself."""
+    if len(words) < 4 * width and width > 1:
+        return bool(words) and 2 * len(set(words)) <= len(words)
+    ngrams = [tuple(words[at : at + width]) for at in range(len(words) - width + 1)]
+    return 2 * len(set(ngrams)) < len(ngrams)
+
+
 def hashes_of_text(sketcher: sketch.Sketcher, text: str) -> list[int]:
     """The hashes of a text's n-grams that decide, in order, with repeats, by compiled code."""
     found = []
