@@ -29,7 +29,9 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def audit(
         out: Out,
-        deep: Annotated[bool, typer.Option("--deep", help="Read every raw record and decode every token.")] = False,
+        deep: Annotated[
+            bool, typer.Option("--deep", help="Read every raw record, compare every copy, decode every token.")
+        ] = False,
         as_json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     ) -> None:
         """Recount every stage, recompute every digest, check the four laws. Exit code 1 names what is wrong."""

@@ -15,6 +15,7 @@ from typing import Any
 from manifests.audit.provenance import check_documents
 from manifests.audit.recount import PAGE_COLUMNS, count_pages, recount_shards
 from manifests.audit.recount_signals import recount_signals
+from manifests.audit.removals import check_removals
 from manifests.audit.tokens import check_tokens
 from manifests.errors import UserError
 from manifests.explore.build import DROPPED, Build
@@ -41,7 +42,8 @@ class AuditReport:
 
 
 def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = lambda what: None) -> AuditReport:
-    """Audit a build. `deep` also reads every raw record and decodes every token; else a sample of both is read."""
+    """Audit a build. `deep` also reads every raw record, compares every removed copy and decodes every token; else a
+    sample of each is looked at."""
     build = Build(url)
     report = AuditReport()
     try:
@@ -69,6 +71,9 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
         progress("documents")
         if build.document_stages:
             check_documents(build, report.problems, report.notes, report.checked, deep)
+        if "dedup" in manifests:
+            progress("removals")
+            check_removals(build, report.problems, report.notes, report.checked, deep)
         if "shards" in manifests:
             progress("tokens")
             check_tokens(build, report.problems, report.checked, deep)

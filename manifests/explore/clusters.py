@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,12 +57,6 @@ class Overview:
     largest: list[Cluster]
 
 
-def cluster_number(text: str) -> int:
-    """The number of the cluster that is kept as this text: of a hash of the text after white space is folded."""
-    digest = hashlib.blake2b(" ".join(text.split()).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
-
-
 def size_label(size: int) -> str:
     """`2`, `3-4`, `5-8` and so on, doubling."""
     most = 1 << (size - 1).bit_length()
@@ -111,7 +106,7 @@ class Clusters:
             earlier, by_source = self._of_earlier_builds()
             by_size += [{"size": row["size"], "number": 1} for row in earlier]
             removed.update({(source, EARLIER): number for source, number in by_source.items()})
-            found = [self._earlier(row["duplicate_of"], row["cluster"], row["size"]) for row in earlier[:num_largest]]
+            found = [self._head(row["duplicate_of"], row["cluster"], row["size"]) for row in earlier[:num_largest]]
             heads = sorted([*heads, *found], key=lambda cluster: -cluster.size)[:num_largest]
         sizes: Counter[str] = Counter()
         for row in sorted(by_size, key=lambda row: int(row["size"])):
@@ -124,30 +119,43 @@ class Clusters:
 
         Raises `UserError` where no document of this id came into the stage, or none was dropped as a copy.
         """
-        found: dict[tuple[str, int], Cluster] = {}
-        rows = self._with_id(self._dropped, id, "reason, duplicate_of, cluster, source")
-        for row in rows:
-            if row["duplicate_of"] is not None and (row["duplicate_of"], row["cluster"]) not in found:
-                found[row["duplicate_of"], row["cluster"]] = self._head(row["duplicate_of"], row["cluster"])
-        for cluster in self._kept_heads(id):
-            found.setdefault((id, cluster.number), cluster)
-        if not found:
-            if rows:
-                raise UserError(f"{id}: dropped for {rows[0]['reason']}, and as no copy of another document.")
-            raise UserError(
-                f"{self._build.url}: no document with id {id!r} came into stage {STAGE}. `groundup drops "
-                f"{self._build.url} --doc ID` tells where one went; `groundup clusters {self._build.url}` lists ids."
-            )
-        for cluster in found.values():
+        parameters = Parameters()
+        value = parameters.bind(id)
+        rows = self._tables.rows(
+            "SELECT DISTINCT duplicate_of, cluster, min(reason) AS reason "
+            f"FROM {self._tables.source(self._dropped, parameters)} WHERE id = {value} OR duplicate_of = {value} "
+            "GROUP BY ALL ORDER BY ALL",
+            parameters,
+        )
+        found = [self._head(row["duplicate_of"], row["cluster"]) for row in rows if row["duplicate_of"] is not None]
+        for cluster in found:
             parameters = Parameters()
             cluster.members = self._members(
-                f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)} "
-                f"ORDER BY {_LEAST_LIKE_FIRST} LIMIT {most}",
-                parameters,
+                f"{_is_of(cluster, parameters)} ORDER BY {_LEAST_LIKE_FIRST} LIMIT {most}", parameters
             )
-            if cluster.is_earlier or cluster.size == 1:
-                cluster.size = 1 + self._count(cluster)
-        return list(found.values())
+            parameters = Parameters()
+            source = self._tables.source(self._dropped, parameters)
+            where = _is_of(cluster, parameters)
+            counted = self._tables.rows(f"SELECT count(*) AS number FROM {source} WHERE {where}", parameters)
+            cluster.size = 1 + counted[0]["number"]
+        return found or [self._alone(id, rows[0]["reason"] if rows else None)]
+
+    def _alone(self, id: str, reason: str | None) -> Cluster:
+        """A document that is kept and has no copy; raises the `UserError` that says what it is instead."""
+        parameters = Parameters()
+        rows = self._tables.rows(
+            "SELECT source, text, filename, file_row_number AS row "
+            f"FROM {self._tables.source(self._kept, parameters)} WHERE id = {parameters.bind(id)} LIMIT 1",
+            parameters,
+        )
+        for row in rows:
+            return Cluster(id, row["source"], 0, part_of(row["filename"], self._kept), row["row"], row["text"])
+        if reason is not None:
+            raise UserError(f"{id}: dropped for {reason}, and as no copy of another document.")
+        raise UserError(
+            f"{self._build.url}: no document with id {id!r} came into stage {STAGE}. `groundup drops "
+            f"{self._build.url} --doc ID` tells where one went; `groundup clusters {self._build.url}` lists ids."
+        )
 
     def text_of(self, cluster: Cluster, id: str, dropped: bool = False) -> str | None:
         """The text of one of a cluster's documents. `dropped`: of one that was dropped, where the kept one has its id.
@@ -157,11 +165,7 @@ class Clusters:
         if id == cluster.id and not dropped:
             return cluster.text
         parameters = Parameters()
-        rows = self._members(
-            f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)} "
-            f"AND id = {parameters.bind(id)} LIMIT 1",
-            parameters,
-        )
+        rows = self._members(f"{_is_of(cluster, parameters)} AND id = {parameters.bind(id)} LIMIT 1", parameters)
         if not rows:
             raise UserError(f"{id}: is not in the cluster of {cluster.id}. Give one of the ids that are listed for it.")
         return self._text(rows[0]["part"], rows[0]["row"])
@@ -169,79 +173,42 @@ class Clusters:
     def _text(self, part: str, row: int) -> str:
         return str(self._tables.document(part, row)["text"])
 
-    def _count(self, cluster: Cluster) -> int:
-        parameters = Parameters()
-        rows = self._tables.rows(
-            f"SELECT count(*) AS number FROM {self._tables.source(self._dropped, parameters)} WHERE "
-            f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)}",
-            parameters,
-        )
-        return int(rows[0]["number"])
-
     def _members(self, where: str, parameters: Parameters) -> list[dict[str, Any]]:
         rows = self._tables.rows(
             f"SELECT {_MEMBER} FROM {self._tables.source(self._dropped, parameters)} WHERE {where}", parameters
         )
         return [{"part": part_of(row.pop("filename"), self._dropped), **row} for row in rows]
 
-    def _with_id(self, parts: list[str], id: str, columns: str) -> list[dict[str, Any]]:
+    def _head(self, id: str, number: int, size: int = 1) -> Cluster:
+        """The document that is kept for others, as it was compared: in an input part, or in an earlier build."""
         parameters = Parameters()
         rows = self._tables.rows(
-            f"SELECT {columns}, filename, file_row_number AS row FROM {self._tables.source(parts, parameters)} "
-            f"WHERE id = {parameters.bind(id)} ORDER BY filename, row",
-            parameters,
-        )
-        return [{**row, "part": part_of(row.pop("filename"), parts)} for row in rows]
-
-    def _kept_heads(self, id: str) -> list[Cluster]:
-        rows = self._with_id(self._kept, id, "source, text, cluster_size")
-        return [
-            Cluster(id, row["source"], cluster_number(row["text"]), *_place(row), row["text"], size=row["cluster_size"])
-            for row in rows
-        ]
-
-    def _head(self, id: str, number: int) -> Cluster:
-        """The one that is kept for a dropped document."""
-        for cluster in self._kept_heads(id):
-            if cluster.number == number:
-                return cluster
-        return self._earlier(id, number)
-
-    def _earlier(self, id: str, number: int, size: int = 1) -> Cluster:
-        parameters = Parameters()
-        rows = self._tables.rows(
-            f"SELECT part, row, source FROM {self._tables.source(self._candidates, parameters)} "
-            f"WHERE is_earlier AND id = {parameters.bind(id)} AND content >> 1 = {parameters.bind(number)} LIMIT 1",
+            f"SELECT part, row, source, is_earlier FROM {self._tables.source(self._candidates, parameters)} "
+            f"WHERE id = {parameters.bind(id)} AND content >> 1 = {parameters.bind(number)} "
+            "ORDER BY is_earlier DESC, document LIMIT 1",
             parameters,
         )
         if not rows:
             raise UserError(f"{self._build.url}: the document {id}, kept for copies, is not here. Run groundup audit.")
-        url, _, part = rows[0]["part"].rpartition(f"/{STAGE}/")
-        try:
-            earlier = open_build(url)
-            with Tables(earlier) as tables:
-                document = tables.document(f"{STAGE}/{part}", rows[0]["row"])
-            text = document["text"] if document["id"] == id else None
-        except UserError:
-            text = None  # that build is gone, or another now; the address says which it was
-        return Cluster(id, rows[0]["source"], number, rows[0]["part"], rows[0]["row"], text, True, size)
+        (row,) = rows
+        text = None
+        if row["is_earlier"]:
+            with suppress(UserError):  # that build is gone, or another now; the address says which it was
+                text = next(documents_of(row["part"], [row["row"]], id))["text"]
+        else:
+            text = self._text(row["part"], row["row"])
+        return Cluster(id, row["source"], number, row["part"], row["row"], text, row["is_earlier"], size)
 
     def _largest(self, most: int) -> list[Cluster]:
         parameters = Parameters()
-        rows = self._tables.rows(
-            f"SELECT id, source, cluster_size, filename, file_row_number AS row "
-            f"FROM {self._tables.source(self._kept, parameters)} "
-            f"WHERE cluster_size > 1 ORDER BY cluster_size DESC, filename, row LIMIT {most}",
+        clusters = self._tables.rows(
+            f"SELECT duplicate_of, cluster, count(*) + 1 AS size FROM {self._tables.source(self._dropped, parameters)} "
+            f"WHERE duplicate_of IN (SELECT id FROM {self._tables.source(self._kept, parameters)} "
+            f"WHERE cluster_size > 1 ORDER BY cluster_size DESC, filename, file_row_number LIMIT {most}) "
+            f"GROUP BY ALL ORDER BY size DESC, duplicate_of, cluster LIMIT {most}",
             parameters,
         )
-        heads = []
-        for row in rows:
-            row["part"] = part_of(row["filename"], self._kept)
-            text = self._text(row["part"], row["row"])
-            heads.append(
-                Cluster(row["id"], row["source"], cluster_number(text), *_place(row), text, size=row["cluster_size"])
-            )
-        return heads
+        return [self._head(row["duplicate_of"], row["cluster"], row["size"]) for row in clusters]
 
     def _of_earlier_builds(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """The clusters whose kept document is of an earlier build, the largest first; and their copies by source."""
@@ -275,5 +242,18 @@ class Clusters:
             by_key[row["duplicate_of"], row["cluster"]].members.append(row)
 
 
-def _place(row: dict[str, Any]) -> tuple[str, int]:
-    return row["part"], row["row"]
+def _is_of(cluster: Cluster, parameters: Parameters) -> str:
+    return f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)}"
+
+
+def documents_of(place: str, rows: list[int], id: str | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a part of an earlier build, given by its address.
+
+    Raises `UserError` where it cannot be read, or where it has another document there than the one of this id.
+    """
+    url, _, part = place.rpartition(f"/{STAGE}/")
+    with Tables(open_build(url)) as tables:
+        for row in tables.documents(f"{STAGE}/{part}", rows).values():
+            if id is not None and row["id"] != id:
+                raise UserError(f"{place}: was built again since, and has other documents.")
+            yield row

@@ -89,7 +89,7 @@ class Tables:
         return self.documents(part, [row])[row]
 
     def documents(self, part: str, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """These rows of a file, whole, by their numbers."""
+        """These rows of a file, whole, by their numbers, ascending."""
         parameters = Parameters()
         numbers = ", ".join(parameters.bind(row) for row in rows)
         found = self.rows(
@@ -100,7 +100,7 @@ class Tables:
         for row in rows:
             if row not in documents:
                 raise UserError(f"{self._build.url}/{part}: has no row {row}. Run groundup audit.")
-        return documents
+        return dict(sorted(documents.items()))
 
     def _location(self, part: str) -> str:
         full = self._build.folder.full(part)

@@ -15,7 +15,6 @@ from manifests.explore import clusters
 from manifests.explore.build import Build
 from manifests.explore.changes import change_lines
 from pipeline.dedup import schema
-from pipeline.dedup.keys import content_hash
 from tests.copies_builds import planted
 from tests.signal_builds import rows_of, run_command
 
@@ -34,7 +33,6 @@ def test_constants_are_those_of_the_stage() -> None:
     assert (clusters.CANDIDATES, clusters.PAIRS) == (schema.CANDIDATES, schema.PAIRS)
     assert (clusters.NEAR, clusters.EXACT, clusters.URL) == (schema.NEAR, schema.EXACT, schema.URL)
     assert clusters.REASONS == schema.REASONS
-    assert clusters.cluster_number(" a\n b ") == content_hash("a b")[0] >> 1
 
 
 @pytest.mark.parametrize(
