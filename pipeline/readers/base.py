@@ -15,6 +15,7 @@ from pipeline.documents.schema import Block
 from pipeline.readers.members import MemberStream
 from pipeline.readers.transcoded import TranscodedStream
 
+RANGE_BYTES = 256 << 20  # of one file, that are one task
 COLUMNS = ("text", "id", "url", "title", "date", "language")  # what a row may say of a document
 
 
@@ -27,8 +28,9 @@ class RawFile:
     source: name of the recipe's source.
     format: warc, wet, mediawiki, html, text, gutenberg, code, jsonl, parquet or csv.
     language: ISO 639-1 code of all of it, where that is known.
-    start, stop: the bytes of it to read, where it is read in ranges (multistream dumps); both are starts of compressed
-    streams, or the file's ends (stop None).
+    start, stop: the bytes of it to read, where it is read in ranges; both are starts of compressed streams (multistream
+    dumps), of rows (jsonl, csv), or the file's ends (stop None). Of a parquet file they are row groups.
+    before: what a reader must know of the rows before `start`, as its `places` says; None for a file that is whole.
     options: settings of the source that its reader needs.
     columns: (column, the file's name of it) for those of a jsonl, parquet or csv file that are named otherwise.
     memory_bytes: the most that a compressed member of it may ask for to be unpacked.
@@ -41,6 +43,7 @@ class RawFile:
     language: str | None = None
     start: int = 0
     stop: int | None = None
+    before: dict[str, Any] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     columns: tuple[tuple[str, str], ...] = ()
     memory_bytes: int = DEFAULT_MEMORY_BYTES
@@ -85,6 +88,31 @@ class Reader(Block):
     def read(self) -> Iterable[Document]:
         """The documents of the file. Subclasses call `drop_record` for every candidate that they do not yield."""
         raise NotImplementedError
+
+    def places(self, range_bytes: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """Where the file can be cut: bytes before the place, `start` and `before` of a range that begins there.
+
+        There are enough of them for ranges of `range_bytes`, and none where the file is read by one task.
+        """
+        return iter(())
+
+    def ranges(self, range_bytes: int = RANGE_BYTES) -> list[dict[str, Any]]:
+        """The file as ranges of about that many bytes: `start`, `stop` and `before` of each. None for one task.
+
+        A range holds the rows that begin in it. The file alone decides; reading all ranges gives what reading it gives.
+        """
+        starts: list[tuple[int, dict[str, Any]]] = [(0, {})]
+        border = range_bytes
+        for num_bytes, start, before in self.places(range_bytes):
+            if num_bytes >= border:
+                starts.append((start, before))
+                border = (num_bytes // range_bytes + 1) * range_bytes
+        stops = [*(start for start, _ in starts[1:]), None]
+        ranges = [
+            {"start": start, "stop": stop, "before": before}
+            for (start, before), stop in zip(starts, stops, strict=True)
+        ]
+        return ranges if len(ranges) > 1 else []
 
     def stream(self, raw: Any, codec: str | None = None, **options: Any) -> MemberStream:
         """The decompressed bytes of the file, which is open as `raw`; where a codec is given, from it to UTF-8."""

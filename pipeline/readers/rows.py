@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -33,8 +34,8 @@ class JsonlReader(Reader):
     count, not its lines. UTF-16 and UTF-32 are read with and without a byte order mark.
 
     Reasons of drops: bad_json (value: the line, detail: what is wrong), empty_payload, truncated, unreadable.
-    Raises `UserError` at the file's end where no row had a column `text`. `missing_columns` are those that the source
-    names and no row had, `columns_there` those of the first row.
+    Raises `UserError` at the end of a whole file where no row had a column `text`. `missing_columns` are those that the
+    source names and no row had, `columns_there` those of the first row.
     """
 
     name = "JSONL"
@@ -50,21 +51,24 @@ class JsonlReader(Reader):
         self.columns_there: list[str] | None = None
 
     def read(self) -> Iterator[Document]:
+        is_range = self.file.before is not None
         with open_raw(self.file.path) as raw:
-            stream = self.stream(raw)
-            if other := other_format(stream):
-                self.drop_unreadable(0, stream.size, f"not JSON but {other}")
-                return
-            codec = _wide_codec(stream)
-            if codec is not None:
-                stream = self.stream(raw, codec, errors="replace")
-            rows = self._lines if holds_lines(stream) else self._values
+            stream = self.stream(raw, start=self.file.start, stop=self.file.stop)
+            codec = None
+            if not is_range:
+                if other := other_format(stream):
+                    self.drop_unreadable(0, stream.size, f"not JSON but {other}")
+                    return
+                codec = _wide_codec(stream)
+                if codec is not None:
+                    stream = self.stream(raw, codec, errors="replace")
+            rows = self._lines if is_range or holds_lines(stream) else self._values
             has_addresses = stream.compression is None and codec is None
-            number = 0
+            number = (self.file.before or {}).get("rows", 0)
             while True:
                 for row, error, start, length in rows(stream):
                     number += 1
-                    offset, length = (start, length) if has_addresses else (-1, -1)
+                    offset, length = (stream.run_offset + start, length) if has_addresses else (-1, -1)
                     document = self.document(f"{self.file.key}#{number}", offset=offset, length=length)
                     if error:
                         self._drop_row(document, number, error)
@@ -79,8 +83,19 @@ class JsonlReader(Reader):
                 if not stream.next_run():
                     break
         text = self._columns["text"]
-        if self.columns_there is not None and text in self.missing_columns:  # that is no row's fault
+        if self.columns_there is not None and text in self.missing_columns and not is_range:  # that is no row's fault
             raise UserError(missing_column(self.file.key, text, self.columns_there))
+
+    def places(self, range_bytes: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """After each line of a file that is not compressed. `before`: `rows`, the number of lines so far."""
+        with open_raw(self.file.path) as raw:
+            stream = self.stream(raw)
+            is_plain = stream.compression is None and other_format(stream) is None and _wide_codec(stream) is None
+            if not is_plain or not holds_lines(stream):
+                return
+            for number, _ in enumerate(self._split(stream), 1):
+                if stream.position < stream.size:
+                    yield stream.position, stream.position, {"rows": number}
 
     def _lines(self, stream: MemberStream) -> Iterator[tuple[Any, str, int, int]]:
         for line, start in self._split(stream):
@@ -110,7 +125,7 @@ class JsonlReader(Reader):
         searched = 0
         while True:
             found = stream.buffer.find(b"\n", searched)
-            if found >= 0:
+            if 0 <= found <= self.max_line_bytes:
                 if not stream.may_trust(stream.position + found + 1):
                     return
                 line, start = bytes(memoryview(stream.buffer)[: found + 1]), stream.position
@@ -223,9 +238,12 @@ class ParquetReader(Reader):
                 return
             columns = self._check_columns(parquet.schema_arrow)
             first = 0
-            for group in range(parquet.num_row_groups):
+            stop = parquet.num_row_groups if self.file.stop is None else self.file.stop
+            for group in range(stop):
                 row_number = first
                 first += parquet.metadata.row_group(group).num_rows
+                if group < self.file.start:
+                    continue
                 batches = parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=sorted(set(columns.values())))
                 while True:
                     try:
@@ -242,6 +260,20 @@ class ParquetReader(Reader):
                         row_number += 1
                         if document is not None:
                             yield document
+
+    def places(self, range_bytes: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """Before each row group but the first; bytes are counted unpacked."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with open_raw(self.file.path) as raw:
+            try:
+                metadata = pq.ParquetFile(raw).metadata
+                sizes = [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
+            except (pa.ArrowException, OSError, ValueError, OverflowError):
+                return  # the task that reads it says so
+        for group, num_bytes in enumerate(itertools.accumulate(sizes[:-1]), 1):
+            yield num_bytes, group, {}
 
     def _check_columns(self, schema: Any) -> dict[str, str]:
         """The file's columns by our names. Raises `UserError` where one that is asked for is not there once."""

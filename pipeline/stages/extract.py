@@ -1,18 +1,21 @@
 """`extract`: raw files -> documents. What cannot be read becomes a drop with its place.
 
-A task is a raw file, a range of a multistream dump, or some hundred small files that hold one document each.
+A task is a raw file, a range of a large one, or some hundred small files that hold one document each.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest
 from manifests.storage import Folder
 from pipeline.documents.parts import PartWriter
+from pipeline.engine.fingerprint import code_of
+from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.extractors.base import GuardedExtractor
@@ -20,7 +23,7 @@ from pipeline.extractors.guard.guard import Guard, close_guards
 from pipeline.extractors.html import weights_digest
 from pipeline.extractors.settings import ExtractSettings
 from pipeline.formats import TextExtractor, extractor_for, reader_for
-from pipeline.readers.base import RawFile
+from pipeline.readers.base import RANGE_BYTES, RawFile
 from pipeline.readers.rows import JsonlReader, missing_column
 from pipeline.recipe import Recipe
 from pipeline.sources.settings import INDEX_FORMAT
@@ -33,7 +36,29 @@ PageTypes = dict[str, dict[str, int]]  # by type of page: what is counted of the
 _ONE_DOCUMENT = frozenset({"html", "text", "gutenberg", "code"})
 _MOST_TASK_FILES = 1_000
 _MOST_TASK_BYTES = 64 << 20
+_ROWS = frozenset({"jsonl", "csv", "parquet"})  # formats whose files can be cut
 _READ_AS = ("format", "language", "columns", "options", "starts")  # of a raw file: what decides how it is read
+
+
+class CutRows(Phase):
+    """A large file of rows -> the ranges that are tasks of their own, as a fact of its record."""
+
+    name = "ranges"
+
+    def __init__(self, locations: dict[str, str], range_bytes: int) -> None:
+        self._locations = locations
+        self._range_bytes = range_bytes
+
+    def settings(self) -> dict[str, Any]:
+        return {"range_bytes": self._range_bytes}
+
+    def made_by(self) -> dict[str, Any]:
+        return {"code": code_of("pipeline.readers.rows", "pipeline.readers.csv_rows")}
+
+    def process(self, task: Task, output: TaskOutput) -> None:
+        (entry,) = task.inputs
+        file = RawFile(entry.path, self._locations[entry.path], **task.settings)
+        output.facts["ranges"] = reader_for(file).ranges(self._range_bytes)
 
 
 class Extract(Phase):
@@ -74,7 +99,7 @@ class Extract(Phase):
                 output.damaged.extend(reader.damaged)
                 if isinstance(reader, JsonlReader) and reader.columns_there is not None:
                     columns = {"missing": sorted(reader.missing_columns), "there": reader.columns_there}
-                    output.facts["columns"] = {"source": file.source, **columns}
+                    output.facts["columns"] = {"source": file.source, "file": file.key, **columns}
         output.facts["page_types"] = {source: pages for source, pages in page_types.items() if pages}
 
 
@@ -126,8 +151,12 @@ class ExtractStage(Stage):
         if self._reads_pages:
             say_compiling(runner.watcher, self.name, "pipeline.markup.html")
             self._html_guard().start()  # compiles, where that was not done yet, once for all workers
+        cut = runner.run(CutRows(locations, RANGE_BYTES), cut_tasks(files))
+        ranges = {record.task: record.facts["ranges"] for record in cut}
+        files = [file | {"ranges": ranges.get(name)} for name, file in _named(files)]
         records = runner.run(Extract(self.recipe.extract, locations, self._weights()), extract_tasks(files))
         close_guards()
+        _check_ranges(files, records)
         damaged = [line for record in records for line in record.damaged]
         page_types: dict[str, PageTypes] = {}
         for record in records:
@@ -138,7 +167,7 @@ class ExtractStage(Stage):
             "missing_columns": missing_columns([record.facts for record in records]),
             "page_types": {source: dict(sorted(pages.items())) for source, pages in sorted(page_types.items())},
         }
-        return StageResult(records=records, facts=facts)
+        return StageResult(records=[*cut, *records], facts=facts)
 
     def check(self, manifest: Manifest) -> None:
         """Stop after the stage where a named column is nowhere; or an input is damaged, unless the loss is accepted."""
@@ -176,8 +205,41 @@ def missing_columns(facts: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def _check_ranges(files: list[dict[str, Any]], records: list[TaskRecord]) -> None:
+    """Refuse a file that was read in ranges and has no column of texts in any; of a whole file the reader says it."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        if fact := record.facts.get("columns"):
+            found.setdefault((fact["source"], fact["file"]), []).append(fact)
+    for file in files:
+        columns = found.get((file["source"], file["key"])) if file["ranges"] else None
+        text = (file.get("columns") or {}).get("text", "text")
+        if columns and all(text in fact["missing"] for fact in columns):
+            raise UserError(f"extract: {missing_column(file['key'], text, columns[0]['there'])}")
+
+
+def _named(files: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The raw files with a name for each: its source and its place among that source's."""
+    numbers: Counter[str] = Counter()
+    for file in files:
+        yield f"{file['source']}-{numbers[file['source']]:05d}", file
+        numbers[file["source"]] += 1
+
+
+def cut_tasks(files: list[dict[str, Any]]) -> list[Task]:
+    """A task for each large file of rows, which says where it can be cut."""
+    return [
+        Task(name=name, inputs=(_entry(file),), settings=_read_as(file))
+        for name, file in _named(files)
+        if file["format"] in _ROWS and file["bytes"] > RANGE_BYTES
+    ]
+
+
 def extract_tasks(files: list[dict[str, Any]]) -> list[Task]:
-    """The tasks for the raw files of acquire's manifest, numbered by source. They are fixed by the files alone."""
+    """The tasks for the raw files of acquire's manifest, numbered by source. They are fixed by the files alone.
+
+    files: rows of that manifest, with the `ranges` of those that are read in ranges.
+    """
     groups: list[list[tuple[dict[str, Any], dict[str, Any]]]] = []
     room = (0, 0)
     for file in files:
@@ -205,16 +267,20 @@ def extract_tasks(files: list[dict[str, Any]]) -> list[Task]:
 
 
 def _pieces(file: dict[str, Any]) -> list[dict[str, Any]]:
-    """How a reader is made for a raw file: once, or for each range that acquire found its streams to allow."""
+    """How a reader is made for a raw file: once, or for each range of a dump's streams or of rows."""
+    streams = itertools.pairwise([*(file.get("starts") or []), None])
+    ranges = [{"start": start, "stop": stop} for start, stop in streams] or file.get("ranges") or [{}]
+    return [_read_as(file) | range for range in ranges]
+
+
+def _read_as(file: dict[str, Any]) -> dict[str, Any]:
+    """How a reader is made for a raw file that is read whole."""
     settings = {"source": file["source"], "format": file["format"], "language": file["language"]}
     if file.get("columns"):
         settings["columns"] = sorted(file["columns"].items())
     if file.get("options"):
         settings["options"] = file["options"]
-    starts = file.get("starts")
-    if not starts:
-        return [settings]
-    return [settings | {"start": start, "stop": stop} for start, stop in zip(starts, [*starts[1:], None], strict=True)]
+    return settings
 
 
 def _entry(file: dict[str, Any]) -> FileEntry:

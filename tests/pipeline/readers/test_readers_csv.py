@@ -28,7 +28,8 @@ from manifests.records.read import read_record
 from manifests.records.rows import split_csv_row
 from pipeline.formats import RawFile, reader_for
 from pipeline.readers.base import Reader
-from pipeline.readers.csv_rows import CsvReader, RowScanner
+from pipeline.readers.csv_rows import CsvReader
+from pipeline.readers.csv_scanner import RowScanner
 from pipeline.readers.members import MemberStream
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -275,7 +276,7 @@ def test_an_unclosed_quote_takes_neither_the_file_nor_for_ever(tmp_path: Path) -
 
 def test_broken_quotes_in_every_line_are_read_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """From each line the quotes lead to the file's end: without a bound the time would be the square of its size."""
-    monkeypatch.setattr("pipeline.readers.csv_rows._RESCAN_BYTES", 1 << 20)
+    monkeypatch.setattr("pipeline.readers.csv_scanner._RESCAN_BYTES", 1 << 20)
     data = b'x","\n' * 100_000
     scanner = RowScanner(MemberStream(io.BytesIO(data)), max_row_bytes=100_000)
     rows = list(scanner.rows())
