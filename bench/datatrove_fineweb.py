@@ -47,7 +47,7 @@ from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.lid import FT176LID
 
-_MINHASH = MinhashConfig(hash_config=HashConfig(precision=64), num_buckets=14, hashes_per_bucket=8, n_grams=5)
+MINHASH = MinhashConfig(hash_config=HashConfig(precision=64), num_buckets=14, hashes_per_bucket=8, n_grams=5)
 
 
 class LocalLanguageModel(FT176LID):
@@ -75,8 +75,8 @@ def _hash_text(text: str) -> int:
     return xxhash.xxh64_intdigest(text.encode())
 
 
-def _signatures(folder: Path) -> MinhashDedupSignature:
-    block = MinhashDedupSignature(str(folder), config=_MINHASH)
+def signatures(folder: Path) -> MinhashDedupSignature:
+    block = MinhashDedupSignature(str(folder), config=MINHASH)
     block._hash_func = _hash_text  # datatrove's own passes text, which xxhash 4 refuses
     return block
 
@@ -108,9 +108,9 @@ def _stages(
         FineWebQualityFilter(exclusion_writer=removed("6_fineweb_quality")),
         JsonlWriter(filtered),
     ]
-    signatures = [JsonlReader(filtered), _signatures(minhash / "signatures")]
-    buckets = [MinhashDedupBuckets(str(minhash / "signatures"), str(minhash / "buckets"), config=_MINHASH)]
-    cluster = [MinhashDedupCluster(str(minhash / "buckets"), str(minhash / "remove_ids"), config=_MINHASH)]
+    signing = [JsonlReader(filtered), signatures(minhash / "signatures")]
+    buckets = [MinhashDedupBuckets(str(minhash / "signatures"), str(minhash / "buckets"), config=MINHASH)]
+    cluster = [MinhashDedupCluster(str(minhash / "buckets"), str(minhash / "remove_ids"), config=MINHASH)]
     last = [
         JsonlReader(filtered),
         MinhashDedupFilter(str(minhash / "remove_ids"), exclusion_writer=removed("7_minhash")),
@@ -120,8 +120,8 @@ def _stages(
     ]
     return {
         "filter": (main, 1),
-        "minhash signatures": (signatures, 1),
-        "minhash buckets": (buckets, _MINHASH.num_buckets),
+        "minhash signatures": (signing, 1),
+        "minhash buckets": (buckets, MINHASH.num_buckets),
         "minhash cluster": (cluster, 1),
         "tokens": (last, 1),
     }

@@ -13,6 +13,8 @@ from pathlib import Path
 
 _SAMPLE_SECONDS = 0.2
 _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
+_HIGHEST = re.compile(rb"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 # One worker is one thread of work on both sides; libraries that would start more are told not to.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -23,11 +25,18 @@ SINGLE_THREAD = dict.fromkeys(_THREADS, "1")
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run of a command. Memory is the peak of the proportional set size, summed over its processes."""
+    """One run of a command. Memory is the peak of the proportional set size, summed over its processes.
+
+    `cpu_seconds` leaves out processes that its first one did not wait for, as those of a fork server. With these,
+    looked at five times a second: `session_cpu_seconds`, and the most memory that one of them held, files that it
+    mapped included.
+    """
 
     wall_seconds: float
     cpu_seconds: float
     peak_memory_bytes: int
+    session_cpu_seconds: float = 0.0
+    peak_process_bytes: int = 0
 
 
 def run_measured(command: Sequence[str], folder: Path, environment: dict[str, str], log: Path) -> Measurement:
@@ -57,7 +66,15 @@ def run_measured(command: Sequence[str], folder: Path, environment: dict[str, st
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}; the end of {log}:\n{tail}")
     # ru_maxrss, in KiB on Linux, is of one process and without gaps; the samples are of all and with gaps.
-    return Measurement(wall_seconds, usage.ru_utime + usage.ru_stime, max(peak, usage.ru_maxrss * 1024))
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    most = usage.ru_maxrss * 1024
+    return Measurement(
+        wall_seconds,
+        cpu_seconds,
+        max(peak, most),
+        max(cpu_seconds, watch.cpu_seconds()),
+        max(watch.peak_process_bytes, most),
+    )
 
 
 class _MemoryWatch:
@@ -67,6 +84,8 @@ class _MemoryWatch:
         self._session = session
         self._ended = threading.Event()
         self._peak = 0
+        self._cpu_seconds: dict[str, float] = {}
+        self.peak_process_bytes = 0
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
@@ -77,9 +96,21 @@ class _MemoryWatch:
         self._thread.join()
         return self._peak
 
+    def cpu_seconds(self) -> float:
+        return sum(self._cpu_seconds.values())
+
     def _watch(self) -> None:
         while not self._ended.wait(_SAMPLE_SECONDS):
-            self._peak = max(self._peak, sum(map(_memory_bytes, _processes(self._session))))
+            processes = _processes(self._session)
+            self._peak = max(self._peak, sum(map(_memory_bytes, processes)))
+            for process in processes:
+                try:
+                    ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+                    most = _HIGHEST.search((process / "status").read_bytes())
+                except OSError:  # it ended while we looked
+                    continue
+                self._cpu_seconds[process.name] = sum(map(int, ticks)) / _TICKS
+                self.peak_process_bytes = max(self.peak_process_bytes, int(most.group(1)) * 1024 if most else 0)
 
 
 def _processes(session: int) -> list[Path]:

@@ -15,10 +15,12 @@ from pipeline.sources.common_crawl import CommonCrawlSource
 from pipeline.sources.kinds import Source, is_in_place, list_in_place
 from pipeline.sources.settings import INDEX_FORMAT
 from pipeline.stages.all import make_stages
+from pipeline.stages.base import kept_parts
 
 # Disk that the documents of a raw file take, as a share of its bytes: most of a page is no text, a dump is all text.
 _DOCUMENT_SHARE = {"warc": 0.10, "html": 0.05, "mediawiki": 0.60}
 _PLAIN_TEXT_SHARE = 0.40  # every other format
+_BYTES_A_DOCUMENT = 1800  # of a part: a web page of about 4,000 characters
 # A Common Crawl WARC file is about this large; WET about a tenth.
 _CRAWL_FILE_BYTES = {"warc": 1.1e9, "wet": 0.1e9}
 
@@ -34,19 +36,27 @@ class Expectation:
 def expect(recipe: Recipe, build: Folder, workers: int) -> dict[str, Expectation]:
     """The expected needs of each stage."""
     raw_bytes = _raw_bytes(recipe, build)
-    whole: dict[str, float] | None = None  # by the unit that a stage counts, what its share is of
+    num_bytes: dict[str, float] | None = None  # by the unit that a stage counts
     if raw_bytes is not None:
-        whole = {
+        num_bytes = {
             "files": sum(number for (downloaded, _), number in raw_bytes.items() if downloaded),
             "documents": sum(
                 number * _DOCUMENT_SHARE.get(format, _PLAIN_TEXT_SHARE) for (_, format), number in raw_bytes.items()
             ),
         }
+    num_documents = num_bytes["documents"] / _BYTES_A_DOCUMENT if num_bytes else 0.0
     expected = {}
     for stage in make_stages(recipe, build):
-        disk = None if whole is None else whole[stage.unit] * stage.disk_share
-        memory = stage.worker_bytes * min(workers, stage.max_workers or workers)
-        expected[stage.name] = Expectation(disk if stage.disk_share else 0.0, memory)
+        disk = None if num_bytes is None else stage.expected_disk(num_bytes[stage.unit], num_documents)
+        expected[stage.name] = Expectation(
+            disk if stage.disk_share else 0.0, stage.expected_memory(workers, num_documents)
+        )
+        manifest = stage.manifest()
+        if num_bytes and manifest is not None and stage.unit == "documents" and stage.writes_documents:
+            # What follows takes what this one wrote, as the build has it.
+            parts = kept_parts(manifest)
+            num_bytes["documents"] = sum(entry.bytes for entry in parts)
+            num_documents = sum(entry.documents or 0 for entry in parts)
     return expected
 
 

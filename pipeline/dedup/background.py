@@ -63,9 +63,9 @@ def expected_partners(
         settings: what is compared with what, and how.
 
     Returns:
-        For the manifest: `pairs` (sampled), `documents`, `mean_similarity`, `expected` (of a document of the build),
-        `by_source`, and with more than 0.1 `instead`: buckets and hashes a bucket that find as many pairs at the
-        threshold, with their `expected`.
+        For the manifest: `pairs` (sampled), `documents`, `mean_similarity`, `expected` (of a document of the build)
+        and its standard `error`, `by_source`. With more than 0.1 `instead`: buckets and hashes a bucket that find as
+        many pairs at the threshold, with their `expected`.
     """
     minhash = settings.minhash
     names = sorted(set(sources))
@@ -86,8 +86,14 @@ def expected_partners(
 
     k = minhash.num_hashes
     is_false = np.arange(k + 1) < minhash.threshold * k
-    by_source = partners(bucket_probabilities(minhash) * is_false)
+    probabilities = bucket_probabilities(minhash) * is_false
+    by_source = partners(probabilities)
     total = max(1, sum(num_documents[name] for name in names))
+    # Both orders of two documents are one draw, so a variance counts twice.
+    variance = sum(
+        2 * (num_documents[one] * num_documents[two] / total) ** 2 * _variance(counts, probabilities)
+        for (one, two), counts in equal.items()
+    )
 
     def mean(of: dict[str, float]) -> float:
         return sum(num_documents[name] * value for name, value in of.items()) / total
@@ -100,6 +106,7 @@ def expected_partners(
         "pairs": num_pairs // 2,
         "mean_similarity": float(all_counts @ np.arange(k + 1)) / k / max(1, num_pairs),
         "expected": mean(by_source),
+        "error": variance**0.5,
         "by_source": by_source,
     }
     if facts["expected"] > _MANY:
@@ -122,6 +129,12 @@ def _equal_minima(one: NDArray[np.uint16], two: NDArray[np.uint16], is_same: boo
     return counts
 
 
+def _variance(counts: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """Variance of the mean of values of which each was drawn `counts` times."""
+    number = max(1, int(counts.sum()))
+    return float(counts @ (values - counts @ values / number) ** 2) / number**2
+
+
 def _as_good(settings: MinHashSettings) -> Iterator[tuple[int, int]]:
     """Buckets and hashes a bucket that propose as large a share of the pairs at the threshold, from more hashes."""
     missed = max(1e-9, 1.0 - settings.match_probability(settings.threshold))
@@ -136,8 +149,9 @@ def background_lines(facts: Mapping[str, Any], settings: MinHashSettings) -> Ite
     if expected <= _MANY:
         return
     line = (
-        f"dedup: a document is expected to be proposed with {expected:.2g} documents that are not like it (mean of "
-        f"{facts['pairs']:,} sampled pairs; their similarity is {facts['mean_similarity']:.3f} on average)"
+        f"dedup: a document is expected to be proposed with {expected:.2g} documents that are not like it (+- "
+        f"{facts['error']:.1g}, from {facts['pairs']:,} sampled pairs, whose similarity is "
+        f"{facts['mean_similarity']:.3f} on average)"
     )
     if expected > _PERCOLATES:
         line += ". Above 1 such pairs join most documents in one component, "

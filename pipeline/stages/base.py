@@ -60,6 +60,14 @@ class Stage(ABC):
         """The stages whose output it reads."""
         return [*([self.documents_from] if self.documents_from else []), *self.reads]
 
+    def expected_disk(self, num_bytes: float, num_documents: float) -> float:
+        """Bytes of disk at the most, of work files too, from what its unit takes as parts or downloads."""
+        return num_bytes * self.disk_share
+
+    def expected_memory(self, workers: int, num_documents: float) -> float:
+        """Bytes of memory of all workers."""
+        return self.worker_bytes * min(workers, self.max_workers or workers)
+
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Every setting that decides the output, as JSON."""

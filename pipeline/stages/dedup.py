@@ -14,7 +14,7 @@ from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest, read_manifest
 from manifests.storage import Folder
 from pipeline.dedup.background import background_lines
-from pipeline.dedup.candidates import range_count
+from pipeline.dedup.candidates import ENTRY, range_count
 from pipeline.dedup.facts import merged_cluster_facts
 from pipeline.dedup.phases.apply import Apply
 from pipeline.dedup.phases.background import Background
@@ -32,7 +32,9 @@ from pipeline.engine.tasks import WORK, Task
 from pipeline.filters.signal_table import SIGNALS
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks, say_compiling
 
-_RANGE_BYTES = 256 << 20  # what proposing the pairs of one range may use
+RANGE_BYTES = 256 << 20  # what proposing the pairs of one range may use
+# For `--plan`, of a document: its keys and signature, and what clustering holds of it and of its pairs, about one in 5.
+_KEY_BYTES, _CLUSTER_BYTES = 500, 40
 _KEEP = ("first", "longest", "newest", "source")
 _KEY_FILES = ("documents", "signatures", "keys")
 
@@ -42,13 +44,25 @@ class DedupStage(Stage):
 
     name = "dedup"
     libraries = ("numba", "numpy", "pyarrow", "xxhash")
-    worker_bytes = 1.0e9
-    disk_share = 0.8
+    worker_bytes = 0.4e9
+
+    def expected_disk(self, num_bytes: float, num_documents: float) -> float:
+        """The documents once more, keys, and of documents in pairs, about a third, their n-grams: 8 bytes each."""
+        return num_bytes * (1.0 + 2.8 / 3) + num_documents * (_KEY_BYTES + self._keys_a_document() * ENTRY.itemsize)
+
+    def expected_memory(self, workers: int, num_documents: float) -> float:
+        """Of workers that propose pairs of a range each, or of the one that clusters all of them."""
+        entries = min(RANGE_BYTES, 3 * num_documents * self._keys_a_document() * ENTRY.itemsize)
+        return max(workers * (self.worker_bytes + entries), self.worker_bytes + num_documents * _CLUSTER_BYTES)
+
+    def _keys_a_document(self) -> int:
+        settings = self.recipe.dedup
+        return settings.minhash.num_buckets * settings.minhash.enabled + settings.exact + settings.url
 
     def settings(self) -> dict[str, Any]:
         settings = self.recipe.dedup
         order = [source.name for source in self.recipe.sources] if settings.keep == "source" else None
-        return {"dedup": settings.model_dump(), "source_order": order}
+        return {"dedup": settings.model_dump(mode="json"), "source_order": order}
 
     def inputs(self) -> list[FileEntry]:
         """The document parts, and of earlier builds the keys and the parts that they kept."""
@@ -248,8 +262,7 @@ class DedupStage(Stage):
     def _proposed(self, runner: PhaseRunner, layout: Layout, key_files: dict[int, list[FileEntry]]) -> list[TaskRecord]:
         """The records of the pairs, gathered by block."""
         settings = self.recipe.dedup
-        per_document = settings.minhash.num_buckets * settings.minhash.enabled + settings.exact + settings.url
-        num_ranges = range_count(layout.num_documents, per_document, _RANGE_BYTES)
+        num_ranges = range_count(layout.num_documents, self._keys_a_document(), RANGE_BYTES)
         tasks = []
         for group in range(layout.num_groups):
             inputs = [entry for ordinal in layout.ordinals(group) for entry in key_files[ordinal]]

@@ -47,6 +47,7 @@ def test_seven_million_documents_at_a_tenth_percolate() -> None:
     assert facts["pairs"] == 499_500
     assert facts["mean_similarity"] == pytest.approx(0.1, abs=0.01)
     assert facts["expected"] == pytest.approx(1.0, rel=0.4)
+    assert 0 < facts["error"] < 0.3 * facts["expected"]
     tenfold = expected_partners(_alike(1000, 0.1), ["web"] * 1000, {"web": 71_500_000}, settings)
     assert tenfold["expected"] == pytest.approx(10 * facts["expected"])
     (line,) = background_lines(tenfold, settings.minhash)
@@ -79,6 +80,15 @@ def test_copies_are_no_false_partners() -> None:
     both = np.concatenate([one, one])
     facts = expected_partners(both, ["web"] * 200, {"web": 1_000_000}, DedupSettings())
     assert facts["expected"] < 0.1
+
+
+def test_one_pair_that_weighs_all_is_said_to_be_unsure() -> None:
+    signatures = _alike(1000, 0.01)
+    signatures[1, :70] = signatures[0, :70]
+    facts = expected_partners(signatures, ["web"] * 1000, {"web": 10**8}, DedupSettings())
+    assert facts["error"] == pytest.approx(facts["expected"], rel=0.05)
+    (line,) = background_lines(facts, MinHashSettings())
+    assert "+-" in line
 
 
 def test_each_source_counts_with_its_documents() -> None:
