@@ -74,14 +74,14 @@ class _Blocks(io.RawIOBase):
 class Unpacked:
     """A whole file, decompressed, and in UTF-8 where it was in UTF-16 or UTF-32, as bytes that come piece by piece.
 
-    See `json_values.ByteStream`.
+    See `json_values.ByteStream`. must_end: compressed data that breaks off is damage, too.
     """
 
-    def __init__(self, file: Any, path: str) -> None:
+    def __init__(self, file: Any, path: str, must_end: bool = False) -> None:
         self.buffer = bytearray()
         self.position = 0
         self.damage: str | None = None
-        self._blocks = decompressed(file, path, 0, -1)
+        self._blocks = decompressed(file, path, 0, -1, must_end)
         self._decoder: Any = None
         while len(self.buffer) < encodings.HEAD_BYTES and self.fill():
             pass
