@@ -326,3 +326,32 @@ def test_nothing_to_compare(tmp_path: Path) -> None:
     assert kept(built(tmp_path, {"a": []})) == {}
     with pytest.raises(UserError, match="all false, so nothing can be found"):
         built(tmp_path, {"a": mixed(2)}, "dedup.exact=false", "dedup.minhash.enabled=false")
+
+
+def test_of_five_versions_of_a_book_one_stays_and_no_other_book_goes(shared_data: Path, tmp_path: Path) -> None:
+    """With the licence of Project Gutenberg in all of them, as text, and without it, as books."""
+    versions = sorted((shared_data / "dedup/gutenberg-versions/sherlock").iterdir())
+    books = sorted((shared_data / "books/gitenberg").glob("*.txt"))
+    others = {path.name for path in books if not path.name.startswith("sherlock")}
+    assert (len(versions), len(others)) == (5, 8)
+    for kind in ("text", "gutenberg"):
+        paths = json.dumps([str(path) for path in [*versions, *books]])
+        made = recipe(tmp_path, {}, f"sources.web.paths={paths}", f'sources.web.format="{kind}"', name=kind)
+        run_build(made, until="dedup")
+        names = {row["file"].rpartition("/")[2] for row in kept(Path(made.output)).values()}
+        assert names - others <= {path.name for path in versions} | {"sherlock-holmes-1661-8.txt"}
+        assert len(names - others) == 1
+        assert others < names
+
+
+@pytest.mark.parametrize(("number", "num_true"), [(100, 5), (1000, 10)])
+def test_plagiarised_articles_go_and_no_others(shared_data: Path, tmp_path: Path, number: int, num_true: int) -> None:
+    """At the default threshold of 0.8: the least similar pair that was plagiarised is at 0.96."""
+    folder = shared_data / "dedup/mccormick-minhash"
+    lines = (folder / f"articles_{number}.train").read_text().splitlines()
+    rows = [dict(zip(("id", "text"), line.split(" ", 1), strict=True)) for line in lines]
+    truth = {frozenset(line.split()) for line in (folder / f"articles_{number}.truth").read_text().splitlines()}
+    build = built(tmp_path, {"a": rows})
+    assert {frozenset((row["id"], row["duplicate_of"])) for row in dropped(build).values()} == truth
+    assert len(truth) == num_true
+    assert min(row["value"] for row in dropped(build).values()) > 0.96
