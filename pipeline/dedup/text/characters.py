@@ -11,7 +11,7 @@ their accents (canonical decomposition without its non-spacing marks). It differ
 
 `standing` is what decides. Case, white space and what is invisible do not count; digits, signs and accents do. Each
 sign is a word. What typography alone tells apart is one sign: all quotation marks and apostrophes, all dashes, one full
-stop and an ellipsis; so a run of equal punctuation is one word.
+stop and an ellipsis, so a run of equal punctuation is one word; and forms of full width are those of ASCII.
 
 Words are runs between spaces. In scripts that are written without spaces (Han, kana, Thai, Lao, Khmer, Burmese and
 their kin) each character is a word, so that a word n-gram there is a character n-gram. No language needs to be known.
@@ -59,7 +59,8 @@ _WITHOUT_SPACES = (
     (0x20000, 0x3FFFF),  # Han
 )
 _FIRST_PLAIN_PLANE = 0x20000  # above it there are Han characters, tags and nothing that folds
-_QUOTES = "'\"`\u00b4\u02b9\u02bb\u02bc\u02bd\u201a\u201e\u2032\u2033\uff02\uff07"  # beside Unicode's Pi and Pf
+_FULL_WIDTH = (0xFF01, 0xFF5E)  # letters, digits and signs of ASCII, as wide as an ideograph
+_QUOTES = "'\"`\u00b4\u02b9\u02bb\u02bc\u02bd\u201a\u201e\u2032\u2033"  # beside Unicode's Pi and Pf
 # Without a shape of their own: the joiner of graphemes, fillers of Hangul, and what says how a letter looks.
 _INVISIBLE = "\u034f\u115f\u1160\u180b\u180c\u180d\u180f\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
 
@@ -117,6 +118,8 @@ def _fold(code: int) -> int:
 
 
 def _stand(code: int) -> int:
+    if _FULL_WIDTH[0] <= code <= _FULL_WIDTH[1]:
+        code += ord("!") - _FULL_WIDTH[0]
     character = chr(code)
     category = unicodedata.category(character)
     if category == "Cf" or character in _INVISIBLE:

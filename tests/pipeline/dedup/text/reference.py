@@ -48,6 +48,8 @@ def standing_words(text: str) -> list[str]:
     """The words that decide."""
     shown: list[str] = []
     for character in unicodedata.normalize("NFC", text):
+        if "！" <= character <= "～":
+            character = unicodedata.normalize("NFKC", character)
         category = unicodedata.category(character)
         if category == "Cf" or character in _INVISIBLE or 0xE0000 <= ord(character) < 0xE1000:
             continue

@@ -68,8 +68,8 @@ TEMPLATES = {
     ),
     "recipe": (
         "{a} with {b}\nServes {k}. Takes {n} minutes. Ingredients: {n} g of {b}, {m} g of {c}, {k} spoons of {d}, a "
-        "pinch of {e}. Heat the {c}, add the {b} and stir for {n} minutes. Mix in the {d}, then the {e}, and let it rest "
-        "for {m} minutes. Serve with {f} and {g}. Tip: instead of {d}, {h} will do as well."
+        "pinch of {e}. Heat the {c}, add the {b} and stir for {n} minutes. Mix in the {d}, then the {e}, and let it "
+        "rest for {m} minutes. Serve with {f} and {g}. Tip: instead of {d}, {h} will do as well."
     ),
     "job": (
         "{a} wanted in {b} ({k} h a week)\n{c} {d} Ltd is looking for a {a} with {n} years of {e}. We offer {m} EUR a "
