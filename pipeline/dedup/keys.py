@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -32,14 +32,14 @@ _CRAWL = re.compile(r"CC-(?:MAIN|NEWS)-\d{4}-\d{2}")
 _MASK64 = (1 << 64) - 1
 
 
-def fold_white_space(text: str) -> str:
+def fold_whitespace_number(text: str) -> str:
     """The text with every run of white space as one space, and none at its ends."""
     return " ".join(text.split())
 
 
 def content_hash(text: str) -> tuple[int, int]:
     """Two 64-bit hashes of a text: equal where the texts are byte-identical after white space is folded (BLAKE2b)."""
-    digest = hashlib.blake2b(fold_white_space(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = hashlib.blake2b(fold_whitespace_number(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 
@@ -67,7 +67,7 @@ def group_of(source: str, file: str | None, scope: Literal["group", "source", "g
     return f"{source}\0{crawl[0] if crawl else (file or '').rpartition('/')[0]}"
 
 
-def _space(name: str) -> int:
+def space_number(name: str) -> int:
     """Number that is mixed into the keys of a document of this group."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") if name else 0
 
@@ -107,7 +107,7 @@ class PartKeys:
         self._keys: list[NDArray[np.void]] = []
         self._num_rows = 0
 
-    def add(self, rows: Sequence[dict[str, Any]], left_out: frozenset[int] = frozenset()) -> None:
+    def add(self, rows: Sequence[dict[str, Any]], left_out: Collection[int] = ()) -> None:
         """Add documents.
 
         Args:
@@ -117,7 +117,7 @@ class PartKeys:
         settings = self._settings
         texts = [row["text"] for row in rows]
         groups = [group_of(row["source"], row["file"], settings.scope) for row in rows]
-        space_of = {group: _space(group) for group in set(groups)}
+        space_of = {group: space_number(group) for group in set(groups)}
         spaces = np.array([space_of[group] for group in groups], dtype=np.uint64)
         hashes = np.array([content_hash(text) for text in texts], dtype=np.uint64).reshape(-1, 2)
         documents = np.zeros(len(rows), dtype=DOCUMENT)
@@ -129,7 +129,7 @@ class PartKeys:
             self._add_keys(mix(hashes[:, 1] ^ spaces), EXACT, has_keys)
         if settings.url:
             urls = [normalised_url(row["url"]) for row in rows]
-            digests = [_space(url or "") for url in urls]
+            digests = [space_number(url or "") for url in urls]
             self._add_keys(
                 mix(np.array(digests, dtype=np.uint64) ^ spaces), URL, has_keys & np.array([bool(url) for url in urls])
             )

@@ -46,3 +46,18 @@ PAIR_SCHEMA = pa.schema(
 )
 """`pairs/*.parquet`: proposed pairs whose similarity is at least `STORED_SIMILARITY`, and all of other kinds."""
 STORED_SIMILARITY = 0.5
+
+EDITS = "edits"
+EDIT_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),  # of the document in the kept part
+        ("id", pa.string()),
+        ("reason", pa.string()),  # contaminated or repeated_lines
+        ("start", pa.int64()),  # characters, in the text before all edits
+        ("end", pa.int64()),
+        ("hash", pa.uint64()),  # xxh3 of the characters that are cut out, in UTF-8
+        ("num_documents", pa.int64()),  # that have a repeated line
+        ("detail", pa.string()),  # set and item that contaminate
+    ]
+)
+"""`edits/part-*.parquet`: a row for each place that is cut out of a document that is kept."""

@@ -15,13 +15,16 @@ from manifests.manifest import FileEntry, Manifest, read_manifest
 from manifests.storage import Folder
 from pipeline.dedup.background import background_lines
 from pipeline.dedup.candidates import ENTRY, range_count
+from pipeline.dedup.evaluation_sets import EvaluationFile, check_files, digests, evaluation_files
 from pipeline.dedup.facts import merged_cluster_facts
 from pipeline.dedup.phases.apply import Apply
 from pipeline.dedup.phases.background import Background
 from pipeline.dedup.phases.clusters import Clusters, Names
+from pipeline.dedup.phases.decontaminate import Decontaminate
 from pipeline.dedup.phases.gather import GatherEntries, GatherPairs, by_receiver
 from pipeline.dedup.phases.keys import KEYS, Keys, made_with
 from pipeline.dedup.phases.layout import InputPart, Layout
+from pipeline.dedup.phases.lines import GatherRepeats, GatherUnits, Repeats, UnitKeys
 from pipeline.dedup.phases.propose import Propose
 from pipeline.dedup.phases.texts import Texts
 from pipeline.dedup.phases.verify import Verify
@@ -62,7 +65,13 @@ class DedupStage(Stage):
     def settings(self) -> dict[str, Any]:
         settings = self.recipe.dedup
         order = [source.name for source in self.recipe.sources] if settings.keep == "source" else None
-        return {"dedup": settings.model_dump(mode="json"), "source_order": order}
+        described = {"dedup": settings.model_dump(mode="json"), "source_order": order}
+        if settings.decontaminate.files:
+            described["evaluation_sets"] = digests(self._evaluation_files())
+        return described
+
+    def _evaluation_files(self) -> list[EvaluationFile]:
+        return evaluation_files(self.recipe.dedup.decontaminate.files, self.recipe.resolve)
 
     def inputs(self) -> list[FileEntry]:
         """The document parts, and of earlier builds the keys and the parts that they kept."""
@@ -76,9 +85,11 @@ class DedupStage(Stage):
     def check_recipe(self) -> None:
         """Refuse what cannot be found, and earlier builds that cannot be compared, before hours of extraction."""
         settings = self.recipe.dedup
-        if not settings.exact and not settings.url and not settings.minhash.enabled:
+        edits = settings.lines.enabled or settings.decontaminate.files
+        if not settings.exact and not settings.url and not settings.minhash.enabled and not edits:
             raise UserError(
-                "dedup: exact, url and minhash.enabled are all false, so nothing can be found. Switch one of them on."
+                "dedup: exact, url, minhash.enabled and lines.enabled are all false and decontaminate.files is empty, "
+                "so nothing can be found. Switch one of them on."
             )
         if settings.keep not in _KEEP and "." not in settings.keep:
             raise UserError(
@@ -86,6 +97,7 @@ class DedupStage(Stage):
             )
         for build in self._earlier_builds():
             self._earlier_files(build)
+        check_files(self._evaluation_files())
 
     def _earlier_builds(self) -> list[Folder]:
         return [Folder(self.recipe.resolve(path)) for path in self.recipe.dedup.against]
@@ -121,7 +133,10 @@ class DedupStage(Stage):
         settings = self.recipe.dedup
         say_compiling(runner.watcher, self.name, "pipeline.dedup.text")
         folder = KEYS if settings.keep_keys else f"{WORK}/{KEYS}"
-        keys = runner.run(Keys(settings, [source.name for source in self.recipe.sources], folder), self._key_tasks())
+        contaminated = self._contaminated(runner)
+        keys = runner.run(
+            Keys(settings, [source.name for source in self.recipe.sources], folder), self._key_tasks(contaminated)
+        )
         layout = self._layout(folder)
         key_files = self._key_files(layout, keys)
         background = self._background(runner, layout, key_files)
@@ -158,18 +173,22 @@ class DedupStage(Stage):
             ],
         )
         names = by_receiver(named)
-        applied = runner.run(
-            Apply(KEYS if settings.keep_keys else None, settings.exact),
-            [
-                task.model_copy(
-                    update={
-                        "inputs": (*task.inputs, *names.get(f"{layout.group_of(ordinal):05d}", ())),
-                        "settings": {"ordinal": ordinal},
-                    }
-                )
-                for ordinal, task in enumerate(part_tasks(self.documents()))
-            ],
-        )
+        apply_tasks = [
+            task.model_copy(
+                update={
+                    "inputs": (
+                        *task.inputs,
+                        *names.get(f"{layout.group_of(ordinal):05d}", ()),
+                        *(contaminated[task.name].outputs if contaminated else ()),
+                    ),
+                    "settings": {"ordinal": ordinal},
+                }
+            )
+            for ordinal, task in enumerate(part_tasks(self.documents()))
+        ]
+        if settings.lines.enabled:
+            apply_tasks = self._with_repeats(runner, layout, apply_tasks, key_files)
+        applied = runner.run(Apply(KEYS if settings.keep_keys else None, settings), apply_tasks)
         kept = [*keys] if settings.keep_keys else []
         facts: dict[str, Any] = {
             "num_pairs": sum(record.facts["num_pairs"] for record in verified),
@@ -178,6 +197,8 @@ class DedupStage(Stage):
             "background": background,
             "clusters": merged_cluster_facts(record.facts for record in named),
         }
+        if contaminated:
+            facts["evaluation_sets"] = next((record.facts["num_items"] for record in contaminated.values()), {})
         if settings.keep_keys:
             facts["keys"] = made_with(settings)
             num_bytes = sum(entry.bytes for record in keys for entry in record.outputs)
@@ -188,8 +209,51 @@ class DedupStage(Stage):
             )
         return StageResult(records=[*applied, *kept, *texts, *verified], facts=facts)
 
-    def _key_tasks(self) -> list[Task]:
+    def _contaminated(self, runner: PhaseRunner) -> dict[str, TaskRecord]:
+        """What each part shares with evaluation sets, by its name; nothing where none are named."""
+        files = self._evaluation_files()
+        if not files:
+            return {}
+        records = runner.run(Decontaminate(self.recipe.dedup.decontaminate, files), part_tasks(self.documents()))
+        return {record.task: record for record in records}
+
+    def _with_repeats(
+        self, runner: PhaseRunner, layout: Layout, tasks: list[Task], key_files: dict[int, list[FileEntry]]
+    ) -> list[Task]:
+        """The tasks of `apply`, each with the lines of its documents that repeat."""
+        settings = self.recipe.dedup
+        units = runner.run(UnitKeys(settings), tasks)
+        num_ranges = range_count(sum(record.facts["num_units"] for record in units), 1, RANGE_BYTES)
+        unit_files = {record.task: record.outputs for record in units}
+        gathered = runner.run(
+            GatherUnits(layout, num_ranges, settings.keep == "first"),
+            [
+                Task(
+                    name=f"{group:05d}",
+                    inputs=tuple(
+                        entry
+                        for ordinal in layout.ordinals(group)
+                        for entry in (*unit_files[layout.parts[ordinal].name], *key_files[ordinal])
+                    ),
+                    settings={"parts": layout.fingerprint(group), "num_ranges": num_ranges},
+                )
+                for group in range(layout.group_of(layout.num_own - 1) + 1 if layout.num_own else 0)
+            ],
+        )
+        ranges = [Task(name=name, inputs=entries) for name, entries in sorted(by_receiver(gathered).items())]
+        files = [record.outputs[0] for record in runner.run(Repeats(settings.lines.min_documents), ranges)]
+        repeated = by_receiver(runner.run(GatherRepeats(layout), _in_groups(files, {"groups": layout.starts})))
+        return [
+            task.model_copy(update={"inputs": (*task.inputs, *repeated.get(f"{layout.group_of(ordinal):05d}", ()))})
+            for ordinal, task in enumerate(tasks)
+        ]
+
+    def _key_tasks(self, contaminated: dict[str, TaskRecord]) -> list[Task]:
         tasks = part_tasks(self.documents())
+        if contaminated:
+            tasks = [
+                task.model_copy(update={"inputs": (*task.inputs, *contaminated[task.name].outputs)}) for task in tasks
+            ]
         if self.recipe.dedup.keep in _KEEP:
             return tasks
         if self.documents_from != "filter":
@@ -286,18 +350,7 @@ class DedupStage(Stage):
             ],
         )
         files = [record.outputs[0] for record in proposed]
-        width = isqrt(max(0, len(files) - 1)) + 1
-        return runner.run(
-            GatherPairs(layout),
-            [
-                Task(
-                    name=f"{begin // width:05d}",
-                    inputs=tuple(files[begin : begin + width]),
-                    settings={"groups": layout.starts},
-                )
-                for begin in range(0, len(files), width)
-            ],
-        )
+        return runner.run(GatherPairs(layout), _in_groups(files, {"groups": layout.starts}))
 
     def _texts_task(self, layout: Layout, group: str, blocks: dict[str, tuple[FileEntry, ...]]) -> Task:
         """The pairs of all blocks of a group, and its parts."""
@@ -308,3 +361,12 @@ class DedupStage(Stage):
             inputs=(*pairs, *(part.entry for part in parts)),
             settings={"parts": layout.fingerprint(int(group)), "builds": [part.build for part in parts]},
         )
+
+
+def _in_groups(files: list[FileEntry], settings: dict[str, Any]) -> list[Task]:
+    """Tasks that read about as many files each as there are tasks."""
+    width = isqrt(max(0, len(files) - 1)) + 1
+    return [
+        Task(name=f"{begin // width:05d}", inputs=tuple(files[begin : begin + width]), settings=settings)
+        for begin in range(0, len(files), width)
+    ]

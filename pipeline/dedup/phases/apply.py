@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from pipeline.dedup.phases.clusters import decisions
+from pipeline.dedup.phases.edits import Editor
 from pipeline.dedup.schema import EXACT, NEAR, REASONS
+from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import PartReader, PartWriter
 from pipeline.engine.tasks import Phase, Task, TaskOutput
 
@@ -19,36 +19,37 @@ class Apply(Phase):
 
     name = "apply"
 
-    def __init__(self, keys: str | None, says_exact: bool) -> None:
+    def __init__(self, keys: str | None, settings: DedupSettings) -> None:
         self._keys = keys
-        self._says_exact = says_exact  # else equal texts are near duplicates, too
+        self._settings = settings
 
     def settings(self) -> dict[str, Any]:
-        return {"keys": self._keys, "says_exact": self._says_exact}
+        edits = {"lines": self._settings.lines.model_dump(), "scope": self._settings.scope}
+        return {
+            "keys": self._keys,
+            "exact": self._settings.exact,
+            "edits": edits if self._settings.lines.enabled else None,
+        }
 
     def process(self, task: Task, output: TaskOutput) -> None:
-        part, *names = task.inputs
-        ordinal = task.settings["ordinal"]
-        decided = {row["document"] & 0xFFFFFFFF: row for entry in names for row in _rows(output, entry.path, ordinal)}
+        decided = decisions(task, output)
         kept: list[bool] = []
-        documents = PartReader(output.build, part, output.counts).run()
-        with PartWriter(output, f"part-{task.name}") as writer:
+        documents = PartReader(output.build, task.inputs[0], output.counts).run()
+        with PartWriter(output, f"part-{task.name}") as writer, Editor(task, output, self._settings) as editor:
             for row, document in enumerate(documents):
                 decision = decided.get(row)
-                kept.append(decision is None or decision["kind"] is None)
-                if decision is None or decision["kind"] is None:
-                    size, copies = (decision["cluster_size"], decision["copies"]) if decision else (1, None)
-                    document.metadata.update(cluster_size=size, copies=copies)
-                    writer.write(document)
+                if editor.drops(row, document, writer):
+                    kept.append(False)
+                elif decision is None or decision["kind"] is None:
+                    kept.append(editor.edit(row, document, writer, is_named=decision is not None))
+                    if kept[-1]:
+                        size, copies = (decision["cluster_size"], decision["copies"]) if decision else (1, None)
+                        document.metadata.update(cluster_size=size, copies=copies)
+                        writer.write(document)
                 else:
-                    kind = decision["kind"] if self._says_exact or decision["kind"] != EXACT else NEAR
+                    kept.append(False)
+                    # Where exact copies are not looked for, equal texts are near duplicates, too.
+                    kind = decision["kind"] if self._settings.exact or decision["kind"] != EXACT else NEAR
                     writer.add(document, REASONS[kind], decision["similarity"], evidence=decision)
         if self._keys is not None:
             output.publish_array(f"{self._keys}/{task.name}.kept.npy", np.array(kept, dtype=np.bool_))
-
-
-def _rows(output: TaskOutput, path: str, ordinal: int) -> Iterator[dict[str, Any]]:
-    first, end = ordinal << 32, (ordinal + 1) << 32
-    with output.folder.open(path) as file:
-        filters = (pc.field("document") >= first) & (pc.field("document") < end)
-        yield from pq.read_table(file, filters=filters).to_pylist()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -215,3 +216,16 @@ class Names(Phase):
 
 def _value(number: float) -> float | None:
     return None if np.isnan(number) else float(number)
+
+
+def decisions(task: Task, output: TaskOutput) -> dict[int, dict[str, Any]]:
+    """What was decided for documents of a part, by their row, from the files that the task was given."""
+    first = task.settings["ordinal"] << 32
+    found: dict[int, dict[str, Any]] = {}
+    for entry in task.inputs:
+        if entry.path.startswith(f"{WORK}/{Names.name}/"):
+            with output.folder.open(entry.path) as file:
+                filters = (pc.field("document") >= first) & (pc.field("document") < first + (1 << 32))
+                rows = pq.read_table(file, filters=filters).to_pylist()
+            found |= {row["document"] - first: row for row in rows}
+    return found

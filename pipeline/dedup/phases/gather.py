@@ -68,7 +68,7 @@ class GatherEntries(Gather):
 
     def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
         ordinals = self._layout.ordinals(int(task.name))
-        keys = {ordinal: self._layout.parts[ordinal].array(output, "keys") for ordinal in ordinals}
+        keys = {ordinal: self._keys(output, ordinal) for ordinal in ordinals}
         bounds = range_bounds(self._num_ranges)
         ends = {
             ordinal: [*np.searchsorted(table["key"], np.array(bounds[:-1], dtype=np.uint64)).tolist(), len(table)]
@@ -82,6 +82,10 @@ class GatherEntries(Gather):
                     for ordinal, table in keys.items()
                 ],
             )
+
+    def _keys(self, output: TaskOutput, ordinal: int) -> NDArray[np.void]:
+        """The keys of a part, ascending."""
+        return self._layout.parts[ordinal].array(output, "keys")
 
     def _entries(self, output: TaskOutput, ordinal: int, keys: NDArray[np.void]) -> NDArray[np.void]:
         layout, part = self._layout, self._layout.parts[ordinal]

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 from manifests.code import library_versions
 from manifests.errors import UserError
 from pipeline.dedup.keys import KEYS_FORMAT, PartKeys
+from pipeline.dedup.phases.contaminated import dropped_rows
 from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import read_part
 from pipeline.engine.fingerprint import code_of
-from pipeline.engine.tasks import Phase, Task, TaskOutput
+from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 
 KEYS = "keys"
 _COLUMNS = ["text", "source", "id", "url", "date", "file"]
@@ -52,16 +53,21 @@ class Keys(Phase):
         return {"code": code_of(__name__), "libraries": library_versions(("numba", "numpy", "xxhash"))}
 
     def process(self, task: Task, output: TaskOutput) -> None:
-        part, *signals = task.inputs
+        part, *others = task.inputs
+        signals = [entry for entry in others if not entry.path.startswith(WORK)]
+        dropped = dropped_rows(task, output)
         keys = PartKeys(self._settings, self._source_order)
         values = _signals(output, signals[0].path, self._settings.keep) if signals else iter(())
         batch: list[dict[str, Any]] = []
-        for row in read_part(output.build, part, _COLUMNS):
+        left_out: set[int] = set()
+        for number, row in enumerate(read_part(output.build, part, _COLUMNS)):
+            if number in dropped:
+                left_out.add(len(batch))
             batch.append({**row, "signal": next(values)} if signals else row)
             if len(batch) == _BATCH_DOCUMENTS:
-                keys.add(batch)
-                batch = []
-        keys.add(batch)
+                keys.add(batch, left_out)
+                batch, left_out = [], set()
+        keys.add(batch, left_out)
         for what in ("documents", "signatures", "keys"):
             output.publish_array(f"{self._folder}/{task.name}.{what}.npy", getattr(keys, what)())
 
