@@ -1,7 +1,7 @@
 """Lines, paragraphs and spans of sentences that repeat across documents, and how they are cut out of texts.
 
-A unit has at least `FEWEST_WORDS` words; where a script has no spaces, characters. Shorter ones say too little to be
-known as repeats: a name before a speech, `else:`, "No, sir.", a row of asterisks.
+A unit has at least `FEWEST_WORDS` words that are no numbers; where a script has no spaces, characters. Shorter ones say
+too little to be known as repeats: a name before a speech, `else:`, "No, sir.", a row of asterisks or of figures.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def units(text: str, unit: Literal["line", "paragraph", "three_sentences"]) -> U
     starts, ends = np.array(places, np.int64).reshape(-1, 2).T
     spans = word_spans(text, keeps_digits=False)
     first, last = np.searchsorted(spans.starts, starts), np.searchsorted(spans.starts, ends)
-    is_long = last - first >= FEWEST_WORDS
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")[spans.starts]
+    num_words = np.concatenate([[0], np.cumsum((codes < ord("0")) | (codes > ord("9")))])
+    is_long = num_words[last] - num_words[first] >= FEWEST_WORDS
     starts, ends, first, last = (array[is_long] for array in (starts, ends, first, last))
     if unit == "paragraph":
         keys = WordRuns(spans.hashes).hashes(first, last)
