@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from manifests.audit.edits import check_edits
 from manifests.audit.provenance import check_documents
 from manifests.audit.recount import PAGE_COLUMNS, count_pages, recount_shards
 from manifests.audit.recount_signals import recount_signals
@@ -74,6 +75,7 @@ def audit_build(url: str, deep: bool = False, progress: Callable[[str], None] = 
         if "dedup" in manifests:
             progress("removals")
             check_removals(build, report.problems, report.notes, report.checked, deep)
+            check_edits(build, report.problems, report.checked)
         if "shards" in manifests:
             progress("tokens")
             check_tokens(build, report.problems, report.checked, deep)

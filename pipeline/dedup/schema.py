@@ -51,6 +51,7 @@ EDITS = "edits"
 EDIT_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),  # of the document in the kept part
+        ("input_row", pa.int64()),  # in the input part
         ("id", pa.string()),
         ("reason", pa.string()),  # contaminated or repeated_lines
         ("start", pa.int64()),  # characters, in the text before all edits

@@ -87,8 +87,8 @@ class Editor:
             left, cuts = cut(text, spans[: len(found)])
         for one in cuts:
             hashed = xxhash.xxh3_64_intdigest(text[one.start : one.end].encode("utf-8", "surrogatepass"))
-            row_of = {"row": writer.num_kept, "id": document.id, "start": one.start, "end": one.end, "hash": hashed}
-            self._edits.write(encodable(row_of | notes[one.place]))
+            numbers = {"row": writer.num_kept, "input_row": row, "start": one.start, "end": one.end, "hash": hashed}
+            self._edits.write(encodable({**numbers, "id": document.id, **notes[one.place]}))
             self._output.counts.edited(document.metadata["source"], notes[one.place]["reason"], 1)
         document.text = left
         return True

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from manifests.audit.audit import audit_build
+from manifests.audit.edits import check_edits
 from manifests.errors import UserError
+from manifests.explore.build import Build
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
 from pipeline.build import run_build
+from pipeline.dedup.phases.apply import Apply
+from pipeline.dedup.phases.decontaminate import Decontaminate
+from pipeline.dedup.phases.lines import GatherRepeats, Repeats, UnitKeys
 from pipeline.engine.settings import ExecutorSettings
 from pipeline.recipe import load_recipe
 from tests.builds import differing
@@ -21,15 +32,18 @@ from tests.builds import differing
 BOILER = "Please read our terms of use and our privacy policy."
 NOTICE = ["Subscribe to our letter today.", BOILER, "All rights reserved by the publisher 2026."]
 QUESTION = "Which of these boats was the first to leave the harbour when the ice broke in spring?"
+_SOURCE = """
+[[sources]]
+name = "web{begin}"
+kind = "files"
+paths = ["parts/{begin}.jsonl"]
+format = "jsonl"
+"""
 _RECIPE = """
 name = "edits"
 output = "out"
 max_dropped_fraction = 1
-[[sources]]
-name = "web"
-kind = "files"
-paths = ["parts/*.jsonl"]
-format = "jsonl"
+{sources}
 [filter]
 languages = []
 rules = []
@@ -37,6 +51,13 @@ rules = []
 {dedup}
 """
 LINES = 'keep = "longest"\n[dedup.lines]\nenabled = true\n'
+
+
+@pytest.fixture(autouse=True)
+def many_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of parts, and ranges of keys, as a large build has them."""
+    monkeypatch.setattr("pipeline.dedup.phases.layout._FEWEST_DOCUMENTS", 1)
+    monkeypatch.setattr("pipeline.stages.dedup.RANGE_BYTES", 1000)
 
 
 def page(number: int) -> list[str]:
@@ -47,13 +68,16 @@ def page(number: int) -> list[str]:
 def built(
     folder: Path, documents: list[dict[str, Any]], dedup: str, per_part: int = 3, workers: int = 1, sets: str = ""
 ) -> Path:
+    """A build of documents, so many a source, since each source is a part."""
     (folder / "parts").mkdir(parents=True)
-    for begin in range(0, len(documents), per_part):
+    begins = range(0, len(documents), per_part)
+    for begin in begins:
         rows = "".join(json.dumps(row) + "\n" for row in documents[begin : begin + per_part])
-        (folder / f"parts/{begin:03d}.jsonl").write_text(rows)
+        (folder / f"parts/{begin}.jsonl").write_text(rows)
     if sets:
         (folder / "set.jsonl").write_text(sets)
-    (folder / "recipe.toml").write_text(_RECIPE.format(dedup=dedup))
+    sources = "".join(_SOURCE.format(begin=begin) for begin in begins)
+    (folder / "recipe.toml").write_text(_RECIPE.format(sources=sources, dedup=dedup))
     executor = ExecutorSettings(workers=workers)
     run_build(load_recipe(folder / "recipe.toml"), until="dedup", executor=executor)
     return folder / "out"
@@ -70,7 +94,7 @@ def texts_of(build: Path) -> dict[str, str]:
 def edits_of(build: Path) -> dict[str, int]:
     manifest = read_manifest(Folder(str(build)).folder("dedup"))
     assert manifest is not None
-    return manifest.counts.sources["web"].edited
+    return dict(sum((Counter(counts.edited) for counts in manifest.counts.sources.values()), Counter()))
 
 
 def test_a_repeated_line_stays_in_the_best_document_alone(tmp_path: Path) -> None:
@@ -89,8 +113,60 @@ def test_a_repeated_line_stays_in_the_best_document_alone(tmp_path: Path) -> Non
     rows = rows_of(build, "dedup/edits/*.parquet")
     assert len(rows) == edits_of(build)["repeated_lines"] == 3 * (len(with_notice) - 1)
     assert {row["num_documents"] for row in rows} == {len(with_notice)}
+    report = audit_build(str(build))
+    assert (report.problems, report.checked["edits"]) == ([], len(rows))
     before = {row["id"]: row["text"] for row in documents}
     assert {before[row["id"]][row["start"] : row["end"]].strip() for row in rows} == set(NOTICE)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"start": 0}, "is not the one before"),
+        ({"row": 10_000}, "is no edit of the document"),
+        ({"reason": "contaminated"}, "the manifest says"),
+        ({"id": "other"}, "is no edit of the document"),
+        (None, "the manifest says"),
+    ],
+)
+def test_edits_that_are_not_as_stated_are_found(tmp_path: Path, change: dict[str, Any] | None, says: str) -> None:
+    documents = [{"id": f"d{number}", "text": "\n".join([*page(number), BOILER])} for number in range(4)]
+    build = built(tmp_path, documents, LINES)
+    path = max(build.glob("dedup/edits/*.parquet"), key=lambda path: pq.read_metadata(path).num_rows)
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows = rows[:-2] if change is None else [{**rows[0], **change}, *rows[1:]]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    problems: list[str] = []
+    check_edits(Build(str(build)), problems, Counter())
+    assert any(says in problem for problem in problems)
+
+
+def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [{"id": f"d{number}", "text": "\n".join([*page(number), QUESTION, *NOTICE])} for number in range(12)]
+    settings = f'{LINES}[dedup.decontaminate]\nfiles = ["*.jsonl"]\naction = "cut"\n'
+    whole = built(tmp_path / "one", documents, settings, sets=json.dumps({"text": QUESTION}))
+    shutil.copytree(tmp_path / "one", tmp_path / "two", ignore=shutil.ignore_patterns("out"))
+    for phase in (Decontaminate, UnitKeys, Repeats, GatherRepeats, Apply):
+        with monkeypatch.context() as patch:
+            patch.setattr(phase, "process", _stops_after_one(phase.process))
+            with pytest.raises(UserError, match="stopped here"):
+                run_build(load_recipe(tmp_path / "two/recipe.toml"), until="dedup")
+    run_build(load_recipe(tmp_path / "two/recipe.toml"), until="dedup")
+    assert differing(whole, tmp_path / "two/out") == []
+    assert audit_build(str(whole), deep=True).problems == []
+    assert edits_of(whole)["contaminated"] == 12
+
+
+def _stops_after_one(process: Callable[..., None]) -> Callable[..., None]:
+    calls = itertools.count()
+
+    def stops(self: Any, task: Any, output: Any) -> None:
+        if next(calls):
+            raise UserError("stopped here")
+        process(self, task, output)
+
+    return stops
 
 
 def test_survivors_do_not_depend_on_parts_and_workers(tmp_path: Path) -> None:
