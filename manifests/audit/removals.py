@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ _SAMPLE = 200  # removals that a quick audit compares
 _BATCH_CHARACTERS = 16 << 20  # of dropped texts that are in memory
 _BATCH_DROPS = 10_000
 _EQUAL = 1e-9
+_SIZES = ((2, "2"), (4, "3-4"), (9, "5-9"), (99, "10-99"), (999, "100-999"), (9_999, "1000-9999"))
 _READ = 64  # kept documents at a time
 _FEW = 10  # problems of one kind that are named
 _COLUMNS = ["id", "text", "url", "source", "reason", "value", "duplicate_of", "cluster"]
@@ -188,32 +189,47 @@ def _page(url: str | None) -> str | None:
 
 
 def _add_up(build: Build, tables: Tables, candidates: list[str], problems: list[str]) -> None:
-    """What kept documents say that they stand for is what was dropped for a document that is kept here."""
+    """What kept documents say that they stand for is what was dropped, and what the manifest says of clusters."""
     manifest = build.manifest(STAGE)
+    sizes: Counter[str] = Counter()
+    removed: defaultdict[str, Counter[str]] = defaultdict(Counter)
     parameters = Parameters()
-    stated: Counter[str] = Counter()
     for row in tables.rows(
-        f"SELECT cluster_size, copies, count(*) AS number FROM {tables.source(build.parts(STAGE), parameters)} "
-        "GROUP BY ALL ORDER BY ALL",
+        "SELECT source, cluster_size, copies, count(*) AS number "
+        f"FROM {tables.source(build.parts(STAGE), parameters)} GROUP BY ALL ORDER BY ALL",
         parameters,
     ):
         copies = json.loads(row["copies"] or "{}")
         if row["cluster_size"] != 1 + sum(copies.values()):
             problems.append(f"{STAGE}: {row['number']} kept documents say {row['cluster_size']} and {row['copies']}")
-        stated.update({source: number * row["number"] for source, number in copies.items()})
-    parts = build.parts(STAGE, dropped=True)
+        if row["cluster_size"] > 1:
+            sizes[_size_label(row["cluster_size"])] += row["number"]
+        for source, number in copies.items():
+            removed[source][row["source"]] += number * row["number"]
     parameters = Parameters()
-    counted = tables.rows(
-        f"SELECT source, count(*) AS number FROM {tables.source(parts, parameters)} AS d "
-        "WHERE duplicate_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
-        f"FROM {tables.source(candidates, parameters)} AS c WHERE is_earlier "
-        "AND c.id = d.duplicate_of AND c.content >> 1 = d.cluster) GROUP BY 1",
+    for row in tables.rows(
+        "SELECT kept, list(source) AS sources, list(number) AS numbers FROM "
+        "(SELECT duplicate_of, cluster, d.source AS source, min(c.source) AS kept, count(*) AS number "
+        f"FROM {tables.source(build.parts(STAGE, dropped=True), parameters)} AS d JOIN (SELECT id, content >> 1 AS "
+        f"number, min(source) AS source FROM {tables.source(candidates, parameters)} WHERE is_earlier GROUP BY ALL) "
+        "AS c ON c.id = d.duplicate_of AND c.number = d.cluster GROUP BY duplicate_of, cluster, d.source) "
+        "GROUP BY duplicate_of, cluster, kept",
         parameters,
-    )
-    found = Counter({row["source"]: row["number"] for row in counted})
-    for source in sorted({*stated, *found, *manifest.counts.sources}):
-        if stated[source] != found[source]:
+    ):
+        sizes[_size_label(1 + sum(row["numbers"]))] += 1
+        for source, number in zip(row["sources"], row["numbers"], strict=True):
+            removed[source][f"{row['kept']} (earlier build)"] += number
+    facts = manifest.facts["clusters"]
+    if (facts["sizes"], facts["removed"]) != (sizes, {source: {**kept} for source, kept in removed.items()}):
+        problems.append(f"{STAGE}/manifest.json: facts.clusters: not what the documents say")
+    for source, counts in manifest.counts.sources.items():
+        dropped = sum(number for reason, number in counts.dropped.items() if reason in REASONS)
+        if dropped != removed[source].total():
             problems.append(
-                f"{STAGE}: source {source}: {found[source]} documents were dropped for kept ones, which say that they "
-                f"stand for {stated[source]}"
+                f"{STAGE}: source {source}: {dropped} copies were dropped, but kept documents stand for "
+                f"{removed[source].total()}"
             )
+
+
+def _size_label(size: int) -> str:
+    return next((label for most, label in _SIZES if size <= most), "10000 or more")

@@ -110,12 +110,12 @@ class Ngrams:
         self.words = words(text, fold)
         number = max(1, len(self.words) - num_words + 1) if self.words else 0
         self.different = {tuple(self.words[at : at + num_words]) for at in range(number)}
-        self.repeats_itself = 2 * len(self.different) < number
+        self.repeats_itself = 2 * len(self.different) < len(self.words)
 
     def similarity(self, dropped: Ngrams, measure: str) -> float:
         """Jaccard similarity with a dropped text, or by `containment` the share of its n-grams that are here.
 
-        A text of which more than half repeats itself is like another only where all words are the same.
+        A text of fewer than half as many n-grams as words is like another only where all words are the same.
         """
         if self.repeats_itself or dropped.repeats_itself:
             return float(self.words == dropped.words)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +16,6 @@ STAGE = "dedup"
 CANDIDATES, PAIRS = "candidates", "pairs"
 NEAR, EXACT, URL = 0, 1, 2
 REASONS = ("near_duplicate", "exact_duplicate", "url_duplicate")  # by the kind of a pair
-EARLIER = "an earlier build"
 _SAMPLES = 3  # members of a cluster in a list of clusters
 _MEMBER = (
     "id, source, reason, value AS similarity, estimated_similarity, shared_buckets, duplicate_of, cluster, filename, "
@@ -48,19 +45,16 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Overview:
-    """All clusters of a build in numbers. sizes: as `size_label`. removed: (source of the dropped, of the kept)."""
+    """All clusters of a build in numbers: clusters by size; removals by source of the dropped, and of the kept."""
 
     kept: int
-    dropped: int
     sizes: dict[str, int]
-    removed: dict[tuple[str, str], int]
+    removed: dict[str, dict[str, int]]
     largest: list[Cluster]
 
-
-def size_label(size: int) -> str:
-    """`2`, `3-4`, `5-8` and so on, doubling."""
-    most = 1 << (size - 1).bit_length()
-    return str(size) if most == size == 2 else f"{most // 2 + 1}-{most}"
+    @property
+    def dropped(self) -> int:
+        return sum(number for kept in self.removed.values() for number in kept.values())
 
 
 def stored_files(manifest: Manifest, folder: str) -> list[str]:
@@ -85,34 +79,14 @@ class Clusters:
             )
 
     def overview(self, num_largest: int) -> Overview:
-        parameters = Parameters()
-        by_size = self._tables.rows(
-            f"SELECT cluster_size AS size, count(*) AS number FROM {self._tables.source(self._kept, parameters)} "
-            "WHERE cluster_size > 1 GROUP BY 1 ORDER BY 1",
-            parameters,
-        )
-        parameters = Parameters()
-        copies = self._tables.rows(
-            f"SELECT source, copies, count(*) AS number FROM {self._tables.source(self._kept, parameters)} "
-            "WHERE copies IS NOT NULL GROUP BY ALL",
-            parameters,
-        )
-        removed: Counter[tuple[str, str]] = Counter()
-        for row in copies:
-            for source, number in json.loads(row["copies"]).items():
-                removed[source, row["source"]] += number * row["number"]
-        heads = self._largest(num_largest)
+        """The stage's own facts, and as many of the largest clusters."""
+        facts = self._manifest.facts["clusters"]
+        largest = self._largest(num_largest, of_earlier=False)
         if self.settings.get("against"):
-            earlier, by_source = self._of_earlier_builds()
-            by_size += [{"size": row["size"], "number": 1} for row in earlier]
-            removed.update({(source, EARLIER): number for source, number in by_source.items()})
-            found = [self._head(row["duplicate_of"], row["cluster"], row["size"]) for row in earlier[:num_largest]]
-            heads = sorted([*heads, *found], key=lambda cluster: -cluster.size)[:num_largest]
-        sizes: Counter[str] = Counter()
-        for row in sorted(by_size, key=lambda row: int(row["size"])):
-            sizes[size_label(row["size"])] += row["number"]
-        self._add_samples(heads)
-        return Overview(self._manifest.counts.documents_out, removed.total(), dict(sizes), dict(removed), heads)
+            largest += self._largest(num_largest, of_earlier=True)
+            largest = sorted(largest, key=lambda cluster: -cluster.size)[:num_largest]
+        self._add_samples(largest)
+        return Overview(self._manifest.counts.documents_out, facts["sizes"], facts["removed"], largest)
 
     def of_document(self, id: str, most: int) -> list[Cluster]:
         """The cluster of each document of this id, kept or dropped, with up to `most` members.
@@ -199,32 +173,22 @@ class Clusters:
             text = self._text(row["part"], row["row"])
         return Cluster(id, row["source"], number, row["part"], row["row"], text, row["is_earlier"], size)
 
-    def _largest(self, most: int) -> list[Cluster]:
+    def _largest(self, most: int, of_earlier: bool) -> list[Cluster]:
         parameters = Parameters()
+        if of_earlier:
+            kept = f"SELECT id FROM {self._tables.source(self._candidates, parameters)} WHERE is_earlier"
+        else:
+            kept = (
+                f"SELECT id FROM {self._tables.source(self._kept, parameters)} WHERE cluster_size > 1 "
+                f"ORDER BY cluster_size DESC, filename, file_row_number LIMIT {most}"
+            )
         clusters = self._tables.rows(
             f"SELECT duplicate_of, cluster, count(*) + 1 AS size FROM {self._tables.source(self._dropped, parameters)} "
-            f"WHERE duplicate_of IN (SELECT id FROM {self._tables.source(self._kept, parameters)} "
-            f"WHERE cluster_size > 1 ORDER BY cluster_size DESC, filename, file_row_number LIMIT {most}) "
-            f"GROUP BY ALL ORDER BY size DESC, duplicate_of, cluster LIMIT {most}",
+            f"WHERE duplicate_of IN ({kept}) GROUP BY ALL ORDER BY size DESC, duplicate_of, cluster LIMIT {most}",
             parameters,
         )
-        return [self._head(row["duplicate_of"], row["cluster"], row["size"]) for row in clusters]
-
-    def _of_earlier_builds(self) -> tuple[list[dict[str, Any]], dict[str, int]]:
-        """The clusters whose kept document is of an earlier build, the largest first; and their copies by source."""
-        parameters = Parameters()
-        drops = (
-            f"(SELECT * FROM {self._tables.source(self._dropped, parameters)} AS d SEMI JOIN "
-            f"(SELECT id, content >> 1 AS number FROM {self._tables.source(self._candidates, parameters)} "
-            "WHERE is_earlier) AS c ON d.duplicate_of = c.id AND d.cluster = c.number)"
-        )
-        clusters = self._tables.rows(
-            f"SELECT duplicate_of, cluster, count(*) + 1 AS size FROM {drops} GROUP BY ALL "
-            "ORDER BY size DESC, duplicate_of, cluster",
-            parameters,
-        )
-        sources = self._tables.rows(f"SELECT source, count(*) AS number FROM {drops} GROUP BY 1 ORDER BY 1", parameters)
-        return clusters, {row["source"]: row["number"] for row in sources}
+        heads = [self._head(row["duplicate_of"], row["cluster"], row["size"]) for row in clusters]
+        return [head for head in heads if head.is_earlier == of_earlier]
 
     def _add_samples(self, clusters: list[Cluster]) -> None:
         if not clusters:

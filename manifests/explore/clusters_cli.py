@@ -11,7 +11,7 @@ import typer
 from manifests.errors import UsageError, check_text, shown
 from manifests.explore.build import open_build
 from manifests.explore.changes import change_lines
-from manifests.explore.clusters import EARLIER, Cluster, Clusters, Overview
+from manifests.explore.clusters import Cluster, Clusters, Overview
 from manifests.explore.journeys import excerpt
 from manifests.explore.sql import Tables
 
@@ -86,12 +86,12 @@ def _overview_lines(overview: Overview) -> list[str]:
         return lines
     lines.append(f"{'cluster size':<16} {'clusters':>13}")
     lines += [f"{size:<16} {number:>13,}" for size, number in overview.sizes.items()]
-    width = max(16, *(len(name) for pair in overview.removed for name in pair))
-    lines.append(f"{'dropped from':<{width}} {'kept in':<{width}} {'documents':>13}")
-    lines += [
-        f"{dropped:<{width}} {kept:<{width}} {number:>13,}"
-        for (dropped, kept), number in sorted(overview.removed.items(), key=lambda item: (-item[1], item[0]))
+    removed = [
+        (-number, dropped, kept) for dropped, by_kept in overview.removed.items() for kept, number in by_kept.items()
     ]
+    width = max(16, *(len(name) for _, *names in removed for name in names))
+    lines.append(f"{'dropped from':<{width}} {'kept in':<{width}} {'documents':>13}")
+    lines += [f"{dropped:<{width}} {kept:<{width}} {-number:>13,}" for number, dropped, kept in sorted(removed)]
     for cluster in overview.largest:
         lines += _head_lines(cluster)
         lines += [_member_line(row) for row in cluster.members]
@@ -110,7 +110,7 @@ def _cluster_lines(cluster: Cluster, compared: list[str], changes: list[str]) ->
 
 
 def _head_lines(cluster: Cluster) -> list[str]:
-    kept = f"kept in {EARLIER}" if cluster.is_earlier else "kept"
+    kept = "kept in an earlier build" if cluster.is_earlier else "kept"
     if cluster.size == 1:
         return [f"{cluster.id}  {cluster.source}: {kept}, and no other document was dropped as a copy of it"]
     return [
@@ -129,14 +129,11 @@ def _member_line(row: dict[str, Any]) -> str:
 
 
 def _overview_data(overview: Overview) -> dict[str, Any]:
-    removed: dict[str, dict[str, int]] = {}
-    for (dropped, kept), number in sorted(overview.removed.items()):
-        removed.setdefault(dropped, {})[kept] = number
     return {
         "kept": overview.kept,
         "dropped": overview.dropped,
         "sizes": overview.sizes,
-        "removed": removed,
+        "removed": overview.removed,
         "largest": [_cluster_data(cluster) for cluster in overview.largest],
     }
 

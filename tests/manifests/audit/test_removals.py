@@ -161,7 +161,10 @@ def test_numbers_of_copies_add_up(copies: Build, tmp_path: Path, change: Callabl
     _change(build, "dedup", lambda row: row["cluster_size"] > 1, change)
     problems = _checked(build)[0]
     assert problems
-    assert all("kept documents say" in line or "which say that they stand for" in line for line in problems)
+    assert all(
+        "kept documents say" in line or "kept documents stand for" in line or "facts.clusters" in line
+        for line in problems
+    )
 
 
 def test_an_earlier_build_that_is_gone_is_a_note(copies: Build, copies_again: Build, tmp_path: Path) -> None:
@@ -183,6 +186,13 @@ def test_an_earlier_build_that_was_made_anew(copies: Build, tmp_path: Path) -> N
     kept = next(row["duplicate_of"] for row in rows_of(first, "dedup", True) if _near(row))
     _change(first, "dedup", lambda row: row["id"] == kept, lambda row: row.update(text="something else"))
     assert any(f"of {kept}, but" in line for line in _checked(again)[0])
+
+
+def test_facts_of_clusters_are_counted_again(copies: Build, tmp_path: Path) -> None:
+    for name in ("sizes", "removed"):
+        build = copy_build(copies, tmp_path / name)
+        build.manifest("dedup").facts["clusters"][name].popitem()
+        assert _checked(build)[0] == ["dedup/manifest.json: facts.clusters: not what the documents say"]
 
 
 # The definition, which `pipeline/dedup/text` and the audit each have by themselves
