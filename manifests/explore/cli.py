@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +29,11 @@ from manifests.explore.sightings import Sighting, find_journeys, near_urls
 from manifests.explore.sql import Tables
 from manifests.explore.what_if import SourceEffect, WhatIf, what_if, written
 
+if TYPE_CHECKING:
+    from manifests.explore.what_if_dedup import DedupWhatIf
+
 _EXAMPLES = 10
+_OF_DEDUP = ("kept_now", "kept_then", "come_back", "go", "characters")
 Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_default=False)]
 
 
@@ -72,7 +76,7 @@ def register(app: typer.Typer) -> None:
         elif doc is not None:
             answer = _answer_where(build, "id", doc, as_json)
         elif what_if_:
-            answer = _answer_what_if(what_if(build, what_if_), as_json)
+            answer = _answer_what_if(build, what_if_, as_json)
         elif lost:
             answer = _answer_lost(build, sample or _EXAMPLES, source, as_json)
         elif reason is not None and near:
@@ -190,7 +194,15 @@ def _near_data(near: NearDrop) -> dict[str, Any]:
     }
 
 
-def _answer_what_if(answer: WhatIf, as_json: bool) -> list[str]:
+def _answer_what_if(build: Build, assignments: list[str], as_json: bool) -> list[str]:
+    is_dedup = [assignment.strip().startswith("dedup.") for assignment in assignments]
+    if all(is_dedup):
+        from manifests.explore import what_if_dedup  # with numpy, which other questions need not wait for
+
+        return _answer_what_if_dedup(what_if_dedup.what_if_dedup(build, assignments), as_json)
+    if any(is_dedup):
+        raise UsageError("--what-if: signals answer for the filter, pairs for dedup. Ask about one of them at a time.")
+    answer = what_if(build, assignments)
     if as_json:
         return [_as_json(_what_if_data(answer))]
     width = max(12, *(len(effect.source) for effect in answer.effects))
@@ -215,6 +227,44 @@ def _answer_what_if(answer: WhatIf, as_json: bool) -> list[str]:
     lines.append(
         f"to do it: groundup run RECIPE {' '.join(f'--set {shlex.quote(c.assignment)}' for c in answer.changes)}"
     )
+    return lines
+
+
+def _answer_what_if_dedup(answer: DedupWhatIf, as_json: bool) -> list[str]:
+    if as_json:
+        return [
+            _as_json(
+                {
+                    "set": answer.changes,
+                    "notes": answer.notes,
+                    "sources": [
+                        {
+                            **{name: getattr(effect, name) for name in ("source", *_OF_DEDUP)},
+                            "moves": [
+                                {"from": before, "to": after, "documents": number}
+                                for (before, after), number in effect.moves.most_common()
+                            ],
+                        }
+                        for effect in answer.effects
+                    ],
+                }
+            )
+        ]
+    width = max(12, *(len(effect.source) for effect in answer.effects))
+    lines = [f"with {', '.join(f'{key} = {value}' for key, value in answer.changes.items())}:"]
+    titles = (name.replace("_", " ") for name in _OF_DEDUP)
+    lines.append(f"{'source':<{width}} {' '.join(f'{title:>13}' for title in titles)}")
+    for effect in answer.effects:
+        numbers = [effect.kept_now, effect.kept_then, effect.come_back, effect.go]
+        lines.append(f"{effect.source:<{width}} {' '.join(f'{n:>13,}' for n in numbers)} {effect.characters:>+13,}")
+    moves = [(effect.source, *move) for effect in answer.effects for move in effect.moves.most_common()]
+    if moves:
+        lines.append("documents that move:")
+    for source, (before, after), number in moves:
+        lines.append(f"{source:<{width}} {before or 'kept':>32} -> {after or 'kept':<32} {number:>12,}")
+    lines += answer.notes
+    assigned = (shlex.quote(f"{key}={value}") for key, value in answer.changes.items())
+    lines.append(f"to do it: groundup run RECIPE {' '.join(f'--set {one}' for one in assigned)}")
     return lines
 
 
