@@ -59,6 +59,7 @@ def report_data(build: Build) -> dict[str, Any]:
         "reasons": reasons,
         "page_types": corpus_by_page_type(build),
         "least_kept": {what.replace("_", " "): table for what, table in least_kept(build, _HOSTS).items() if table[0]},
+        "clusters": build.manifests["dedup"].facts.get("clusters") if "dedup" in build.manifests else None,
         "tokenizer": list(_token_facts(build)),
         "training": training(build),
         "kept": list(_kept_samples(build)),

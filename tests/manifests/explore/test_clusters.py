@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ from manifests.errors import UserError
 from manifests.explore import clusters
 from manifests.explore.build import Build
 from manifests.explore.changes import change_lines
+from manifests.report.report import write_report
 from pipeline.dedup import schema
 from tests.copies_builds import planted
 from tests.signal_builds import rows_of, run_command
@@ -88,6 +90,17 @@ def test_two_named_documents_are_compared(copies: Build) -> None:
         (found,) = _json(copies.url, "--doc", first, "--with", second)["clusters"]
         assert found["compared"] == [first, second]
         assert found["changes"] == change_lines(texts[first], texts[second])
+
+
+def test_the_report_has_sizes_and_sources(copies: Build, tmp_path: Path) -> None:
+    page = Path(write_report(copies.url, tmp_path / "report.html")).read_text(encoding="utf-8")
+    section = page.partition("<h2>Copies</h2>")[2].partition("<h2>")[0]
+    facts = copies.manifest("dedup").facts["clusters"]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", section)
+    rows = [[size, f"{number:,}"] for size, number in facts["sizes"].items()]
+    rows += [[one, two, f"{number:,}"] for one, kept in facts["removed"].items() for two, number in kept.items()]
+    assert cells == [cell for row in rows for cell in row]
+    assert "(estimated " in page
 
 
 def test_a_document_without_copies(copies: Build) -> None:
