@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,6 +55,37 @@ class ShardSettings(Settings):
     )
 
 
+_COPIES_WEIGHTS: dict[str, list[tuple[int, float]]] = {
+    # Penedo et al. 2025, arXiv:2506.20920: by how well filters like the pages of clusters of a size.
+    "fineweb2": [(1, 1.0), (2, 2.0), (3, 3.0), (5, 5.0), (100, 8.0), (1_000, 1.0)]
+}
+_ClusterSize = Annotated[int, Field(ge=1)]
+_Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class MixtureSettings(Settings):
+    """How often documents are in the training mixture, beside the weights of sources and of types of pages."""
+
+    copies_weight: Literal["fineweb2"] | list[tuple[_ClusterSize, _Weight]] = Field(
+        default=[],
+        description="Weights by `cluster_size`, the number of documents that one stands for after dedup: pairs of the "
+        "smallest size and the weight from there on, such as `[[2, 2.0], [1000, 1.0]]`; below the first it is 1. A "
+        "factor on the document's other weights. `fineweb2` is FineWeb-2's: 1, 2, 3 (of 3 or 4), 5 (of 5 to 99), 8 "
+        "(of 100 to 999), and 1 of 1,000 and more.",
+    )
+
+    @field_validator("copies_weight")
+    @classmethod
+    def _sizes_ascend(cls, value: str | list[tuple[int, float]]) -> str | list[tuple[int, float]]:
+        if not isinstance(value, str) and any(first >= second for (first, _), (second, _) in pairwise(value)):
+            raise ValueError("the sizes must grow from pair to pair")
+        return value
+
+    def copies_weights(self) -> list[tuple[int, float]]:
+        """The pairs of `copies_weight`, of a table that it names, too."""
+        return _COPIES_WEIGHTS[self.copies_weight] if isinstance(self.copies_weight, str) else self.copies_weight
+
+
 class Recipe(RecipeSettings):
     """A whole build. Unknown keys and wrong types are refused."""
 
@@ -68,6 +100,7 @@ class Recipe(RecipeSettings):
     filter: FilterSettings = FilterSettings()
     dedup: DedupSettings = DedupSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
+    mixture: MixtureSettings = MixtureSettings()
     shards: ShardSettings = ShardSettings()
     executor: ClusterSettings = ClusterSettings()
     model: dict[str, Any] = Field(default_factory=dict)

@@ -183,6 +183,8 @@ def _words(annotation: Any, metadata: Any = ()) -> str:
         words = " or ".join(f"`{_toml(value)}`" for value in arguments)
     elif origin is list or (origin is tuple and arguments[-1] is Ellipsis):
         words = _many("list of", arguments[0])
+    elif origin is tuple and len(set(arguments)) > 1:
+        words = "list of " + " and ".join(_words(argument) for argument in arguments)
     elif origin is tuple:
         words = _many(f"list of {len(arguments)}", arguments[0])
     elif origin is dict:

@@ -46,7 +46,9 @@ def journey_lines(build: Build, journey: Journey, limits: Limits) -> list[str]:
         lines.append(f"  copies    {journey.copies:,} others were dropped as copies of it ({by_source})")
     lines += [f"  tokens    {place['shard']}:{place['start']} ({place['length']:,} tokens)" for place in journey.places]
     if _left_out(build, journey):
-        lines.append("  not in the shards: the weight of its source or type of page leaves it out (mixture_weight)")
+        lines.append(
+            "  not in the shards: the weight of its source, page type or cluster leaves it out (mixture_weight)"
+        )
     return lines
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from manifests.errors import UserError
 from manifests.manifest import FileEntry
 from pipeline.documents.page_types import PageType
 from pipeline.documents.parts import read_part
+from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 from pipeline.stages.base import Stage, StageResult, part_name, part_source, part_tasks
@@ -29,7 +31,8 @@ from tokenizer.shards.write import WrittenShard, shard_facts, write_shard
 
 TRAIN, VALIDATION = "train", "validation"
 _BATCH_DOCUMENTS = 512
-_ENCODED_COLUMNS = ["id", "source", "url", "page_type", "text", "num_bytes"]
+_MIXTURE_COLUMNS = ["id", "source", "page_type", "cluster_size"]
+_ENCODED_COLUMNS = [*_MIXTURE_COLUMNS, "url", "text", "num_bytes"]
 _CHECKED_CHARACTERS = 100_000  # of each part, compared with `tokenizers`
 _ROWS_PER_GROUP = 65_536
 _DRAWS = 1 << 64
@@ -79,15 +82,21 @@ def num_copies(seed: int, source: str, document: str, weight: float) -> int:
 
 
 class Mixture(NamedTuple):
-    """How often documents are in the mixture: the weight of a source, times that of a type of page."""
+    """How often documents are in the mixture: the weight of a source, times those of a type of page and of copies.
+
+    copies: (smallest cluster size, weight from there on), growing; below the first it is 1.
+    """
 
     seed: int
     sources: dict[str, float]
     page_types: Mapping[PageType, float]
+    copies: Sequence[tuple[int, float]] = ()
 
     def num_copies(self, row: dict[str, Any]) -> int:
-        """Of a document: columns `id`, `source` and `page_type`."""
+        """Of a document: columns `id`, `source`, `page_type` and `cluster_size`, which is null where nobody counted."""
         weight = self.sources[row["source"]] * self.page_types.get(row["page_type"], 1.0)
+        size = row.get("cluster_size") or 1
+        weight *= next((weight for smallest, weight in reversed(self.copies) if size >= smallest), 1.0)
         return num_copies(self.seed, row["source"], row["id"], weight)
 
 
@@ -102,8 +111,12 @@ class Encode(Phase):
         self._validation_fraction = validation_fraction
 
     def settings(self) -> dict[str, Any]:
-        page_types = self._mixture.page_types
-        return {"seed": self._seed, "validation_fraction": self._validation_fraction, "page_types": page_types}
+        return {
+            "seed": self._seed,
+            "validation_fraction": self._validation_fraction,
+            "page_types": self._mixture.page_types,
+            "copies": self._mixture.copies,
+        }
 
     def process(self, task: Task, output: TaskOutput) -> None:
         part, tokenizer = task.inputs
@@ -132,6 +145,7 @@ class Encode(Phase):
         for split in (TRAIN, VALIDATION):
             # Each document is followed by one end-of-text.
             output.facts[split] = sum(row["length"] + 1 for row in rows if row["split"] == split)
+        output.facts["repeats"] = dict(sorted(Counter(row["source"] for row in rows if row["copy"] > 0).items()))
 
     def _copies(
         self, row: dict[str, Any], start: int, length: int, part: str, output: TaskOutput
@@ -235,6 +249,14 @@ def _rows_between(output: TaskOutput, path: str, split: str, low: int, high: int
             yield from table.take(np.flatnonzero(inside)).to_pylist()
 
 
+def _sum_repeats(records: list[TaskRecord]) -> dict[str, int]:
+    """By source, the copies of documents beyond the first."""
+    total: Counter[str] = Counter()
+    for record in records:
+        total.update(record.facts["repeats"])
+    return dict(sorted(total.items()))
+
+
 class ShardsStage(Stage):
     """See the module."""
 
@@ -247,7 +269,12 @@ class ShardsStage(Stage):
 
     def settings(self) -> dict[str, Any]:
         weights = {source.name: source.weight for source in self.recipe.sources}
-        return {"shards": self.recipe.shards.model_dump(), "seed": self.recipe.seed, "weights": weights}
+        return {
+            "shards": self.recipe.shards.model_dump(),
+            "mixture": self.recipe.mixture.model_dump(mode="json"),
+            "seed": self.recipe.seed,
+            "weights": weights,
+        }
 
     def inputs(self) -> list[FileEntry]:
         return [*self.documents(), self._tokenizer()]
@@ -265,7 +292,7 @@ class ShardsStage(Stage):
         draws = [
             fraction("validation", seed, row["source"], row["id"])
             for part in parts
-            for row in read_part(self.build, part, ["source", "id", "page_type"])
+            for row in read_part(self.build, part, _MIXTURE_COLUMNS)
             if mixture.num_copies(row)
         ]
         taken = share_that_takes_one(draws, share)
@@ -287,7 +314,8 @@ class ShardsStage(Stage):
             )
             for task in part_tasks(self.documents())
         ]
-        mixture = Mixture(self.recipe.seed, weights, shards.page_type_weights)
+        copies = self.recipe.mixture.copies_weights()
+        mixture = Mixture(self.recipe.seed, weights, shards.page_type_weights, copies)
         encode = Encode(mixture, self._validation_share(mixture, runner))
         encoded = runner.run(encode, tasks)
         if not any(record.facts[TRAIN] for record in encoded):
@@ -335,6 +363,7 @@ class ShardsStage(Stage):
             records=[*encoded, *written],
             facts={
                 **shard_facts(facts["vocab_size"], facts["end_of_text_id"], splits),
+                "repeats": _sum_repeats(encoded),
                 "tokenizer_sha256": tokenizer.sha256,
                 "seed": self.recipe.seed,
             },
