@@ -136,6 +136,7 @@ def _child(what: str, path: str, workers: int) -> None:
         started = time.perf_counter()
         manifest, _ = build._build_stage(stage, executor, None)
         found |= {"kept": manifest.counts.documents_out, "facts": manifest.facts}
+        build._clean_work(stage)
     print(json.dumps({**found, "seconds": time.perf_counter() - started}))
 
 

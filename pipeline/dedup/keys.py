@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.dedup.rank import UInt64Array, primaries, ranks, ties
 from pipeline.dedup.schema import EXACT, NEAR, URL
 from pipeline.dedup.settings import DedupSettings
+from pipeline.dedup.text.kernels import fold_spaces
 from pipeline.dedup.text.sketch import NUM_FINE, Sketcher, mix
 
 KEYS_FORMAT = 1
@@ -32,14 +33,16 @@ _CRAWL = re.compile(r"CC-(?:MAIN|NEWS)-\d{4}-\d{2}")
 _MASK64 = (1 << 64) - 1
 
 
-def fold_whitespace_number(text: str) -> str:
-    """The text with every run of white space as one space, and none at its ends."""
-    return " ".join(text.split())
+def folded_bytes(text: str) -> memoryview:
+    """The text in UTF-8 with every run of white space as one space, and none at its ends."""
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8)
+    folded = np.empty_like(data)
+    return folded[: fold_spaces(data, folded)].data
 
 
 def content_hash(text: str) -> tuple[int, int]:
     """Two 64-bit hashes of a text: equal where the texts are byte-identical after white space is folded (BLAKE2b)."""
-    digest = hashlib.blake2b(fold_whitespace_number(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = hashlib.blake2b(folded_bytes(text), digest_size=16).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 

@@ -158,3 +158,46 @@ def count_common(
             left += one <= other
             right += other <= one
         common[pair] = number
+
+
+@entry
+def fold_spaces(data: NDArray[np.uint8], folded: NDArray[np.uint8]) -> int:
+    """Put a text's UTF-8 into `folded` with every run of white space as one space, and none at its ends; how many bytes
+    these are.
+
+    White space is what `str.split` splits at.
+    """
+    at, size, length = 0, 0, len(data)
+    is_pending = False
+    while at < length:
+        byte = data[at]
+        width = 0  # bytes of white space that begins here
+        if byte <= 0x20:
+            if byte == 0x20 or 0x09 <= byte <= 0x0D or byte >= 0x1C:
+                width = 1
+        elif byte == 0xC2:
+            if at + 1 < length and (data[at + 1] == 0x85 or data[at + 1] == 0xA0):
+                width = 2
+        elif 0xE1 <= byte <= 0xE3 and at + 2 < length:
+            second, third = data[at + 1], data[at + 2]
+            if second == 0x80 and byte == 0xE2:
+                if third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF:
+                    width = 3
+            elif (
+                (byte == 0xE2 and second == 0x81 and third == 0x9F)
+                or (byte == 0xE1 and second == 0x9A and third == 0x80)
+                or (byte == 0xE3 and second == 0x80 and third == 0x80)
+            ):
+                width = 3
+        if width:
+            is_pending = size > 0
+            at += width
+        else:
+            if is_pending:
+                folded[size] = 0x20
+                size += 1
+                is_pending = False
+            folded[size] = byte
+            size += 1
+            at += 1
+    return size
