@@ -247,7 +247,9 @@ class RowScanner:
         buffer = self.stream.buffer
         start = self.stream.run_offset + self.stream.position
         row = Row(start, length, self.line, fields, what, buffer[0] in _LINE_ENDS)
-        self.line += buffer.count(b"\n", 0, length) + buffer.count(b"\r", 0, length) - buffer.count(b"\r\n", 0, length)
+        self.line += buffer.count(b"\n", 0, length)
+        if num_returns := buffer.count(b"\r", 0, length):
+            self.line += num_returns - buffer.count(b"\r\n", 0, length)
         self.pass_bytes(length)
         return row
 

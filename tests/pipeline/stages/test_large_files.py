@@ -102,3 +102,19 @@ def test_rows_without_texts_at_the_beginning_are_dropped(tmp_path: Path, monkeyp
     manifest = _build(_recipe(tmp_path, ("jsonl",)), tmp_path / "cut")
     assert manifest.counts.sources["jsonl"].dropped == {"bad_json": 1000}
     assert manifest.facts["missing_columns"] == []
+
+
+def test_rows_of_a_dataset_are_cut_at_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    with (folder / "train.jsonl").open("w") as file:
+        for number in range(5000):
+            file.write(json.dumps({"text": f"Row {number} of a data set. " * 20, "id": f"row-{number}"}) + "\n")
+    recipe = _recipe(tmp_path, (), '[[sources]]\nname = "set"\nkind = "huggingface"\npath = "./dataset"\n')
+    whole = _build(recipe, tmp_path / "whole")
+    monkeypatch.setattr("pipeline.stages.extract.RANGE_BYTES", 5_000)
+    cut = _build(recipe, tmp_path / "cut")
+    assert len([entry for entry in whole.outputs if entry.path.startswith("part-")]) == 1
+    assert len([entry for entry in cut.outputs if entry.path.startswith("part-")]) >= 3
+    assert len(_rows(tmp_path / "cut", "set")) == 5000
+    assert _rows(tmp_path / "cut", "set") == _rows(tmp_path / "whole", "set")
