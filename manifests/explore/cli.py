@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -29,11 +29,7 @@ from manifests.explore.sightings import Sighting, find_journeys, near_urls
 from manifests.explore.sql import Tables
 from manifests.explore.what_if import SourceEffect, WhatIf, what_if, written
 
-if TYPE_CHECKING:
-    from manifests.explore.what_if_dedup import DedupWhatIf
-
 _EXAMPLES = 10
-_OF_DEDUP = ("kept_now", "kept_then", "come_back", "go", "characters")
 Out = Annotated[str, typer.Argument(help="The output folder of a build.", show_default=False)]
 
 
@@ -196,18 +192,20 @@ def _near_data(near: NearDrop) -> dict[str, Any]:
 
 def _answer_what_if(build: Build, assignments: list[str], as_json: bool) -> list[str]:
     is_dedup = [assignment.strip().startswith("dedup.") for assignment in assignments]
-    if all(is_dedup):
-        from manifests.explore import what_if_dedup  # with numpy, which other questions need not wait for
-
-        return _answer_what_if_dedup(what_if_dedup.what_if_dedup(build, assignments), as_json)
-    if any(is_dedup):
+    if any(is_dedup) != all(is_dedup):
         raise UsageError("--what-if: signals answer for the filter, pairs for dedup. Ask about one of them at a time.")
-    answer = what_if(build, assignments)
+    if any(is_dedup):
+        from manifests.explore.what_if_dedup import what_if_dedup  # with numpy, which others need not wait for
+
+        answer = what_if_dedup(build, assignments)
+    else:
+        answer = what_if(build, assignments)
+    unit = "characters" if answer.measured is None else "tokens"
     if as_json:
-        return [_as_json(_what_if_data(answer))]
+        return [_as_json(_what_if_data(answer, unit))]
     width = max(12, *(len(effect.source) for effect in answer.effects))
     lines = [f"with {', '.join(f'{change.key} = {written(change.value)}' for change in answer.changes)}:"]
-    lines.append(f"{'source':<{width}} {'kept now':>13} {'kept then':>13} {'come back':>12} {'go':>12} {'tokens':>15}")
+    lines.append(f"{'source':<{width}} {'kept now':>13} {'kept then':>13} {'come back':>12} {'go':>12} {unit:>15}")
     for effect in answer.effects:
         lines.append(
             f"{effect.source:<{width}} {effect.kept_now:>13,} {effect.kept_then:>13,} {effect.come_back:>12,} "
@@ -220,55 +218,20 @@ def _answer_what_if(build: Build, assignments: list[str], as_json: bool) -> list
         lines.append(
             f"{source:<{width}} {move.before or 'kept':>32} -> {move.after or 'kept':<32} {move.num_documents:>12,}"
         )
-    lines += [f"{effect.source}: {note}" for effect in answer.effects for note in effect.notes]
-    measured = "as in this build's shards" if answer.measured else "assumed, since the build has no shards yet"
-    rates = ", ".join(f"{effect.source} {effect.bytes_per_token:.2f}" for effect in answer.effects)
-    lines.append(f"tokens are estimated, before deduplication, from bytes of text a token, {measured}: {rates}")
+    lines += [f"{effect.source}: {note}" for effect in answer.effects for note in effect.notes] + answer.notes
+    if answer.measured is not None:
+        measured = "as in this build's shards" if answer.measured else "assumed, since the build has no shards yet"
+        rates = ", ".join(f"{effect.source} {effect.bytes_per_token:.2f}" for effect in answer.effects)
+        lines.append(f"tokens are estimated, before deduplication, from bytes of text a token, {measured}: {rates}")
     lines.append(
         f"to do it: groundup run RECIPE {' '.join(f'--set {shlex.quote(c.assignment)}' for c in answer.changes)}"
     )
     return lines
 
 
-def _answer_what_if_dedup(answer: DedupWhatIf, as_json: bool) -> list[str]:
-    if as_json:
-        return [
-            _as_json(
-                {
-                    "set": answer.changes,
-                    "notes": answer.notes,
-                    "sources": [
-                        {
-                            **{name: getattr(effect, name) for name in ("source", *_OF_DEDUP)},
-                            "moves": [
-                                {"from": before, "to": after, "documents": number}
-                                for (before, after), number in effect.moves.most_common()
-                            ],
-                        }
-                        for effect in answer.effects
-                    ],
-                }
-            )
-        ]
-    width = max(12, *(len(effect.source) for effect in answer.effects))
-    lines = [f"with {', '.join(f'{key} = {value}' for key, value in answer.changes.items())}:"]
-    titles = (name.replace("_", " ") for name in _OF_DEDUP)
-    lines.append(f"{'source':<{width}} {' '.join(f'{title:>13}' for title in titles)}")
-    for effect in answer.effects:
-        numbers = [effect.kept_now, effect.kept_then, effect.come_back, effect.go]
-        lines.append(f"{effect.source:<{width}} {' '.join(f'{n:>13,}' for n in numbers)} {effect.characters:>+13,}")
-    moves = [(effect.source, *move) for effect in answer.effects for move in effect.moves.most_common()]
-    if moves:
-        lines.append("documents that move:")
-    for source, (before, after), number in moves:
-        lines.append(f"{source:<{width}} {before or 'kept':>32} -> {after or 'kept':<32} {number:>12,}")
-    lines += answer.notes
-    assigned = (shlex.quote(f"{key}={value}") for key, value in answer.changes.items())
-    lines.append(f"to do it: groundup run RECIPE {' '.join(f'--set {one}' for one in assigned)}")
-    return lines
+def _what_if_data(answer: WhatIf, unit: str) -> dict[str, Any]:
+    is_of_tokens = answer.measured is not None
 
-
-def _what_if_data(answer: WhatIf) -> dict[str, Any]:
     def effect_data(effect: SourceEffect) -> dict[str, Any]:
         return {
             "source": effect.source,
@@ -276,18 +239,23 @@ def _what_if_data(answer: WhatIf) -> dict[str, Any]:
             "kept_then": effect.kept_then,
             "come_back": effect.come_back,
             "go": effect.go,
-            "tokens": effect.tokens,
-            "bytes_per_token": effect.bytes_per_token,
-            "notes": effect.notes,
+            unit: effect.tokens,
+            **({"bytes_per_token": effect.bytes_per_token} if is_of_tokens else {}),
+            "notes": effect.notes + answer.notes,
             "moves": [
-                {"from": m.before, "to": m.after, "documents": m.num_documents, "bytes": m.num_bytes}
+                {
+                    "from": m.before,
+                    "to": m.after,
+                    "documents": m.num_documents,
+                    "bytes" if is_of_tokens else unit: m.num_bytes,
+                }
                 for m in effect.moves
             ],
         }
 
     return {
         "set": {change.assignment.partition("=")[0]: change.value for change in answer.changes},
-        "bytes_per_token_measured": answer.measured,
+        **({"bytes_per_token_measured": answer.measured} if is_of_tokens else {}),
         "sources": [effect_data(effect) for effect in answer.effects],
     }
 

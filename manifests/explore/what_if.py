@@ -22,18 +22,21 @@ _LANGUAGE, _LANGUAGE_SCORE = "language", "language.score"
 _BYTES_PER_TOKEN = 4.0  # English text under a vocabulary of GPT-2's size, where the build has no shards to measure
 
 
-def written(value: float) -> str:
-    """A number as a recipe has it, without losing a digit."""
+def written(value: float | str) -> str:
+    """A value as `--set` takes it, a number without losing a digit."""
+    if isinstance(value, str):
+        return value
     return str(int(value)) if value.is_integer() else repr(value)
 
 
 @dataclass(frozen=True)
 class Change:
-    """A threshold that is asked about: `key` below the filter table, `source` where it is of one source only."""
+    """A setting that is asked about: `key` below its table, `source` where it is of one source only."""
 
     key: str
-    value: float
+    value: float | str
     source: str | None = None
+    table: str = "filter"
 
     @property
     def language(self) -> str | None:
@@ -44,7 +47,7 @@ class Change:
     @property
     def assignment(self) -> str:
         """As `groundup run --set` takes it."""
-        place = "filter" if self.source is None else f"sources.{self.source}.filter"
+        place = self.table if self.source is None else f"sources.{self.source}.{self.table}"
         return f"{place}.{self.key}={written(self.value)}"
 
 
@@ -92,11 +95,15 @@ class SourceEffect:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The effects by source. `measured`: whether bytes per token are of this build's own shards."""
+    """The effects by source. `measured`: whether bytes per token are of this build's own shards.
+
+    None where no tokens are estimated: `num_bytes` are characters then, and so are `tokens`.
+    """
 
     changes: list[Change]
     effects: list[SourceEffect]
-    measured: bool
+    measured: bool | None
+    notes: list[str] = field(default_factory=list)
 
 
 def what_if(build: Build, assignments: list[str]) -> WhatIf:
@@ -280,13 +287,13 @@ def _changed(
         if change.language is not None:
             if not any(change.language in (label, _base(label)) for label in labels):
                 notes.append(f"{change.key}: no document of it has this label")
-            of_languages[change.language] = change.value
+            of_languages[change.language] = float(change.value)
             continue
         languages = sorted({name for row in comparisons if row.setting == change.key for name in row.by_language or {}})
         if languages:
             notes.append(f"{change.key}: {', '.join(languages)} keep their own thresholds")
         comparisons = tuple(
-            replace(row, threshold=change.value) if row.setting == change.key else row for row in comparisons
+            replace(row, threshold=float(change.value)) if row.setting == change.key else row for row in comparisons
         )
     if of_languages:
         comparisons = _with_languages(source, comparisons, of_languages, decisions, labels)

@@ -11,79 +11,40 @@ import difflib
 import re
 import shlex
 import tomllib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from manifests.errors import UsageError, UserError
 from manifests.explore.build import Build
 from manifests.explore.clusters import CANDIDATES, EXACT, NEAR, PAIRS, REASONS, STAGE, URL, stored_files
+from manifests.explore.what_if import Change, Move, SourceEffect, WhatIf
 
 PREFIX = f"{STAGE}."
 THRESHOLD, KEEP = "dedup.minhash.threshold", "dedup.keep"
 _STORED = 0.5  # pairs below it are counted only
 _ORDERS = ("first", "longest", "newest", "source")
-_MANY, _NEIGHBOURS = 64, 8  # texts of one URL of which all pairs are proposed; beyond, with how many before them
+_MANY, _NEIGHBOURS = 64, 8  # texts of a bucket of which all pairs are proposed; and those before one that it meets
 _CHUNK = 1 << 20  # pairs
 # The stronger a reason, the higher: an exact copy, a near one, one of equal URL. 0 stays.
 _LEVEL = np.array([2, 3, 1], dtype=np.int8)  # by kind of pair
 _PARTIAL_DATE = re.compile(r"(\d{4})(?:-(\d\d))?")
 
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+_EDGE = np.dtype([("better", np.int64), ("worse", np.int64), ("kind", np.int8), ("similarity", np.float64)])
+"""A pair of documents, given by their places among the candidates."""
+
+Edges = NDArray[np.void]
 
 
-@dataclass
-class DedupEffect:
-    """The effect on one source.
-
-    moves: (reason now, reason then) -> documents; None is kept. characters: of kept texts, more than now.
-    """
-
-    source: str
-    kept_now: int
-    moves: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
-    characters: int = 0
-
-    @property
-    def come_back(self) -> int:
-        return sum(number for (_, after), number in self.moves.items() if after is None)
-
-    @property
-    def go(self) -> int:
-        return sum(number for (before, _), number in self.moves.items() if before is None)
-
-    @property
-    def kept_then(self) -> int:
-        return self.kept_now + self.come_back - self.go
-
-
-@dataclass(frozen=True)
-class DedupWhatIf:
-    """changes: setting -> value. effects: by source."""
-
-    changes: dict[str, str | float]
-    effects: list[DedupEffect]
-    notes: list[str]
-
-
-class _Edges:
-    """Pairs of documents, given by their places among the candidates."""
-
-    def __init__(self, better: Ints, worse: Ints, kind: NDArray[np.int8], similarity: NDArray[np.float64]) -> None:
-        self.better, self.worse, self.kind, self.similarity = better, worse, kind, similarity
-
-    def __getitem__(self, chosen: Any) -> _Edges:
-        return _Edges(self.better[chosen], self.worse[chosen], self.kind[chosen], self.similarity[chosen])
-
-
-def what_if_dedup(build: Build, assignments: list[str]) -> DedupWhatIf:
+def what_if_dedup(build: Build, assignments: list[str]) -> WhatIf:
     """The documents that these settings (`dedup.minhash.threshold=0.9`, `dedup.keep=newest`) would keep, all together.
 
     Raises `UsageError` for what cannot be answered from stored pairs, and `UserError` where these do not give the
@@ -98,34 +59,32 @@ def what_if_dedup(build: Build, assignments: list[str]) -> DedupWhatIf:
             "groundup, or dedup.minhash.verify=false). Run its recipe again."
         )
     changes = _parse(assignments, settings, manifest.facts.get("num_unlike", 0))
-    now, then = settings["minhash"]["threshold"], changes.get(THRESHOLD, settings["minhash"]["threshold"])
-    keep = changes.get(KEEP, settings["keep"])
+    asked = {f"{PREFIX}{change.key}": change.value for change in changes}
+    now, then = settings["minhash"]["threshold"], float(asked.get(THRESHOLD, settings["minhash"]["threshold"]))
+    keep = str(asked.get(KEEP, settings["keep"]))
     documents = _Documents(build, paths, settings["exact"])
-    edges = documents.pairs(build, stored_files(manifest, PAIRS), min(now, float(then)))
+    edges = documents.pairs(build, stored_files(manifest, PAIRS), min(now, then))
     place = documents.order(settings["keep"])
     levels_now = _decided(edges, place, now)
     documents.compare(build, levels_now)
     notes = []
     if keep != settings["keep"]:
-        place = documents.order(str(keep))
+        place = documents.order(keep)
         edges = documents.proposed(edges, place)
         notes.append(
             "made of the pairs that the build proposed: in another order a run may find others among more than "
             f"{_MANY} texts of one bucket, and among texts of one URL"
         )
-    levels_then = _decided(edges, place, float(then))
-    effects = {source: DedupEffect(source, counts.documents_out) for source, counts in manifest.counts.sources.items()}
-    for at in np.flatnonzero((levels_now != levels_then) & ~documents.is_earlier).tolist():
-        before, after = documents.reasons[levels_now[at]], documents.reasons[levels_then[at]]
-        if before != after:
-            effect = effects[documents.source_names[documents.sources[at]]]
-            effect.moves[before, after] += 1
-            effect.characters += int(documents.lengths[at]) * ((after is None) - (before is None))
-    return DedupWhatIf(changes, list(effects.values()), notes)
+    moves = documents.moves(levels_now, _decided(edges, place, then))
+    effects = [
+        SourceEffect(source, counts.documents_out, moves.get(source, []), 1.0)
+        for source, counts in manifest.counts.sources.items()
+    ]
+    return WhatIf(changes, effects, None, notes)
 
 
-def _parse(assignments: list[str], settings: dict[str, Any], num_unlike: int) -> dict[str, str | float]:
-    changes: dict[str, str | float] = {}
+def _parse(assignments: list[str], settings: dict[str, Any], num_unlike: int) -> list[Change]:
+    changes = []
     for assignment in assignments:
         key, separator, raw = (part.strip() for part in assignment.partition("="))
         if not separator:
@@ -152,7 +111,7 @@ def _parse(assignments: list[str], settings: dict[str, Any], num_unlike: int) ->
                     f"--what-if {assignment}: of each pair the containment of the worse one is stored, and another "
                     f"order asks for that of the better one. {rerun}"
                 )
-            changes[key] = str(value)
+            changes.append(Change("keep", str(value), table=STAGE))
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
             raise UsageError(f"--what-if {assignment}: a threshold is a number above 0 and up to 1. Give one of these.")
@@ -164,7 +123,7 @@ def _parse(assignments: list[str], settings: dict[str, Any], num_unlike: int) ->
                 f"--what-if {assignment}: pairs below {stored} were proposed and not stored ({num_unlike:,} here), so "
                 f"what would go for them is not known. {rerun}"
             )
-        changes[key] = float(value)
+        changes.append(Change(key.removeprefix(PREFIX), float(value), table=STAGE))
     return changes
 
 
@@ -197,18 +156,18 @@ class _Documents:
             self.sources,
         ) = (np.concatenate(arrays) for arrays in columns.values())
 
-    def pairs(self, build: Build, paths: list[str], least: float) -> _Edges:
+    def pairs(self, build: Build, paths: list[str], least: float) -> Edges:
         """The stored pairs that are not less similar than `least`, or are of another kind."""
-        found: list[_Edges] = []
+        found = []
         for path in paths:
-            for table in build.tables(path, ["better", "worse", "kind", "similarity"]):
-                similarity = table["similarity"].to_numpy()  # NaN where it is null
-                chosen = ~(similarity < least)
-                better, worse = (
-                    np.searchsorted(self.numbers, table[name].to_numpy()[chosen]) for name in ("better", "worse")
-                )
-                found.append(_Edges(better, worse, table["kind"].to_numpy()[chosen], similarity[chosen]))
-        return _joined(found)
+            for table in build.tables(path, list(_EDGE.names or ())):
+                edges = np.empty(table.num_rows, dtype=_EDGE)
+                for name in ("better", "worse"):
+                    edges[name] = np.searchsorted(self.numbers, table[name].to_numpy())
+                edges["kind"] = table["kind"].to_numpy()
+                edges["similarity"] = table["similarity"].to_numpy()  # NaN where it is null
+                found.append(edges[~(edges["similarity"] < least)])
+        return np.concatenate([np.empty(0, dtype=_EDGE), *found])
 
     def order(self, keep: str) -> Ints:
         """The place of each document in the order of preference; those of earlier builds come first."""
@@ -257,38 +216,68 @@ class _Documents:
                     "Run groundup audit."
                 )
 
-    def proposed(self, edges: _Edges, place: Ints) -> _Edges:
+    def moves(self, now: NDArray[np.int8], then: NDArray[np.int8]) -> dict[str, list[Move]]:
+        """By source, the documents whose reason changes, the most first. Their lengths are counted as bytes."""
+        found: dict[str, defaultdict[tuple[str | None, str | None], list[int]]] = {}
+        for at in np.flatnonzero((now != then) & ~self.is_earlier).tolist():
+            reasons = (self.reasons[now[at]], self.reasons[then[at]])
+            if reasons[0] != reasons[1]:
+                of_source = found.setdefault(self.source_names[self.sources[at]], defaultdict(lambda: [0, 0]))
+                of_source[reasons][0] += 1
+                of_source[reasons][1] += int(self.lengths[at])
+        return {
+            source: sorted(
+                (Move(*reasons, *numbers) for reasons, numbers in moves.items()), key=lambda move: -move.num_documents
+            )
+            for source, moves in found.items()
+        }
+
+    def proposed(self, edges: Edges, place: Ints) -> Edges:
         """The pairs that would be proposed in this order, made of those that were in the build's."""
-        text = _components(edges[edges.kind == EXACT], self.numbers.size, place)
-        near = edges[edges.kind == NEAR]
-        of_texts = _Edges(text[near.better], text[near.worse], near.kind, near.similarity)
-        return _joined([*_copies(text, place), of_texts, *self._of_urls(edges[edges.kind == URL], place)])
-
-    def _of_urls(self, edges: _Edges, place: Ints) -> Iterator[_Edges]:
-        """Pairs of the documents of each URL: all, or of many each with the best and with those just before it."""
-        page = _components(edges, self.numbers.size, place)
-        members = np.unique(np.concatenate([edges.better, edges.worse]))
-        order = members[np.lexsort([place[members], page[members]])]
-        sizes = np.bincount(page[order], minlength=self.numbers.size)[page[order]]
-        yield _of_kind(page[order], order, URL)
-        for distance in range(1, min(_MANY, order.size)):
-            left, right = order[:-distance], order[distance:]
-            near = (page[left] == page[right]) & ((sizes[distance:] <= _MANY) | (distance <= _NEIGHBOURS))
-            yield _of_kind(left[near], right[near], URL)
+        text = _heads(edges[edges["kind"] == EXACT], place)
+        near = edges[edges["kind"] == NEAR]
+        near["better"], near["worse"] = text[near["better"]], text[near["worse"]]
+        page = _heads(edges[edges["kind"] == URL], place)
+        return np.concatenate([near, *_among(text, place, EXACT, 1), *_among(page, place, URL, _NEIGHBOURS)])
 
 
-def _decided(edges: _Edges, place: Ints, threshold: float) -> NDArray[np.int8]:
+def _heads(edges: Edges, place: Ints) -> Ints:
+    """Of each document the best one that it is connected with."""
+    shape = (place.size, place.size)
+    graph = coo_array((np.ones(edges.size, dtype=np.bool_), (edges["better"], edges["worse"])), shape)
+    labels = connected_components(graph, directed=False)[1]
+    worst_first = np.argsort(-place)
+    heads = np.empty(place.size, dtype=np.int64)
+    heads[labels[worst_first]] = worst_first
+    found: Ints = heads[labels]
+    return found
+
+
+def _among(head: Ints, place: Ints, kind: int, neighbours: int) -> Iterator[Edges]:
+    """Pairs of each document with its head, and with as many before it of the same head."""
+    members = np.flatnonzero(np.bincount(head, minlength=head.size)[head] > 1)
+    order = members[np.lexsort([place[members], head[members]])]
+    ends = [(head[order], order)]
+    for distance in range(1, neighbours + 1):
+        ends.append((order[:-distance], order[distance:]))
+    for better, worse in ends:
+        edges = np.empty(worse.size, dtype=_EDGE)
+        edges["better"], edges["worse"], edges["kind"], edges["similarity"] = better, worse, kind, np.nan
+        yield edges[head[better] == head[worse]]
+
+
+def _decided(edges: Edges, place: Ints, threshold: float) -> NDArray[np.int8]:
     """Of each document its `_LEVEL`: why it goes, 0 where it stays."""
-    edges = edges[~((edges.kind == NEAR) & ~(edges.similarity >= threshold)) & (edges.better != edges.worse)]
-    is_turned = place[edges.better] > place[edges.worse]
-    better = np.where(is_turned, edges.worse, edges.better)
-    worse = np.where(is_turned, edges.better, edges.worse)
-    order = np.argsort(place[worse], kind="stable")
+    edges = edges[((edges["kind"] != NEAR) | (edges["similarity"] >= threshold)) & (edges["better"] != edges["worse"])]
+    ends = np.stack([edges["better"], edges["worse"]])
+    is_turned = place[ends[0]] > place[ends[1]]
+    ends[:, is_turned] = ends[::-1, is_turned]
+    order = np.argsort(place[ends[1]], kind="stable")
     levels = bytearray(place.size)
     for begin in range(0, order.size, _CHUNK):
         chunk = order[begin : begin + _CHUNK]
-        of_pairs = _LEVEL[edges.kind[chunk]].tolist()
-        for one, other, level in zip(better[chunk].tolist(), worse[chunk].tolist(), of_pairs, strict=True):
+        of_pairs = _LEVEL[edges["kind"][chunk]].tolist()
+        for one, other, level in zip(*ends[:, chunk].tolist(), of_pairs, strict=True):
             # All pairs in which `one` is the worse stand before, so it is decided.
             mine = levels[one]
             if mine == 0:
@@ -296,46 +285,6 @@ def _decided(edges: _Edges, place: Ints, threshold: float) -> NDArray[np.int8]:
             elif level == 3 and mine > 1:
                 levels[other] = max(levels[other], mine)
     return np.frombuffer(levels, dtype=np.int8)
-
-
-def _components(edges: _Edges, number: int, place: Ints) -> Ints:
-    """Of each document the best one that it is connected with."""
-    parent = list(range(number))
-    rank = place.tolist()
-
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
-
-    for one, other in zip(edges.better.tolist(), edges.worse.tolist(), strict=True):
-        one, other = root(one), root(other)
-        if rank[one] < rank[other]:
-            parent[other] = one
-        else:
-            parent[one] = other
-    return np.array([root(at) for at in range(number)], dtype=np.int64)
-
-
-def _copies(head: Ints, place: Ints) -> Iterator[_Edges]:
-    """Pairs of each document with the best of its copies, and with the copy before it."""
-    members = np.flatnonzero(np.bincount(head, minlength=head.size)[head] > 1)
-    order = members[np.lexsort([place[members], head[members]])]
-    follows = np.flatnonzero(head[order[1:]] == head[order[:-1]])
-    yield _of_kind(head[order], order, EXACT)
-    yield _of_kind(order[follows], order[follows + 1], EXACT)
-
-
-def _of_kind(better: Ints, worse: Ints, kind: int) -> _Edges:
-    similarity = np.full(better.size, np.nan if kind == URL else 1.0)
-    return _Edges(better, worse, np.full(better.size, kind, dtype=np.int8), similarity)
-
-
-def _joined(edges: list[_Edges]) -> _Edges:
-    none = _of_kind(np.empty(0, np.int64), np.empty(0, np.int64), NEAR)
-    names = ("better", "worse", "kind", "similarity")
-    return _Edges(*(np.concatenate([getattr(one, name) for one in [none, *edges]]) for name in names))
 
 
 def _counted(id: str) -> int:

@@ -15,7 +15,7 @@ import pytest
 from manifests.errors import UsageError, UserError
 from manifests.explore import what_if_dedup
 from manifests.explore.build import Build
-from manifests.explore.what_if_dedup import _decided, _Edges
+from manifests.explore.what_if_dedup import _EDGE, Edges, _decided
 from pipeline.dedup.rank import minutes
 from pipeline.dedup.schema import EXACT, NEAR, STORED_SIMILARITY, URL
 from tests.copies_builds import make_copies_build
@@ -95,7 +95,7 @@ def test_as_built_nothing_moves(copies: Build, copies_again: Build) -> None:
     for build in (copies, copies_again):
         for assignment in ("dedup.minhash.threshold=0.8", "dedup.keep=longest", 'dedup.keep="longest"'):
             answer = _asked(build, assignment)
-            assert all(not effect["moves"] and not answer["notes"] for effect in answer["sources"])
+            assert all(not effect["moves"] and not effect["notes"] for effect in answer["sources"])
 
 
 def test_against_an_earlier_build(copies_again: Build) -> None:
@@ -107,7 +107,7 @@ def test_against_an_earlier_build(copies_again: Build) -> None:
 
 def test_lines_for_people(copies: Build) -> None:
     output = run_command("drops", copies.url, "--what-if", "dedup.keep=newest").output
-    for words in ("with dedup.keep = newest:", "come back", "documents that move:", "-> near_duplicate"):
+    for words in ("with keep = newest:", "come back", "documents that move:", "-> near_duplicate"):
         assert words in output
     assert "to do it: groundup run RECIPE --set dedup.keep=newest" in output
     assert "more than 64 texts" in output
@@ -158,9 +158,8 @@ def test_pairs_that_do_not_give_the_drops_are_refused(copies: Build, tmp_path: P
         what_if_dedup.what_if_dedup(build, ["dedup.minhash.threshold=0.9"])
 
 
-def _edges(*pairs: tuple[int, int, int, float]) -> _Edges:
-    better, worse, kind, similarity = zip(*pairs, strict=True)
-    return _Edges(np.array(better), np.array(worse), np.array(kind, dtype=np.int8), np.array(similarity))
+def _edges(*pairs: tuple[int, int, int, float]) -> Edges:
+    return np.array(list(pairs), dtype=_EDGE)
 
 
 @pytest.mark.parametrize(
