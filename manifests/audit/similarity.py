@@ -22,7 +22,7 @@ _TAGS = range(0xE0000, 0xE1000)
 _AS_THEY_ARE = range(0x20000, 0x110000)  # planes that fold to themselves, but for the ideographs of compatibility
 _COMPATIBLE = range(0x2F800, 0x2FA20)
 _INVISIBLE = "\u034f\u115f\u1160\u180b\u180c\u180d\u180f\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
-_QUOTES = "'\"`\u00b4\u02b9\u02bb\u02bc\u02bd\u201a\u201e\u2032\u2033\uff02\uff07"
+_QUOTES = "'\"`\u00b4\u02b9\u02bb\u02bc\u02bd\u201a\u201e\u2032\u2033"
 _JAMO = re.compile("[\u1100-\u11ff]")
 _DECIMAL, _DIGIT = (
     "\x02",
@@ -53,6 +53,9 @@ class _Table(dict[int, str]):
 
 
 def _standing(character: str, category: str) -> str:
+    if "\uff01" <= character <= "\uff5e":  # ASCII of full width
+        character = unicodedata.normalize("NFKC", character)
+        category = unicodedata.category(character)
     if category == "Cf" or character in _INVISIBLE:
         return ""
     if category == "Cc" or category[0] == "Z":
@@ -110,12 +113,15 @@ class Ngrams:
         self.words = words(text, fold)
         number = max(1, len(self.words) - num_words + 1) if self.words else 0
         self.different = {tuple(self.words[at : at + num_words]) for at in range(number)}
-        self.repeats_itself = 2 * len(self.different) < len(self.words)
+        is_short = 1 < num_words > len(self.words) // 4
+        self.repeats_itself = 2 * len(self.different) < number or (
+            is_short and 0 < 2 * len(set(self.words)) <= len(self.words)
+        )
 
     def similarity(self, dropped: Ngrams, measure: str) -> float:
         """Jaccard similarity with a dropped text, or by `containment` the share of its n-grams that are here.
 
-        A text of fewer than half as many n-grams as words is like another only where all words are the same.
+        A text of which more than half repeats itself is like another only where all words are the same.
         """
         if self.repeats_itself or dropped.repeats_itself:
             return float(self.words == dropped.words)

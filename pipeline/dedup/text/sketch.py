@@ -73,7 +73,8 @@ class Sketcher:
             for codes, composed, is_last in _pieces(text):
                 count = self._add(0, codes, folded(), self._seed, is_last)
                 lower_minima(self._ngrams, count, self._factors, self._offsets, signatures[row])
-                count = self._add(1, composed, self._table, self._ngram_seed, is_last)
+                decides = codes if self._is_folded else composed
+                count = self._add(1, decides, self._table, self._ngram_seed, is_last)
                 lower_minima(self._ngrams, count, self._fine_factors, self._fine_offsets, fine[row])
             has_signature[row] = self._states[0, NUM_WORDS] != 0
         signatures[~has_signature] = 0
@@ -84,14 +85,14 @@ class Sketcher:
         self._begin()
         found = []
         for codes, composed, is_last in _pieces(text):
-            count = self._add(1, codes if self._is_folded else composed, self._table, self._ngram_seed, is_last)
+            decides = codes if self._is_folded else composed
+            count = self._add(1, decides, self._table, self._ngram_seed, is_last)
             found.append(_unique(self._ngrams[:count].copy()))
         values = found[0] if len(found) == 1 else _unique(np.concatenate(found))
         sequence, num_words = self._states[1, [SEQUENCE, NUM_WORDS]].tolist()
+        is_repetitive = 2 * values.size < num_words - self._width + 1
         if 1 < self._width > num_words // _SHORT:
-            is_repetitive = 0 < 2 * self._words_alone.ngrams(text).values.size <= num_words
-        else:
-            is_repetitive = 2 * values.size < num_words - self._width + 1
+            is_repetitive |= 0 < 2 * self._words_alone.ngrams(text).values.size <= num_words
         return NGrams(values, sequence, is_repetitive)
 
     @functools.cached_property
