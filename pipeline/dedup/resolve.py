@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import UserError
-from pipeline.compiled.cache import entry
+from pipeline.compiled.cache import entry, kernel
 from pipeline.dedup.rank import UInt64Array, by_preference
 from pipeline.dedup.schema import EXACT, URL
 
@@ -37,10 +37,6 @@ class Edges(NamedTuple):
     rank: UInt64Array
     content: UInt64Array
 
-    def strength(self) -> NDArray[np.float64]:
-        """What a document that goes is said to be: an exact copy before a near one before one of equal URL."""
-        return np.where(self.kind == EXACT, 2.0, np.where(self.kind == URL, -1.0, self.similarity))
-
 
 def greedy(edges: Edges, num_documents: int) -> UInt32Array:
     """For each document the edge by which it goes, `NONE` where it stays.
@@ -49,11 +45,7 @@ def greedy(edges: Edges, num_documents: int) -> UInt32Array:
     edge is of another document, that one is an exact copy of this one.
     """
     _check_size(edges, num_documents)
-    order = by_preference(edges.rank, edges.content, edges.better.astype(np.int64), -edges.strength())
-    place = np.empty(order.size, dtype=np.uint32)
-    place[order] = np.arange(order.size, dtype=np.uint32)
-    del order
-    decided: UInt32Array = _greedy(edges.better, edges.worse, edges.kind, place, num_documents)
+    decided: UInt32Array = _greedy(*edges, num_documents)
     return decided
 
 
@@ -66,11 +58,31 @@ def _check_size(edges: Edges, num_documents: int) -> None:
         )
 
 
+@kernel
+def _is_before(one, two, better, kind, similarity, rank, content):  # type: ignore[no-untyped-def]
+    """Whether one edge is preferred to another as the reason why a document goes: an exact copy before a near one
+    before one of equal URL, the more similar one, the one whose better document is preferred."""
+    first = 2.0 if kind[one] == EXACT else (-1.0 if kind[one] == URL else similarity[one])
+    second = 2.0 if kind[two] == EXACT else (-1.0 if kind[two] == URL else similarity[two])
+    if first != second:
+        return first > second
+    half = np.uint64(32)
+    if rank[one] >> half != rank[two] >> half:
+        return rank[one] >> half < rank[two] >> half
+    if content[one] != content[two]:
+        return content[one] < content[two]
+    if rank[one] != rank[two]:
+        return rank[one] < rank[two]
+    if better[one] != better[two]:
+        return better[one] < better[two]
+    return one < two
+
+
 @entry
 def _greedy(  # type: ignore[no-untyped-def]
-    better, worse, kind, place, num_documents
+    better, worse, kind, similarity, rank, content, num_documents
 ):
-    """place: of each edge, in the order in which edges are preferred as a reason."""
+    """See `greedy`; the arrays are those of `Edges`."""
     num_edges = better.size
     none = np.uint32(NONE)
     starts = np.zeros(num_documents + 2, np.uint32)  # of each document's edges in `out`, one place further
@@ -105,8 +117,10 @@ def _greedy(  # type: ignore[no-untyped-def]
                 reason = edge
             elif kind[edge] == EXACT and kind[mine] != URL:
                 reason = mine
-            if reason != none and (chosen[other] == none or place[reason] < place[chosen[other]]):
-                chosen[other] = reason
+            if reason != none:
+                before = chosen[other]
+                if before == none or _is_before(reason, before, better, kind, similarity, rank, content):
+                    chosen[other] = reason
             waits_for[other] -= np.uint32(1)
             if waits_for[other] == 0:
                 queue[num_queued] = other
