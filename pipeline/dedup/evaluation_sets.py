@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import itertools
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from manifests.errors import UserError
@@ -19,7 +19,6 @@ from manifests.records.compressions import BY_ENDING
 from manifests.records.csv_header import DELIMITERS, choose_delimiter
 from manifests.records.json_values import json_values
 from manifests.records.unpacked import Unpacked
-from pipeline.filters.file_digests import file_digest
 
 _MOST_BYTES = 1 << 30  # of a JSON value
 _IDS = ("id", "idx")
@@ -74,10 +73,14 @@ def check_files(files: list[EvaluationFile]) -> None:
 
 def digests(files: list[EvaluationFile]) -> dict[str, str]:
     """The sha256 of each file as it lies there, by its name. Raises `UserError` for one that cannot be read."""
-    try:
-        return {file.name: file_digest(Path(file.path)) for file in files}
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror}). Correct its permissions.") from None
+    found = {}
+    for file in files:
+        try:
+            with open(file.path, "rb") as data:
+                found[file.name] = hashlib.file_digest(data, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{file.path}: cannot be read ({error.strerror}). Correct its permissions.") from None
+    return found
 
 
 def items(file: EvaluationFile) -> Iterator[Item]:
