@@ -34,6 +34,7 @@ _SETTINGS = {
     "near_duplicate": "a higher dedup.minhash.threshold, or --set dedup.minhash.enabled=false",
     "url_duplicate": "--set dedup.url=false",
     "contaminated": "--set dedup.decontaminate.files='[]'",
+    "repeated_lines": "--set dedup.lines.enabled=false",
     "page_timeout": "a higher extract.page_seconds",
     "page_memory": "a higher extract.page_memory_megabytes",
     "page_too_large": "a higher extract.max_page_characters, where the raw file allows it",
