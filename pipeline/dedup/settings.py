@@ -64,8 +64,8 @@ class LineSettings(Settings):
     """Look for repeated lines at all."""
     unit: Literal["line", "paragraph", "three_sentences"] = "paragraph"
     """What is compared: a line; a paragraph as CCNet has it, a line without digits, marks and case (Wenzek et al. 2019,
-    arXiv:1911.00359, section 3.2); or a span of three sentences as C4 has it (Raffel et al. 2020, section 2.2). What has
-    fewer than four words that are no numbers is left alone."""
+    arXiv:1911.00359, section 3.2); or a span of three sentences as C4 has it (Raffel et al. 2020, section 2.2). What
+    has fewer than four words that are no numbers is left alone."""
     min_documents: int = Field(default=2, ge=2)
     """Documents that must have a unit before its copies are cut out."""
 
@@ -74,8 +74,8 @@ class DecontaminateSettings(Settings):
     """Documents that hold items of evaluation sets."""
 
     files: list[str] = Field(default=[])
-    """Evaluation sets: files of JSONL, CSV or text (a line an item, its fields parted by tabs), also compressed, relative
-    to the recipe, as globs. `[]` looks for none."""
+    """Evaluation sets: files of JSONL, CSV or text (a line an item, its fields parted by tabs), also compressed, as
+    globs relative to the recipe. `[]` looks for none."""
     ngram_words: int = Field(default=13, ge=5, le=64)
     """Words in a row that a document and an item must share (Brown et al. 2020, appendix C). Shorter items count whole:
     from six words on anywhere, five between punctuation, four on a line of their own."""

@@ -25,6 +25,7 @@ from pipeline.documents.schema import DOCUMENT_SCHEMA, DROP_SCHEMA, EVIDENCE, do
 from pipeline.engine.tasks import CountsBuilder, TaskOutput
 
 DROPPED = "dropped"
+SIGNALS = "signals"  # of filter: one file a part, beside its documents
 _ROW_GROUP_DOCUMENTS = 2048
 _ROW_GROUP_CHARACTERS = 32_000_000  # bounds memory where documents are huge
 

@@ -13,11 +13,10 @@ import pyarrow as pa
 from datatrove.data import Document
 
 from manifests.manifest import FileEntry
-from pipeline.documents.parts import RowWriter, encodable
+from pipeline.documents.parts import SIGNALS, RowWriter, encodable
 from pipeline.engine.tasks import TaskOutput
 from pipeline.filters.chain import Decision
 
-SIGNALS = "signals"
 SIGNAL_FIELDS: list[tuple[str, pa.DataType]] = [
     ("id", pa.string()),
     ("url", pa.string()),

@@ -29,10 +29,10 @@ from pipeline.dedup.phases.propose import Propose
 from pipeline.dedup.phases.texts import Texts
 from pipeline.dedup.phases.verify import Verify
 from pipeline.dedup.schema import CANDIDATES
+from pipeline.documents.parts import SIGNALS
 from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Task
-from pipeline.filters.signal_table import SIGNALS
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks, say_compiling
 
 RANGE_BYTES = 256 << 20  # what proposing the pairs of one range may use
