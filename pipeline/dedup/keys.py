@@ -134,7 +134,9 @@ class PartKeys:
             urls = [normalised_url(row["url"]) for row in rows]
             digests = [space_number(url or "") for url in urls]
             self._add_keys(
-                mix(np.array(digests, dtype=np.uint64) ^ spaces), URL, has_keys & np.array([bool(url) for url in urls])
+                mix(np.array(digests, dtype=np.uint64) ^ spaces),
+                URL,
+                has_keys & np.array([bool(url) for url in urls], dtype=np.bool_),
             )
         signatures = np.zeros((len(rows), 0), dtype=np.uint32)
         if settings.minhash.enabled:
