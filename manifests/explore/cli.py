@@ -203,7 +203,7 @@ def _answer_what_if(build: Build, assignments: list[str], as_json: bool) -> list
     unit = "characters" if answer.measured is None else "tokens"
     if as_json:
         return [_as_json(_what_if_data(answer, unit))]
-    width = max(12, *(len(effect.source) for effect in answer.effects))
+    width = max([12, *(len(effect.source) for effect in answer.effects)])
     lines = [f"with {', '.join(f'{change.key} = {written(change.value)}' for change in answer.changes)}:"]
     lines.append(f"{'source':<{width}} {'kept now':>13} {'kept then':>13} {'come back':>12} {'go':>12} {unit:>15}")
     for effect in answer.effects:

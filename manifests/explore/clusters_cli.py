@@ -89,7 +89,7 @@ def _overview_lines(overview: Overview) -> list[str]:
     removed = [
         (-number, dropped, kept) for dropped, by_kept in overview.removed.items() for kept, number in by_kept.items()
     ]
-    width = max(16, *(len(name) for _, *names in removed for name in names))
+    width = max(len(name) for name in ["dropped from    ", *(name for _, *names in removed for name in names)])
     lines.append(f"{'dropped from':<{width}} {'kept in':<{width}} {'documents':>13}")
     lines += [f"{dropped:<{width}} {kept:<{width}} {-number:>13,}" for number, dropped, kept in sorted(removed)]
     for cluster in overview.largest:

@@ -41,6 +41,13 @@ Ints = NDArray[np.int64]
 _EDGE = np.dtype([("better", np.int64), ("worse", np.int64), ("kind", np.int8), ("similarity", np.float64)])
 """A pair of documents, given by their places among the candidates."""
 
+_DOCUMENT = np.dtype(
+    [
+        *(("document", np.int64), ("length", np.int64), ("signal", np.float64), ("content", np.uint64)),
+        *(("tie", np.uint32), ("is_earlier", np.bool_), ("minutes", np.int64), ("source", np.int64)),
+    ]
+)
+
 Edges = NDArray[np.void]
 
 
@@ -132,29 +139,20 @@ class _Documents:
 
     def __init__(self, build: Build, paths: list[str], says_exact: bool) -> None:
         self.reasons = (None, REASONS[URL], REASONS[NEAR], REASONS[EXACT if says_exact else NEAR])  # by level
-        names = ["document", "length", "signal", "content", "tie", "is_earlier"]
-        columns: dict[str, list[NDArray[Any]]] = {name: [] for name in [*names, "date", "source"]}
-        self.source_names: list[str] = []
-        self._paths = paths
+        stored = ["document", "length", "signal", "content", "tie", "is_earlier"]
+        found = [np.empty(0, dtype=_DOCUMENT)]
+        numbers: dict[str, int] = {}
         for path in paths:
-            for table in build.tables(path, [*names, "date", "source"]):
-                for name in names:
-                    columns[name].append(table[name].to_numpy())
-                columns["date"].append(np.fromiter(map(_minutes, table["date"].to_pylist()), np.int64))
-                known = {name: at for at, name in enumerate(self.source_names)}
-                found = [known.setdefault(name, len(known)) for name in table["source"].to_pylist()]
-                self.source_names = list(known)
-                columns["source"].append(np.array(found, dtype=np.int64))
-        (
-            self.numbers,
-            self.lengths,
-            self._signals,
-            self._contents,
-            self._ties,
-            self.is_earlier,
-            self._dates,
-            self.sources,
-        ) = (np.concatenate(arrays) for arrays in columns.values())
+            for table in build.tables(path, [*stored, "date", "source"]):
+                rows = np.empty(table.num_rows, dtype=_DOCUMENT)
+                for name in stored:
+                    rows[name] = table[name].to_numpy()
+                rows["minutes"] = [_minutes(date) for date in table["date"].to_pylist()]
+                rows["source"] = [numbers.setdefault(name, len(numbers)) for name in table["source"].to_pylist()]
+                found.append(rows)
+        self._paths = paths
+        self.source_names = list(numbers)
+        self.rows = np.concatenate(found)
 
     def pairs(self, build: Build, paths: list[str], least: float) -> Edges:
         """The stored pairs that are not less similar than `least`, or are of another kind."""
@@ -163,7 +161,7 @@ class _Documents:
             for table in build.tables(path, list(_EDGE.names or ())):
                 edges = np.empty(table.num_rows, dtype=_EDGE)
                 for name in ("better", "worse"):
-                    edges[name] = np.searchsorted(self.numbers, table[name].to_numpy())
+                    edges[name] = np.searchsorted(self.rows["document"], table[name].to_numpy())
                 edges["kind"] = table["kind"].to_numpy()
                 edges["similarity"] = table["similarity"].to_numpy()  # NaN where it is null
                 found.append(edges[~(edges["similarity"] < least)])
@@ -172,20 +170,22 @@ class _Documents:
     def order(self, keep: str) -> Ints:
         """The place of each document in the order of preference; those of earlier builds come first."""
         if keep == "longest":
-            primary = -self.lengths
+            primary = -self.rows["length"]
         elif keep == "newest":
-            primary = -self._dates
+            primary = -self.rows["minutes"]
         elif keep == "first":
-            primary = self.numbers
+            primary = self.rows["document"]
         elif keep == "source":  # parts lie in the order of the recipe's sources
             first = np.full(len(self.source_names), np.iinfo(np.int64).max)
-            own = ~self.is_earlier
-            np.minimum.at(first, self.sources[own], self.numbers[own])
-            primary = first[self.sources]
+            own = ~self.rows["is_earlier"]
+            np.minimum.at(first, self.rows["source"][own], self.rows["document"][own])
+            primary = first[self.rows["source"]]
         else:
-            primary = -np.nan_to_num(self._signals.astype(np.float64), nan=-np.inf)
-        primary = np.where(self.is_earlier, 0, primary)
-        order = np.lexsort([self.numbers, self._ties, self._contents, primary, ~self.is_earlier])
+            primary = -np.nan_to_num(self.rows["signal"].astype(np.float64), nan=-np.inf)
+        primary = np.where(self.rows["is_earlier"], 0, primary)
+        order = np.lexsort(
+            [self.rows["document"], self.rows["tie"], self.rows["content"], primary, ~self.rows["is_earlier"]]
+        )
         place = np.empty(order.size, dtype=np.int64)
         place[order] = np.arange(order.size)
         return place
@@ -197,7 +197,7 @@ class _Documents:
         for path in self._paths:
             for table in build.tables(path, ["part", "id"]):
                 mine = levels[begin : begin + table.num_rows]
-                at = np.flatnonzero((mine > 0) & ~self.is_earlier[begin : begin + table.num_rows])
+                at = np.flatnonzero((mine > 0) & ~self.rows["is_earlier"][begin : begin + table.num_rows])
                 rows = table.take(at)
                 for part, id, level in zip(
                     rows["part"].to_pylist(), rows["id"].to_pylist(), mine[at].tolist(), strict=True
@@ -219,12 +219,12 @@ class _Documents:
     def moves(self, now: NDArray[np.int8], then: NDArray[np.int8]) -> dict[str, list[Move]]:
         """By source, the documents whose reason changes, the most first. Their lengths are counted as bytes."""
         found: dict[str, defaultdict[tuple[str | None, str | None], list[int]]] = {}
-        for at in np.flatnonzero((now != then) & ~self.is_earlier).tolist():
+        for at in np.flatnonzero((now != then) & ~self.rows["is_earlier"]).tolist():
             reasons = (self.reasons[now[at]], self.reasons[then[at]])
             if reasons[0] != reasons[1]:
-                of_source = found.setdefault(self.source_names[self.sources[at]], defaultdict(lambda: [0, 0]))
+                of_source = found.setdefault(self.source_names[self.rows["source"][at]], defaultdict(lambda: [0, 0]))
                 of_source[reasons][0] += 1
-                of_source[reasons][1] += int(self.lengths[at])
+                of_source[reasons][1] += int(self.rows["length"][at])
         return {
             source: sorted(
                 (Move(*reasons, *numbers) for reasons, numbers in moves.items()), key=lambda move: -move.num_documents

@@ -18,7 +18,7 @@ from manifests.explore.build import Build
 from manifests.explore.what_if_dedup import _EDGE, Edges, _decided
 from pipeline.dedup.rank import minutes
 from pipeline.dedup.schema import EXACT, NEAR, STORED_SIMILARITY, URL
-from tests.copies_builds import make_copies_build
+from tests.copies_builds import make_copies_build, planted
 from tests.signal_builds import copy_build, rows_of, run_command
 
 
@@ -59,6 +59,8 @@ _KEEP, _THRESHOLD = "dedup.keep", "dedup.minhash.threshold"
         ({_KEEP: '"source"'}, {_KEEP: '"longest"'}),
         ({_KEEP: '"newest"'}, {_KEEP: '"source"', _THRESHOLD: "0.92"}),
         ({"dedup.exact": "false"}, {_KEEP: '"first"'}),
+        ({_KEEP: '"language.score"'}, {_THRESHOLD: "0.92"}),
+        ({_KEEP: '"language.score"'}, {_KEEP: '"first"'}),
         ({"dedup.scope": '"source"'}, {_KEEP: '"newest"', _THRESHOLD: "0.9"}),
         ({"dedup.minhash.measure": '"containment"'}, {_THRESHOLD: "0.95"}),
     ],
@@ -96,6 +98,15 @@ def test_as_built_nothing_moves(copies: Build, copies_again: Build) -> None:
         for assignment in ("dedup.minhash.threshold=0.8", "dedup.keep=longest", 'dedup.keep="longest"'):
             answer = _asked(build, assignment)
             assert all(not effect["moves"] and not effect["notes"] for effect in answer["sources"])
+
+
+def test_a_build_without_a_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.copies_builds.planted", lambda: {"zeta": planted()["zeta"][1:2], "alpha": []})
+    build = make_copies_build(tmp_path)
+    for assignment in ("dedup.minhash.threshold=0.6", "dedup.keep=newest"):
+        answer = _asked(build, assignment)
+        assert [effect["kept_then"] for effect in answer["sources"] if effect["source"] == "zeta"] == [1]
+        assert not any(effect["moves"] for effect in answer["sources"])
 
 
 def test_against_an_earlier_build(copies_again: Build) -> None:
