@@ -179,6 +179,15 @@ def test_survivors_do_not_depend_on_parts_and_workers(tmp_path: Path) -> None:
     assert texts_of(third) == texts_of(first)
 
 
+@pytest.mark.parametrize(("settings", "kept"), [('scope = "source"', ["d0", "d3"]), ('scope = "global"', ["d0"])])
+def test_lines_are_compared_within_the_scope_and_the_first_may_stay(
+    tmp_path: Path, settings: str, kept: list[str]
+) -> None:
+    documents = [{"id": f"d{number}", "text": "\n".join([*page(number), BOILER])} for number in range(6)]
+    build = built(tmp_path, documents, f'{settings}\nkeep = "first"\n[dedup.lines]\nenabled = true\n')
+    assert [id for id, text in texts_of(build).items() if BOILER in text] == kept
+
+
 def test_lines_of_removed_copies_do_not_count(tmp_path: Path) -> None:
     text = "\n".join([*page(3), BOILER])
     documents = [{"id": "a", "text": text}, {"id": "b", "text": text}, {"id": "c", "text": "\n".join(page(9))}]
