@@ -19,6 +19,7 @@ from manifests.records.compressions import BY_ENDING
 from manifests.records.csv_header import DELIMITERS, choose_delimiter
 from manifests.records.json_values import json_values
 from manifests.records.unpacked import Unpacked
+from manifests.records.values import sound
 
 _MOST_BYTES = 1 << 30  # of a JSON value
 _IDS = ("id", "idx")
@@ -61,7 +62,7 @@ def evaluation_files(patterns: list[str], resolve: Callable[[str], str]) -> list
             )
         found.update(os.path.normpath(file) for file in files)
     top = os.path.commonpath([os.path.dirname(path) for path in found]) if found else ""
-    return sorted(EvaluationFile(os.path.relpath(path, top), path) for path in found)
+    return sorted(EvaluationFile(sound(os.path.relpath(path, top)), path) for path in found)
 
 
 def check_files(files: list[EvaluationFile]) -> None:
@@ -96,7 +97,7 @@ def items(file: EvaluationFile) -> Iterator[Item]:
             stream = Unpacked(raw, file.path, must_end=True)
             for number, (fields, identity) in enumerate(read(stream, is_csv=name.endswith(".csv")), 1):
                 if pieces := [piece for field in fields for piece in _pieces(field)]:
-                    yield Item(identity or str(number), pieces)
+                    yield Item(sound(identity) or str(number), pieces)
             if stream.damage is not None:
                 raise ValueError("its compressed data is damaged")
     except (OSError, ValueError, RecursionError, csv.Error) as error:

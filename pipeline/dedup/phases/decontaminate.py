@@ -7,14 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.code import library_versions
 from pipeline.dedup.decontaminate import Decontaminator
 from pipeline.dedup.evaluation_sets import EvaluationFile, digests
 from pipeline.dedup.lines import cut, says_nothing
 from pipeline.dedup.phases.contaminated import FOLDER, SHARED_SCHEMA
 from pipeline.dedup.settings import DecontaminateSettings
 from pipeline.documents.parts import read_part
-from pipeline.engine.fingerprint import code_of
 from pipeline.engine.tasks import Phase, Task, TaskOutput
 
 
@@ -33,9 +31,6 @@ class Decontaminate(Phase):
 
     def settings(self) -> dict[str, Any]:
         return {**self._settings.model_dump(exclude={"files"}), "digests": digests(self._files)}
-
-    def made_by(self) -> dict[str, Any]:
-        return {"code": code_of(__name__), "libraries": library_versions(("numba", "numpy"))}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         if self._finder is None:

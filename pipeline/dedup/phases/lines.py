@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.code import library_versions
 from pipeline.dedup.candidates import ENTRY
 from pipeline.dedup.keys import KEY, group_of, space_number
 from pipeline.dedup.lines import REPEAT, Units, repeats, units
@@ -22,7 +21,6 @@ from pipeline.dedup.phases.gather import Gather, GatherEntries, received
 from pipeline.dedup.phases.layout import Layout, split_by
 from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import read_part
-from pipeline.engine.fingerprint import code_of
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
 
 
@@ -43,9 +41,6 @@ class UnitKeys(Phase):
 
     def settings(self) -> dict[str, Any]:
         return {"unit": self._settings.lines.unit, "scope": self._settings.scope}
-
-    def made_by(self) -> dict[str, Any]:
-        return {"code": code_of(__name__), "libraries": library_versions(("numba", "numpy", "xxhash"))}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         decided = decisions(task, output)

@@ -43,6 +43,7 @@ SETS = [
     ("csv", f"question;answer\n{QUESTION};Mary\n", "2"),
     ("tsv", f'first\tsecond\n1\tan "open quote\n1\t{QUESTION}\n', "3"),
     ("txt", f"a first line\n{QUESTION}\n", "2"),
+    ("jsonl", json.dumps({"id": "\ud800", "text": f"\udfff {QUESTION}"}), "\ufffd"),
 ]
 
 
