@@ -215,9 +215,9 @@ def documents_of(place: str, rows: list[int], id: str | None = None) -> Iterator
 
     Raises `UserError` where it cannot be read, or where it has another document there than the one of this id.
     """
-    url, _, part = place.rpartition(f"/{STAGE}/")
+    url, stage, part = place.rsplit("/", 2)
     with Tables(open_build(url)) as tables:
-        for row in tables.documents(f"{STAGE}/{part}", rows).values():
+        for row in tables.documents(f"{stage}/{part}", rows).values():
             if id is not None and row["id"] != id:
                 raise UserError(f"{place}: was built again since, and has other documents.")
             yield row

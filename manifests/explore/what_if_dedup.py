@@ -282,7 +282,7 @@ def _decided(edges: Edges, place: Ints, threshold: float) -> NDArray[np.int8]:
             mine = levels[one]
             if mine == 0:
                 levels[other] = max(levels[other], level)
-            elif level == 3 and mine > 1:
+            elif (level == 3 and mine > 1) or level == mine == 1:
                 levels[other] = max(levels[other], mine)
     return np.frombuffer(levels, dtype=np.int8)
 

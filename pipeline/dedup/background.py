@@ -19,6 +19,7 @@ from pipeline.dedup.settings import DedupSettings, MinHashSettings
 
 MOST_PARTS = 64
 _DOCUMENTS = 1000
+_MANY_HASHES = 512  # exact sums take time in proportion to a higher power of these
 _PAIRS = 125_000  # within sources, where only documents of one are compared
 _MANY, _PERCOLATES = 0.1, 1.0  # false partners of a document
 
@@ -34,9 +35,12 @@ def bucket_probabilities(settings: MinHashSettings) -> NDArray[np.float64]:
 
     Of `m` equal minima among `k`, `C(m, n) / C(k, n)` estimates `s**n` without bias, so by inclusion and exclusion over
     the buckets the sum of `(-1)**(j + 1) * C(b, j) * C(m, r * j) / C(k, r * j)` so estimates `1 - (1 - s**r)**b`. It
-    is the share of all ways to deal the minima into buckets that fill one with equal ones.
+    is the share of all ways to deal the minima into buckets that fill one with equal ones. Of many minima, whose share
+    is known well, `s` is taken to be `m / k`.
     """
     r, b, k = settings.hashes_per_bucket, settings.num_buckets, settings.num_hashes
+    if k > _MANY_HASHES:
+        return np.array([settings.match_probability(m / k) for m in range(k + 1)])
     return np.array(
         [
             float(sum((-1) ** (j + 1) * Fraction(comb(b, j) * comb(m, r * j), comb(k, r * j)) for j in range(1, b + 1)))

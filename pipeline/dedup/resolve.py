@@ -42,7 +42,7 @@ def greedy(edges: Edges, num_documents: int) -> UInt32Array:
     """For each document the edge by which it goes, `NONE` where it stays.
 
     The edge's better document stays, and is the most similar one that does; between equals the preferred one. Where the
-    edge is of another document, that one is an exact copy of this one.
+    edge is of another document, that one is an exact copy of this one, or all three are of one URL.
     """
     _check_size(edges, num_documents)
     decided: UInt32Array = _greedy(*edges, num_documents)
@@ -115,7 +115,7 @@ def _greedy(  # type: ignore[no-untyped-def]
             reason = none
             if mine == none:
                 reason = edge
-            elif kind[edge] == EXACT and kind[mine] != URL:
+            elif (kind[edge] == EXACT and kind[mine] != URL) or (kind[edge] == URL and kind[mine] == URL):
                 reason = mine
             if reason != none:
                 before = chosen[other]

@@ -39,7 +39,8 @@ RANGE_BYTES = 256 << 20  # what proposing the pairs of one range may use
 # For `--plan`, of a document: its keys and signature, and what clustering holds of it and of its pairs, about one in 5.
 _KEY_BYTES, _CLUSTER_BYTES = 500, 40
 _KEEP = ("first", "longest", "newest", "source")
-_KEY_FILES = ("documents", "signatures", "keys")
+_KEY_FILES = ("documents", "signatures", "keys", "kept")  # of a part of an earlier build
+_AGAINST = "against/"  # before the paths of files of earlier builds, among the inputs
 
 
 class DedupStage(Stage):
@@ -76,7 +77,7 @@ class DedupStage(Stage):
     def inputs(self) -> list[FileEntry]:
         """The document parts, and of earlier builds the keys and the parts that they kept."""
         earlier = [
-            entry.model_copy(update={"path": f"against/{number}/{entry.path}"})
+            entry.model_copy(update={"path": f"{_AGAINST}{number}/{entry.path}"})
             for number, build in enumerate(self._earlier_builds())
             for entry in self._earlier_files(build)
         ]
@@ -115,11 +116,7 @@ class DedupStage(Stage):
                 f"dedup.against: {build.url} has keys of another kind: {differ[0]} is {theirs.get(differ[0])!r} there "
                 f"and {ours[differ[0]]!r} here. Give both the same settings and run the earlier recipe again."
             )
-        return [
-            entry
-            for entry in manifest.outputs
-            if entry.path.startswith(("part-", f"{KEYS}/")) and not entry.path.endswith(".signatures.npy")
-        ] + [entry for entry in manifest.outputs if entry.path.endswith(".signatures.npy")]
+        return [*_texts_of(manifest), *(entry for entry in manifest.outputs if entry.path.startswith(f"{KEYS}/"))]
 
     def _earlier_manifest(self, build: Folder) -> Manifest:
         if build.url == self.build.url:
@@ -137,8 +134,7 @@ class DedupStage(Stage):
         keys = runner.run(
             Keys(settings, [source.name for source in self.recipe.sources], folder), self._key_tasks(contaminated)
         )
-        layout = self._layout(folder)
-        key_files = self._key_files(layout, keys)
+        layout, key_files = self._layout(folder, keys)
         background = self._background(runner, layout, key_files)
         pairs = self._proposed(runner, layout, key_files)
         blocks = by_receiver(pairs)
@@ -166,7 +162,6 @@ class DedupStage(Stage):
                 Task(
                     name=group,
                     inputs=(entry, next(file for file in by_group[group] if file.path.startswith(CANDIDATES))),
-                    settings={"parts": layout.fingerprint(int(group))},
                 )
                 for entry in clusters[0].outputs
                 for group in [entry.path.rpartition("/")[2].removesuffix(".npy")]
@@ -218,7 +213,7 @@ class DedupStage(Stage):
         return {record.task: record for record in records}
 
     def _with_repeats(
-        self, runner: PhaseRunner, layout: Layout, tasks: list[Task], key_files: dict[int, list[FileEntry]]
+        self, runner: PhaseRunner, layout: Layout, tasks: list[Task], key_files: list[list[FileEntry]]
     ) -> list[Task]:
         """The tasks of `apply`, each with the lines of its documents that repeat."""
         settings = self.recipe.dedup
@@ -235,14 +230,13 @@ class DedupStage(Stage):
                         for ordinal in layout.ordinals(group)
                         for entry in (*unit_files[layout.parts[ordinal].name], *key_files[ordinal])
                     ),
-                    settings={"parts": layout.fingerprint(group), "num_ranges": num_ranges},
                 )
                 for group in range(layout.group_of(layout.num_own - 1) + 1 if layout.num_own else 0)
             ],
         )
         ranges = [Task(name=name, inputs=entries) for name, entries in sorted(by_receiver(gathered).items())]
         files = [record.outputs[0] for record in runner.run(Repeats(settings.lines.min_documents), ranges)]
-        repeated = by_receiver(runner.run(GatherRepeats(layout), _in_groups(files, {"groups": layout.starts})))
+        repeated = by_receiver(runner.run(GatherRepeats(layout), _in_groups(files)))
         return [
             task.model_copy(update={"inputs": (*task.inputs, *repeated.get(f"{layout.group_of(ordinal):05d}", ()))})
             for ordinal, task in enumerate(tasks)
@@ -268,45 +262,29 @@ class DedupStage(Stage):
         }
         return [task.model_copy(update={"inputs": (*task.inputs, signals[task.name])}) for task in tasks]
 
-    def _layout(self, folder: str) -> Layout:
+    def _layout(self, folder: str, keys: list[TaskRecord]) -> tuple[Layout, list[list[FileEntry]]]:
+        """All parts, and the files of keys of each."""
         own = [
-            InputPart(
-                part_name(entry.path),
-                part_source(part_name(entry.path)),
-                entry,
-                entry.documents or 0,
-                f"{folder}/{part_name(entry.path)}",
-            )
+            InputPart(name, part_source(name), entry, entry.documents or 0, f"{folder}/{name}")
             for entry in self.documents()
+            for name in [part_name(entry.path)]
         ]
         earlier = []
+        files = [record.outputs for record in keys]
         for build in self._earlier_builds():
             manifest = self._earlier_manifest(build)
-            num_documents = {part_name(entry.path): entry.documents or 0 for entry in manifest.inputs}
-            earlier += [
-                InputPart(name, part_source(name), entry, num_documents[name], f"{KEYS}/{name}", build.url)
-                for entry in kept_parts(manifest)
-                for name in [part_name(entry.path)]
-            ]
-        return Layout(own, earlier)
-
-    def _key_files(self, layout: Layout, keys: list[TaskRecord]) -> dict[int, list[FileEntry]]:
-        """The files of keys of each part, by its ordinal."""
-        own = {record.task: [*record.outputs] for record in keys}
-        earlier = {
-            f"{build.url}/{entry.path}": entry
-            for build in self._earlier_builds()
-            for entry in self._earlier_files(build)
-        }
-        return {
-            ordinal: own[part.name]
-            if part.build is None
-            else [earlier[f"{part.build}/{part.keys}.{what}.npy"] for what in (*_KEY_FILES, "kept")]
-            for ordinal, part in enumerate(layout.parts)
-        }
+            num_documents = {part_name(entry.path): entry.documents or 0 for entry in _documents_of(manifest)}
+            outputs = {entry.path: entry for entry in manifest.outputs}
+            for entry in _texts_of(manifest):
+                name = part_name(entry.path)
+                earlier.append(
+                    InputPart(name, part_source(name), entry, num_documents[name], f"{KEYS}/{name}", build.url)
+                )
+                files.append([outputs[f"{KEYS}/{name}.{what}.npy"] for what in _KEY_FILES])
+        return Layout(own, earlier, files), files
 
     def _background(
-        self, runner: PhaseRunner, layout: Layout, key_files: dict[int, list[FileEntry]]
+        self, runner: PhaseRunner, layout: Layout, key_files: list[list[FileEntry]]
     ) -> dict[str, Any] | None:
         """What is known of false partners before pairs are proposed; None where no pairs are."""
         if not self.recipe.dedup.minhash.enabled:
@@ -316,41 +294,30 @@ class DedupStage(Stage):
         task = Task(
             name=phase.name,
             inputs=tuple(entry for ordinal in ordinals for entry in key_files[ordinal]),
-            settings={"parts": [(at, layout.parts[at].name) for at in ordinals], "num": layout.num_documents},
         )
         facts = runner.run(phase, [task])[0].facts
         for line in background_lines(facts, self.recipe.dedup.minhash):
             runner.watcher.note(line)
         return facts
 
-    def _proposed(self, runner: PhaseRunner, layout: Layout, key_files: dict[int, list[FileEntry]]) -> list[TaskRecord]:
+    def _proposed(self, runner: PhaseRunner, layout: Layout, key_files: list[list[FileEntry]]) -> list[TaskRecord]:
         """The records of the pairs, gathered by block."""
         settings = self.recipe.dedup
         num_ranges = range_count(layout.num_documents, self._keys_a_document(), RANGE_BYTES)
-        tasks = []
-        for group in range(layout.num_groups):
-            inputs = [entry for ordinal in layout.ordinals(group) for entry in key_files[ordinal]]
-            tasks.append(
-                Task(
-                    name=f"{group:05d}",
-                    inputs=tuple(inputs),
-                    settings={
-                        "parts": layout.fingerprint(group),
-                        "num_ranges": num_ranges,
-                        "num_documents": layout.num_documents,
-                    },
-                )
+        tasks = [
+            Task(
+                name=f"{group:05d}",
+                inputs=tuple(entry for ordinal in layout.ordinals(group) for entry in key_files[ordinal]),
             )
+            for group in range(layout.num_groups)
+        ]
         gathered = runner.run(GatherEntries(layout, num_ranges, settings.keep == "first"), tasks)
         proposed = runner.run(
             Propose(layout),
-            [
-                Task(name=name, inputs=entries, settings={"groups": layout.starts, "num_own": layout.num_own})
-                for name, entries in sorted(by_receiver(gathered).items())
-            ],
+            [Task(name=name, inputs=entries) for name, entries in sorted(by_receiver(gathered).items())],
         )
         files = [record.outputs[0] for record in proposed]
-        return runner.run(GatherPairs(layout), _in_groups(files, {"groups": layout.starts}))
+        return runner.run(GatherPairs(layout), _in_groups(files))
 
     def _texts_task(self, layout: Layout, group: str, blocks: dict[str, tuple[FileEntry, ...]]) -> Task:
         """The pairs of all blocks of a group, and its parts."""
@@ -359,14 +326,24 @@ class DedupStage(Stage):
         return Task(
             name=group,
             inputs=(*pairs, *(part.entry for part in parts)),
-            settings={"parts": layout.fingerprint(int(group)), "builds": [part.build for part in parts]},
         )
 
 
-def _in_groups(files: list[FileEntry], settings: dict[str, Any]) -> list[Task]:
+def _documents_of(manifest: Manifest) -> list[FileEntry]:
+    """The parts that an earlier build's stage took: those that it was compared with itself have the same names."""
+    return [entry for entry in manifest.inputs if not entry.path.startswith(_AGAINST)]
+
+
+def _texts_of(manifest: Manifest) -> list[FileEntry]:
+    """The parts of an earlier build that have the texts its keys are of: before its own edits, where it made some."""
+    is_edited = any(counts.edited for counts in manifest.counts.sources.values())
+    return _documents_of(manifest) if is_edited else kept_parts(manifest)
+
+
+def _in_groups(files: list[FileEntry]) -> list[Task]:
     """Tasks that read about as many files each as there are tasks."""
     width = isqrt(max(0, len(files) - 1)) + 1
     return [
-        Task(name=f"{begin // width:05d}", inputs=tuple(files[begin : begin + width]), settings=settings)
+        Task(name=f"{begin // width:05d}", inputs=tuple(files[begin : begin + width]))
         for begin in range(0, len(files), width)
     ]

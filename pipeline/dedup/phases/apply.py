@@ -33,11 +33,14 @@ class Apply(Phase):
 
     def process(self, task: Task, output: TaskOutput) -> None:
         decided = decisions(task, output)
+        upcoming = next(decided, None)
         kept: list[bool] = []
         documents = PartReader(output.build, task.inputs[0], output.counts).run()
         with PartWriter(output, f"part-{task.name}") as writer, Editor(task, output, self._settings) as editor:
             for row, document in enumerate(documents):
-                decision = decided.get(row)
+                decision = None
+                if upcoming is not None and upcoming[0] == row:
+                    decision, upcoming = upcoming[1], next(decided, None)
                 if editor.drops(row, document, writer):
                     kept.append(False)
                 elif decision is None or decision["kind"] is None:

@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dedup.background import MOST_PARTS, documents_a_source, expected_partners
-from pipeline.dedup.phases.layout import Layout
+from pipeline.dedup.phases.layout import Layout, LayoutPhase
 from pipeline.dedup.settings import DedupSettings
-from pipeline.engine.tasks import Phase, Task, TaskOutput
+from pipeline.engine.tasks import Task, TaskOutput
 
 
-class Background(Phase):
+class Background(LayoutPhase):
     """See the module. Documents are drawn by the smallest hashes of their texts, from at most 64 parts (or one of each
     source)."""
 
     name = "background"
 
     def __init__(self, layout: Layout, settings: DedupSettings) -> None:
-        self._layout = layout
+        super().__init__(layout)
         self._settings = settings
 
     def settings(self) -> dict[str, Any]:
-        return {"dedup": self._settings.model_dump()}
+        return {**super().settings(), "dedup": self._settings.model_dump()}
 
     def ordinals(self) -> dict[str, list[int]]:
         """The parts to draw from, by source: spread evenly over its parts."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.dedup.facts import SAMPLES, Cluster, cluster_facts
-from pipeline.dedup.phases.layout import Layout, split_by
+from pipeline.dedup.phases.layout import Layout, LayoutPhase, split_by
 from pipeline.dedup.rank import Int64Array
 from pipeline.dedup.resolve import NONE, Edges, components, greedy
 from pipeline.dedup.schema import NEAR
 from pipeline.dedup.settings import MinHashSettings
-from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
+from pipeline.engine.tasks import WORK, Task, TaskOutput
 
 DECISION = np.dtype(
     [
@@ -27,6 +28,7 @@ DECISION = np.dtype(
     ]
 )
 """A document that goes, and the one that stays for it. `shared` is -1 where the two were not compared."""
+_ROW_GROUP = 8192  # rows of names that are in memory
 _NUMBERS = ["better", "worse", "better_rank", "better_content", "kind", "similarity"]
 NAMES_SCHEMA = pa.schema(
     [
@@ -43,7 +45,7 @@ NAMES_SCHEMA = pa.schema(
 )
 
 
-class Clusters(Phase):
+class Clusters(LayoutPhase):
     """All pairs -> `work/clusters/<group of survivors>.npy`.
 
     The one phase with a single task: it reads the pairs of all blocks, 40 bytes each, and holds 16 bytes a document.
@@ -52,12 +54,12 @@ class Clusters(Phase):
     name = "clusters"
 
     def __init__(self, layout: Layout, settings: MinHashSettings) -> None:
-        self._layout = layout
+        super().__init__(layout)
         self._verify = settings.verify
         self._threshold = settings.threshold
 
     def settings(self) -> dict[str, Any]:
-        return {"verify": self._verify, "threshold": self._threshold}
+        return {**super().settings(), "verify": self._verify, "threshold": self._threshold}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         layout = self._layout
@@ -139,7 +141,7 @@ def _edge_of(edges: Edges, survivors: NDArray[np.uint32], documents: Int64Array)
     """The edge between each survivor and its document, -1 where there is none."""
     wide = np.uint64(32)
     keys = edges.better.astype(np.uint64) << wide | edges.worse
-    order = np.argsort(keys)
+    order = np.lexsort([-edges.strength(), keys])  # an exact copy is called that
     wanted = survivors.astype(np.uint64) << wide | documents.astype(np.uint64)
     at = np.searchsorted(keys[order], wanted)
     at = np.minimum(at, max(0, keys.size - 1))
@@ -147,13 +149,10 @@ def _edge_of(edges: Edges, survivors: NDArray[np.uint32], documents: Int64Array)
     return np.where(keys[found] == wanted, found, -1)
 
 
-class Names(Phase):
+class Names(LayoutPhase):
     """The decisions for the survivors of one group -> what `apply` needs, by the group of the documents."""
 
     name = "names"
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
 
     def process(self, task: Task, output: TaskOutput) -> None:
         layout = self._layout
@@ -161,71 +160,91 @@ class Names(Phase):
         rows = output.read_array(decisions.path)
         with output.folder.open(candidates.path) as file:
             table = pq.read_table(file, columns=["document", "id", "content"])
-        survivors, first, counts = np.unique(rows["survivor"], return_index=True, return_counts=True)
-        candidates_here, ids_here = table["document"].to_numpy(), table["id"].combine_chunks()
-        at = np.searchsorted(candidates_here, survivors)
-        ids = ids_here.take(pa.array(at)).to_pylist()
+        survivors, which, counts = np.unique(rows["survivor"], return_inverse=True, return_counts=True)
+        at = np.searchsorted(table["document"].to_numpy(), survivors)
+        ids = table["id"].take(pa.array(at))
         clusters = (table["content"].to_numpy()[at] >> np.uint64(1)).astype(np.int64)
-        found: list[dict[str, Any]] = []
-        of_survivors: list[Cluster] = []
-        bounds_here = layout.bounds(int(task.name))
-        for number, begin, count, name, cluster in zip(
-            survivors.tolist(), first.tolist(), counts.tolist(), ids, clusters.tolist(), strict=True
-        ):
-            mine = rows[begin : begin + count]
-            sources = Counter(layout.parts[ordinal].source for ordinal in (mine["document"] >> 32).tolist())
-            # Samples are of this group, whose names are at hand.
-            here = mine["document"][slice(*np.searchsorted(mine["document"], bounds_here))][:SAMPLES]
-            samples = np.searchsorted(candidates_here, here)
-            kept = layout.parts[number >> 32]
-            of_survivors.append(
-                Cluster(
-                    cluster=cluster,
-                    size=count + 1,
-                    kept=name,
-                    source=kept.source if kept.build is None else f"{kept.source} (earlier build)",
-                    removed=sources,
-                    samples=[ids_here[place].as_py() for place in samples.tolist()],
+        removed = self._removed(rows, which, survivors.size)
+        output.facts.update(
+            cluster_facts(
+                Cluster(cluster, count + 1, id.as_py(), self._source(number), sources, samples)
+                for cluster, count, id, number, sources, samples in zip(
+                    clusters.tolist(),
+                    counts.tolist(),
+                    ids,
+                    survivors.tolist(),
+                    removed,
+                    self._samples(task, rows, counts, table),
+                    strict=True,
                 )
             )
-            if number < layout.first_earlier:
-                copies = json.dumps(dict(sorted(sources.items())), ensure_ascii=False)
-                found.append({"document": number, "cluster": cluster, "cluster_size": count + 1, "copies": copies})
-            found += [
-                {
-                    "document": int(row["document"]),
-                    "kind": int(row["kind"]),
-                    "shared_buckets": int(row["shared"]) if row["kind"] == NEAR and row["shared"] >= 0 else None,
-                    "estimated_similarity": _value(row["estimated"]),
-                    "similarity": _value(row["similarity"]),
-                    "duplicate_of": name,
-                    "cluster": cluster,
-                }
-                for row in mine
-            ]
-        output.facts.update(cluster_facts(of_survivors))
-        found.sort(key=lambda row: row["document"])
-        named = pa.Table.from_pylist(found, NAMES_SCHEMA)
-        documents = named["document"].to_numpy()
+        )
+        is_own = survivors < layout.first_earlier
+        stays = {
+            "document": survivors[is_own],
+            "cluster": clusters[is_own],
+            "cluster_size": counts[is_own] + 1,
+            "copies": [json.dumps(removed[place], ensure_ascii=False) for place in np.flatnonzero(is_own).tolist()],
+        }
+        goes = {
+            "document": rows["document"],
+            "kind": rows["kind"],
+            "shared_buckets": pa.array(rows["shared"], mask=(rows["kind"] != NEAR) | (rows["shared"] < 0)),
+            "estimated_similarity": pa.array(rows["estimated"], from_pandas=True),
+            "similarity": pa.array(rows["similarity"], from_pandas=True),
+            "duplicate_of": ids.take(pa.array(which)),
+            "cluster": clusters[which],
+        }
+        both = [
+            pa.table({name: columns.get(name, pa.nulls(len(columns["document"]))) for name in NAMES_SCHEMA.names})
+            for columns in (stays, goes)
+        ]
+        named = pa.concat_tables([part.cast(NAMES_SCHEMA) for part in both]).sort_by("document")
         bounds = [layout.bounds(group)[0] for group in range(layout.num_groups)] + [len(layout.parts) << 32]
-        for group, rows_of in enumerate(split_by(documents, bounds)):
+        for group, rows_of in enumerate(split_by(named["document"].to_numpy(), bounds)):
             if rows_of.stop > rows_of.start:
                 with output.publish(f"{WORK}/{self.name}/{group:05d}/{task.name}.parquet") as file:
-                    pq.write_table(named.slice(rows_of.start, rows_of.stop - rows_of.start), file, compression="zstd")
+                    mine = named.slice(rows_of.start, rows_of.stop - rows_of.start)
+                    pq.write_table(mine, file, compression="zstd", row_group_size=_ROW_GROUP)
+
+    def _source(self, survivor: int) -> str:
+        part = self._layout.parts[survivor >> 32]
+        return part.source if part.build is None else f"{part.source} (earlier build)"
+
+    def _removed(self, rows: NDArray[np.void], which: Int64Array, num_survivors: int) -> list[dict[str, int]]:
+        """How many of each source went for each survivor, given the survivor of each row."""
+        names = sorted({part.source for part in self._layout.parts})
+        source_of = np.searchsorted(names, [part.source for part in self._layout.parts])
+        in_all, numbers = np.unique(which * len(names) + source_of[rows["document"] >> 32], return_counts=True)
+        found: list[dict[str, int]] = [{} for _ in range(num_survivors)]
+        for place, number in zip(in_all.tolist(), numbers.tolist(), strict=True):
+            found[place // len(names)][names[place % len(names)]] = number
+        return found
+
+    def _samples(self, task: Task, rows: NDArray[np.void], counts: Int64Array, table: pa.Table) -> Iterator[list[str]]:
+        """Ids of a few that went for each survivor: of this group, whose names are at hand."""
+        numbers = table["document"].to_numpy()
+        bounds = self._layout.bounds(int(task.name))
+        for mine in np.split(rows["document"], np.cumsum(counts)[:-1]):
+            here = mine[slice(*np.searchsorted(mine, bounds))][:SAMPLES]
+            yield table["id"].take(pa.array(np.searchsorted(numbers, here))).to_pylist()
 
 
-def _value(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)
-
-
-def decisions(task: Task, output: TaskOutput) -> dict[int, dict[str, Any]]:
-    """What was decided for documents of a part, by their row, from the files that the task was given."""
+def decisions(task: Task, output: TaskOutput) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What was decided for documents of a part, each with its row, ascending, where the task was given it."""
     first = task.settings["ordinal"] << 32
-    found: dict[int, dict[str, Any]] = {}
-    for entry in task.inputs:
-        if entry.path.startswith(f"{WORK}/{Names.name}/"):
-            with output.folder.open(entry.path) as file:
-                filters = (pc.field("document") >= first) & (pc.field("document") < first + (1 << 32))
-                rows = pq.read_table(file, filters=filters).to_pylist()
-            found |= {row["document"] - first: row for row in rows}
-    return found
+    paths = [entry.path for entry in task.inputs if entry.path.startswith(f"{WORK}/{Names.name}/")]
+    rows = heapq.merge(*(_rows(output, path, first) for path in paths), key=lambda row: row["document"])
+    return ((row["document"] - first, row) for row in rows)
+
+
+def _rows(output: TaskOutput, path: str, first: int) -> Iterator[dict[str, Any]]:
+    """The rows of a part, whose documents are numbered from `first`: a row group at a time, without those of others."""
+    end = first + (1 << 32)
+    with output.folder.open(path) as file:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            within = parquet.metadata.row_group(group).column(0).statistics
+            if within.min < end and within.max >= first:
+                chosen = (pc.field("document") >= first) & (pc.field("document") < end)
+                yield from parquet.read_row_group(group).filter(chosen).to_pylist()

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manifests.manifest import FileEntry
 from pipeline.dedup.candidates import ENTRY, range_bounds
-from pipeline.dedup.phases.layout import Layout, split_by
-from pipeline.dedup.rank import in_build_order, number
+from pipeline.dedup.phases.layout import Layout, LayoutPhase, split_by
+from pipeline.dedup.rank import UInt64Array, in_build_order, number
 from pipeline.engine.records import TaskRecord
-from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
+from pipeline.engine.tasks import WORK, Task, TaskOutput
 
 
-class Gather(Phase):
+class Gather(LayoutPhase):
     """Publishes what each receiver gets from one group of producers, as one file."""
 
     def process(self, task: Task, output: TaskOutput) -> None:
@@ -59,27 +60,26 @@ class GatherEntries(Gather):
     name = "gather"
 
     def __init__(self, layout: Layout, num_ranges: int, in_order: bool) -> None:
-        self._layout = layout
+        super().__init__(layout)
         self._num_ranges = num_ranges
         self._in_order = in_order  # whether documents are preferred in the order of the build
 
-    def settings(self) -> dict[str, bool]:
-        return {"in_order": self._in_order}
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "num_ranges": self._num_ranges, "in_order": self._in_order}
 
     def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
-        ordinals = self._layout.ordinals(int(task.name))
-        keys = {ordinal: self._keys(output, ordinal) for ordinal in ordinals}
-        bounds = range_bounds(self._num_ranges)
-        ends = {
-            ordinal: [*np.searchsorted(table["key"], np.array(bounds[:-1], dtype=np.uint64)).tolist(), len(table)]
-            for ordinal, table in keys.items()
-        }
+        parts = [
+            (ordinal, self._keys(output, ordinal), *self._known(output, ordinal))
+            for ordinal in self._layout.ordinals(int(task.name))
+        ]
+        bounds = np.array(range_bounds(self._num_ranges)[:-1], dtype=np.uint64)
+        ends = [[*np.searchsorted(keys["key"], bounds).tolist(), len(keys)] for _, keys, *_ in parts]
         for receiver in range(self._num_ranges):
             yield (
                 f"{receiver:05d}",
                 [
-                    self._entries(output, ordinal, table[slice(*ends[ordinal][receiver : receiver + 2])])
-                    for ordinal, table in keys.items()
+                    _entries(ordinal, keys[slice(*mine[receiver : receiver + 2])], ranks, contents, kept)
+                    for (ordinal, keys, ranks, contents, kept), mine in zip(parts, ends, strict=True)
                 ],
             )
 
@@ -87,30 +87,43 @@ class GatherEntries(Gather):
         """The keys of a part, ascending."""
         return self._layout.parts[ordinal].array(output, "keys")
 
-    def _entries(self, output: TaskOutput, ordinal: int, keys: NDArray[np.void]) -> NDArray[np.void]:
+    def _known(self, output: TaskOutput, ordinal: int) -> tuple[UInt64Array, UInt64Array, NDArray[np.bool_] | None]:
+        """Of the documents of a part: rank, hash of the text, and of an earlier build which ones it kept.
+
+        They are in memory, as each range of keys asks for some of all.
+        """
         layout, part = self._layout, self._layout.parts[ordinal]
-        is_earlier = ordinal >= layout.num_own
-        if is_earlier:
-            keys = keys[part.array(output, "kept")[keys["row"]]]
-        documents = part.array(output, "documents")[keys["row"]]
-        entries = np.empty(len(keys), dtype=ENTRY)
-        entries["key"] = keys["key"]
-        entries["document"] = number(ordinal, keys["row"])
-        entries["content"] = documents["content"]
-        entries["rank"] = documents["rank"] & np.uint64(0xFFFFFFFF) if is_earlier else documents["rank"]
-        if self._in_order and not is_earlier:
-            place = layout.offsets[ordinal] + keys["row"].astype(np.int64)
-            entries["rank"] = in_build_order(documents["rank"], place, layout.num_documents)
-        return entries
+        documents = part.array(output, "documents")
+        ranks = documents["rank"].copy()
+        kept: NDArray[np.bool_] | None = None
+        if ordinal >= layout.num_own:
+            ranks &= np.uint64(0xFFFFFFFF)
+            kept = part.array(output, "kept").astype(np.bool_)
+        elif self._in_order:
+            ranks = in_build_order(ranks, layout.offsets[ordinal] + np.arange(ranks.size), layout.num_documents)
+        return ranks, documents["content"].copy(), kept
+
+
+def _entries(
+    ordinal: int,
+    keys: NDArray[np.void],
+    ranks: UInt64Array,
+    contents: UInt64Array,
+    kept: NDArray[np.bool_] | None,
+) -> NDArray[np.void]:
+    if kept is not None:
+        keys = keys[kept[keys["row"]]]
+    entries = np.empty(len(keys), dtype=ENTRY)
+    entries["key"] = keys["key"]
+    entries["document"] = number(ordinal, keys["row"])
+    entries["rank"], entries["content"] = ranks[keys["row"]], contents[keys["row"]]
+    return entries
 
 
 class GatherPairs(Gather):
     """Pairs of some ranges -> pairs by block."""
 
     name = "pair"
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
 
     def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
         layout = self._layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unicodedata import unidata_version
 
 import pyarrow.parquet as pq
 
@@ -50,7 +51,8 @@ class Keys(Phase):
         return {**made_with(self._settings), "keep": keep, "source_order": order, "folder": self._folder}
 
     def made_by(self) -> dict[str, Any]:
-        return {"code": code_of(__name__), "libraries": library_versions(("numba", "numpy", "xxhash"))}
+        libraries = library_versions(("numba", "numpy", "xxhash"))
+        return {"code": code_of(__name__), "libraries": libraries, "unicode": unidata_version}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         part, *others = task.inputs

@@ -5,15 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate, pairwise
 from math import isqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.manifest import FileEntry
+from manifests.manifest import FileEntry, digest_of
 from manifests.storage import Folder
 from pipeline.dedup.rank import Int64Array, ordinal_and_row
-from pipeline.engine.tasks import TaskOutput
+from pipeline.engine.tasks import Phase, TaskOutput
 
 _MOST_GROUPS = 64
 _FEWEST_DOCUMENTS = 20_000  # of a group, about: tasks of fewer cost more than they do
@@ -46,14 +46,20 @@ class Layout:
     """All parts in order, those of earlier builds last, and the groups that they form.
 
     A group is about the square root of all parts, so that no task reads files of all. Groups follow from the parts and
-    their documents alone.
+    their documents alone. `digest`: of all parts and their keys. What is done on numbers of documents depends on it.
     """
 
-    def __init__(self, own: list[InputPart], earlier: list[InputPart]) -> None:
+    def __init__(self, own: list[InputPart], earlier: list[InputPart], keys: list[list[FileEntry]]) -> None:
         self.parts = [*own, *earlier]
         self.num_own = len(own)
         self.offsets = list(accumulate((part.num_documents for part in self.parts), initial=0))
         self.num_documents = self.offsets[-1]
+        self.digest = digest_of(
+            [
+                (part.name, part.num_documents, part.build, [entry.sha256 for entry in files])
+                for part, files in zip(self.parts, keys, strict=True)
+            ]
+        )
         self.starts = [0]  # ordinals at which groups begin, and the number of parts
         for begin, end in ((0, len(own)), (len(own), len(self.parts))):
             if end > begin:
@@ -109,10 +115,15 @@ class Layout:
         one, two = self.groups_of(better), self.groups_of(worse)
         return np.minimum(one, two) * self.num_groups + np.maximum(one, two)
 
-    def fingerprint(self, group: int) -> list[tuple[str, int, int, bool]]:
-        """What a task on a group depends on beside its inputs: of its parts the names, ordinals, documents, builds."""
-        parts = ((at, self.parts[at]) for at in self.ordinals(group))
-        return [(part.name, at, part.num_documents, part.build is not None) for at, part in parts]
+
+class LayoutPhase(Phase):
+    """A phase that reads or writes numbers of documents."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def settings(self) -> dict[str, Any]:
+        return {"layout": self._layout.digest}
 
 
 def split_by(values: Int64Array, bounds: list[int]) -> list[slice]:

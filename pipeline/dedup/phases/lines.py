@@ -18,7 +18,7 @@ from pipeline.dedup.lines import REPEAT, Units, repeats, units
 from pipeline.dedup.phases.clusters import decisions
 from pipeline.dedup.phases.contaminated import dropped_rows
 from pipeline.dedup.phases.gather import Gather, GatherEntries, received
-from pipeline.dedup.phases.layout import Layout, split_by
+from pipeline.dedup.phases.layout import split_by
 from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import read_part
 from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
@@ -43,8 +43,8 @@ class UnitKeys(Phase):
         return {"unit": self._settings.lines.unit, "scope": self._settings.scope}
 
     def process(self, task: Task, output: TaskOutput) -> None:
-        decided = decisions(task, output)
-        gone = {row for row, decision in decided.items() if decision["kind"] is not None} | dropped_rows(task, output)
+        gone = {row for row, decision in decisions(task, output) if decision["kind"] is not None}
+        gone |= dropped_rows(task, output)
         found: list[NDArray[np.void]] = [np.empty(0, KEY)]
         for row, document in enumerate(read_part(output.build, task.inputs[0], ["text", "source", "file"])):
             if row not in gone:
@@ -87,9 +87,6 @@ class GatherRepeats(Gather):
     """Repeated units of some ranges -> by the group of their documents."""
 
     name = "gather_repeats"
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
 
     def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
         layout = self._layout

@@ -7,19 +7,16 @@ from numpy.typing import NDArray
 
 from pipeline.dedup.candidates import ENTRY, propose
 from pipeline.dedup.phases.gather import GatherEntries, received
-from pipeline.dedup.phases.layout import Layout
+from pipeline.dedup.phases.layout import LayoutPhase
 from pipeline.dedup.rank import Int64Array, ordinal_and_row
 from pipeline.dedup.text.sketch import NUM_FINE
-from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
+from pipeline.engine.tasks import WORK, Task, TaskOutput
 
 
-class Propose(Phase):
+class Propose(LayoutPhase):
     """See the module. Pairs are published in the order of their blocks."""
 
     name = "propose"
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
 
     def process(self, task: Task, output: TaskOutput) -> None:
         layout = self._layout

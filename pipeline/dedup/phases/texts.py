@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,32 +17,32 @@ from manifests.errors import UserError
 from pipeline.dedup.candidates import PAIR
 from pipeline.dedup.keys import content_hash
 from pipeline.dedup.phases.gather import GatherPairs, received
-from pipeline.dedup.phases.layout import InputPart, Layout
+from pipeline.dedup.phases.layout import InputPart, Layout, LayoutPhase
 from pipeline.dedup.rank import Int64Array, signal_of
-from pipeline.dedup.schema import CANDIDATE_SCHEMA, CANDIDATES
+from pipeline.dedup.schema import CANDIDATE_SCHEMA, CANDIDATES, NEAR
 from pipeline.dedup.settings import DedupSettings
 from pipeline.dedup.text.sketch import Sketcher
 from pipeline.documents.parts import RowWriter, encodable
-from pipeline.engine.tasks import WORK, Phase, Task, TaskOutput
+from pipeline.engine.tasks import WORK, Task, TaskOutput
 
 TEXT = np.dtype([("document", np.int64), ("sequence", np.uint64), ("is_repetitive", np.bool_), ("end", np.int64)])
 """A document that is compared; `end` is where its n-grams end in the file of n-grams."""
 _COLUMNS = ["id", "text", "source", "date"]
 
 
-class Texts(Phase):
+class Texts(LayoutPhase):
     """See the module. N-grams go to a file while they are made, so that memory holds one row group of texts."""
 
     name = "texts"
 
     def __init__(self, layout: Layout, settings: DedupSettings) -> None:
-        self._layout = layout
+        super().__init__(layout)
         self._settings = settings
 
     def settings(self) -> dict[str, Any]:
         minhash = self._settings.minhash
         names = {"ngram_words", "fold_verified", "verify", "enabled"}
-        return {"minhash": minhash.model_dump(include=names), "keep": self._settings.keep}
+        return {**super().settings(), "minhash": minhash.model_dump(include=names), "keep": self._settings.keep}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         layout, minhash = self._layout, self._settings.minhash
@@ -48,7 +50,9 @@ class Texts(Phase):
         pairs = received(task, output, GatherPairs.name, PAIR)
         documents = np.unique(np.concatenate([pairs["better"], pairs["worse"]]))
         documents = documents[slice(*np.searchsorted(documents, layout.bounds(group)).tolist())]
-        sketcher = Sketcher(minhash) if minhash.enabled and minhash.verify else None
+        near = pairs[pairs["kind"] == NEAR] if minhash.verify else pairs[:0]
+        is_compared = np.isin(documents, np.concatenate([near["better"], near["worse"]]))
+        sketcher = Sketcher(minhash)
         texts = np.zeros(documents.size, dtype=TEXT)
         texts["document"] = documents
         signatures = []
@@ -71,7 +75,7 @@ class Texts(Phase):
                             f"{part.reading(output).build.url}/{part.entry.path}: was changed or damaged after its "
                             "keys were made. Delete it and run its recipe again: it is made anew."
                         )
-                    if sketcher is not None:
+                    if is_compared[at]:
                         ngrams = sketcher.ngrams(row["text"])
                         values.write(ngrams.values.tobytes())
                         num_values += ngrams.values.size
@@ -110,10 +114,10 @@ class Texts(Phase):
 def rows_of(part: InputPart, rows: Int64Array, output: TaskOutput) -> Iterator[dict[str, Any]]:
     """Some rows of a part, given by ascending numbers, one row group in memory at a time, each with its `row`.
 
-    Rows of an earlier build's part are given by their numbers in the part that it had before its own deduplication.
+    Rows are those that keys have: of the part that an earlier build had before its own deduplication.
     """
     reading = part.reading(output)
-    if part.build is not None:
+    if part.build is not None and part.entry.path.startswith(f"{output.stage}/"):
         rows = np.cumsum(part.array(output, "kept"), dtype=np.int64)[rows] - 1
     with reading.build.open(part.entry.path) as file:
         parquet = pq.ParquetFile(file)
@@ -128,7 +132,8 @@ def rows_of(part: InputPart, rows: Int64Array, output: TaskOutput) -> Iterator[d
             begin = end
 
 
-class Compared(NamedTuple):
+@dataclass
+class Compared:
     """What phase `texts` made of one group."""
 
     texts: NDArray[np.void]
@@ -146,6 +151,11 @@ class Compared(NamedTuple):
         return cls(
             output.read_array(_path(group, "texts.npy")), output.read_array(_path(group, "signatures.npy")), ngrams
         )
+
+    @cached_property
+    def sizes(self) -> Int64Array:
+        """How many n-grams each document has."""
+        return np.diff(self.texts["end"], prepend=0)
 
     def find(self, documents: Int64Array) -> Int64Array:
         """The places of documents in `texts`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,30 +12,30 @@ from numpy.typing import NDArray
 
 from pipeline.dedup.candidates import PAIR, Pairs, merge
 from pipeline.dedup.phases.gather import GatherPairs, received
-from pipeline.dedup.phases.layout import Layout
+from pipeline.dedup.phases.layout import Layout, LayoutPhase
 from pipeline.dedup.phases.texts import Compared
 from pipeline.dedup.rank import Int64Array
 from pipeline.dedup.schema import EXACT, NEAR, PAIR_SCHEMA, PAIRS, STORED_SIMILARITY
 from pipeline.dedup.settings import MinHashSettings
 from pipeline.dedup.text.similarity import similarities
-from pipeline.engine.tasks import Phase, Task, TaskOutput
+from pipeline.engine.tasks import Task, TaskOutput
 
-_BATCH_PAIRS = 4096
+_BATCH_PAIRS, _BATCH_NGRAMS = 4096, 1 << 23
 
 
-class Verify(Phase):
+class Verify(LayoutPhase):
     """See the module. Pairs below `STORED_SIMILARITY`, or the threshold where that is lower, are counted only."""
 
     name = "verify"
 
     def __init__(self, layout: Layout, settings: MinHashSettings) -> None:
-        self._layout = layout
+        super().__init__(layout)
         self._verify = settings.verify
         self._measure = settings.measure
         self._stored = min(STORED_SIMILARITY, settings.threshold)
 
     def settings(self) -> dict[str, Any]:
-        return {"verify": self._verify, "measure": self._measure, "stored": self._stored}
+        return {**super().settings(), "verify": self._verify, "measure": self._measure, "stored": self._stored}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         pairs = merge(received(task, output, GatherPairs.name, PAIR))
@@ -44,12 +45,23 @@ class Verify(Phase):
             output.publish(f"{PAIRS}/{task.name}.parquet") as file,
             pq.ParquetWriter(file, PAIR_SCHEMA, compression="zstd") as writer,
         ):
-            for begin in range(0, pairs.size, _BATCH_PAIRS):
-                table = self._table(pairs[begin : begin + _BATCH_PAIRS], groups)
+            for batch in self._batches(pairs, groups):
+                table = self._table(batch, groups)
                 writer.write_table(table)
                 num_stored += table.num_rows
         output.facts["num_pairs"] = int(pairs.size)
         output.facts["num_unlike"] = int(pairs.size) - num_stored
+
+    def _batches(self, pairs: Pairs, groups: dict[int, Compared]) -> Iterator[Pairs]:
+        """The pairs, few enough at a time that memory holds the n-grams of their texts."""
+        sizes = np.zeros(pairs.size, dtype=np.int64)
+        for name in ("better", "worse"):
+            of_group = self._layout.groups_of(pairs[name])
+            for group, compared in groups.items():
+                chosen = of_group == group
+                sizes[chosen] += compared.sizes[compared.find(pairs[name][chosen])]
+        batch = np.maximum(np.cumsum(sizes) // _BATCH_NGRAMS, np.arange(pairs.size) // _BATCH_PAIRS)
+        return iter(np.split(pairs, np.flatnonzero(np.diff(batch)) + 1) if pairs.size else [])
 
     def _table(self, pairs: Pairs, groups: dict[int, Compared]) -> pa.Table:
         is_near = pairs["kind"] == NEAR
@@ -88,7 +100,7 @@ class Verify(Phase):
             texts.append(compared.texts[at])
             signatures.append(compared.signatures[at])
             ends = compared.texts["end"][at]
-            begins = np.where(at > 0, compared.texts["end"][np.maximum(at, 1) - 1], 0) if at.size else ends
-            lengths.append(ends - begins)
+            lengths.append(compared.sizes[at])
+            begins = ends - lengths[-1]
             ngrams += [compared.ngrams[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
         return np.concatenate(texts), np.concatenate(signatures), np.concatenate(ngrams), np.concatenate(lengths)

@@ -127,3 +127,13 @@ def test_hardly_any_documents(number: int) -> None:
     facts = expected_partners(_alike(number, 0.1), ["web"] * number, {"web": number}, DedupSettings())
     assert facts["pairs"] == number * (number - 1) // 2
     assert facts["expected"] < 1e-4
+
+
+def test_signatures_of_thousands_of_minima() -> None:
+    """As RefinedWeb has them: in little time, and close to the exact sum where both can be had."""
+    many = bucket_probabilities(MinHashSettings(num_buckets=450, hashes_per_bucket=20))
+    assert len(many) == 9001
+    assert many[0] == 0.0
+    assert many[-1] == 1.0
+    few, more = (bucket_probabilities(MinHashSettings(num_buckets=b, hashes_per_bucket=4)) for b in (128, 129))
+    assert np.abs(few - more[: len(few)]).max() < 0.02

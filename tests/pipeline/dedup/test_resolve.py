@@ -88,6 +88,12 @@ def test_a_copy_stays_where_its_equal_goes_for_its_url() -> None:
     assert chosen[:4].tolist() == [NONE, 0, NONE, 3]
 
 
+def test_one_of_a_url_goes_with_the_one_before_it() -> None:
+    """0 is what 1 is like, and 1 has the URL of 2, 2 that of 3: 3 is not compared with 2 where the bucket is large."""
+    decided = greedy(edges([(0, 1, NEAR, 0.9), (2, 3, URL, 0), (1, 2, URL, 0), (3, 4, URL, 0)]), NUM_DOCUMENTS)
+    assert decided.tolist()[:5] == [NONE, 0, NONE, 1, 1]
+
+
 def test_reasons_are_the_strongest_ones() -> None:
     rows = [(0, 3, URL, 0.0), (1, 3, NEAR, 0.99), (2, 3, EXACT, 1.0)]
     for number in range(1, 4):

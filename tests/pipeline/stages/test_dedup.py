@@ -14,6 +14,10 @@ from manifests.audit.audit import audit_build
 from manifests.errors import UserError
 from manifests.explore.build import Build
 from pipeline.build import run_build
+from pipeline.dedup.phases.clusters import Clusters, Names
+from pipeline.dedup.phases.texts import Texts
+from pipeline.dedup.phases.verify import Verify
+from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.recipe import Recipe, load_recipe
 from tests.builds import differing
 
@@ -276,7 +280,7 @@ def test_a_second_build_against_the_first(tmp_path: Path) -> None:
     assert {row["duplicate_of"] for row in dropped(second).values()} <= set(survivors)
     assert audit_build(str(second), deep=True).problems == []
     inputs = {entry.path for entry in Build(str(second)).manifest("dedup").inputs}
-    assert "against/0/keys/web-00000.keys.npy" in inputs
+    assert {"against/0/dedup/part-web-00000.parquet", "against/0/keys/web-00000.keys.npy"} <= inputs
     third = built(tmp_path, in_files(new, 5, 3), 'dedup.against=["first"]', name="third")
     assert set(kept(third)) == set(kept(second))
 
@@ -355,3 +359,46 @@ def test_plagiarised_articles_go_and_no_others(shared_data: Path, tmp_path: Path
     assert {frozenset((row["id"], row["duplicate_of"])) for row in dropped(build).values()} == truth
     assert len(truth) == num_true
     assert min(row["value"] for row in dropped(build).values()) > 0.96
+
+
+def test_a_chain_of_builds(tmp_path: Path) -> None:
+    """A build that was compared with a smaller one, whose parts have the names of its own."""
+    small = [{"id": "small", "text": text(2000)}]
+    built(tmp_path, {"a": small}, name="first")
+    documents = mixed(20)
+    built(tmp_path, in_files(documents, 2, 1), 'dedup.against=["first"]', name="second")
+    copies = [{**row, "id": f"again-{row['id']}"} for row in documents]
+    third = built(tmp_path, in_files(copies + small, 3, 2), 'dedup.against=["second"]', name="third")
+    assert set(kept(third)) == {"small"}
+    assert audit_build(str(third), deep=True).problems == []
+
+
+def test_against_a_build_that_cut_lines(tmp_path: Path) -> None:
+    """Its keys are of its texts before that, and so is what is compared."""
+    notice = "All rights are reserved, and no part of it may be copied."
+    documents = [{**row, "text": f"{row['text']}\n{notice}"} for row in mixed(20)]
+    first = built(tmp_path, {"a": documents}, "dedup.lines.enabled=true", name="first")
+    assert sum(notice in row["text"] for row in kept(first).values()) == 1
+    again = [{**row, "id": f"again-{row['id']}"} for row in documents]
+    second = built(tmp_path, {"b": again, "c": mixed(30)[-3:]}, 'dedup.against=["first"]', name="second")
+    assert set(kept(second)) == {row["id"] for row in mixed(30)[-3:]} - set(dropped(second))
+    assert {row["duplicate_of"] for row in dropped(second).values()} <= {*kept(first), *kept(second)}
+    assert audit_build(str(second), deep=True).problems == []
+
+
+@pytest.mark.parametrize("phase", [Texts, Verify, Clusters, Names])
+def test_a_setting_changes_after_a_run_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: type[Phase]
+) -> None:
+    """What was made of other signatures is made anew, though the pairs are the same."""
+
+    def stops(self: Phase, task: Task, output: TaskOutput) -> None:
+        raise UserError("stopped here")
+
+    files = in_files(mixed(20), 3, 1)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="stopped here"):
+        patch.setattr(phase, "process", stops)
+        run_build(recipe(tmp_path, files), until="dedup")
+    changed_build = built(tmp_path, files, "dedup.minhash.seed=7", "dedup.minhash.num_buckets=20")
+    anew = built(tmp_path, files, "dedup.minhash.seed=7", "dedup.minhash.num_buckets=20", f"output={tmp_path / 'anew'}")
+    assert differing(changed_build / "dedup", anew / "dedup") == []
