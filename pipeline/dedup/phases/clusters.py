@@ -17,7 +17,7 @@ from pipeline.dedup.facts import SAMPLES, Cluster, cluster_facts
 from pipeline.dedup.phases.layout import Layout, LayoutPhase, split_by
 from pipeline.dedup.rank import Int64Array
 from pipeline.dedup.resolve import NONE, Edges, components, greedy
-from pipeline.dedup.schema import NEAR
+from pipeline.dedup.schema import EXACT, NEAR
 from pipeline.dedup.settings import MinHashSettings
 from pipeline.engine.tasks import WORK, Task, TaskOutput
 
@@ -141,7 +141,7 @@ def _edge_of(edges: Edges, survivors: NDArray[np.uint32], documents: Int64Array)
     """The edge between each survivor and its document, -1 where there is none."""
     wide = np.uint64(32)
     keys = edges.better.astype(np.uint64) << wide | edges.worse
-    order = np.lexsort([-edges.strength(), keys])  # an exact copy is called that
+    order = np.lexsort([edges.kind != EXACT, keys])  # an exact copy is called that
     wanted = survivors.astype(np.uint64) << wide | documents.astype(np.uint64)
     at = np.searchsorted(keys[order], wanted)
     at = np.minimum(at, max(0, keys.size - 1))
