@@ -59,8 +59,10 @@ def add_ngrams(
     width = len(words)
     length = len(codes)
     found = 0
-    for index in range(length + is_last):
+    index = 0
+    while index < length + is_last:
         code = table[codes[index]] if index < length else np.uint32(SPACE)
+        index += 1
         if code == DROPPED:
             continue
         ends = is_open == _TWO
@@ -104,12 +106,29 @@ def add_ngrams(
             hashed = _SEED
         hashed = (hashed ^ np.uint64(code & CHARACTER)) * _FACTOR
         is_open = _TWO if code >= ALONE else _ONE
+        while index < length and is_open == _ONE and number == _ZERO:  # most characters are letters after letters
+            code = table[codes[index]]
+            if code <= SEPARATOR or code >= RUN:
+                break
+            hashed = (hashed ^ np.uint64(code)) * _FACTOR
+            index += 1
     if is_last and _ZERO < num_words < np.uint64(width):
         ngrams[found] = _mix(rolled + seed + num_words)
         found += 1
     state[_HASHED], state[_ROLLED], state[SEQUENCE], state[NUM_WORDS] = hashed, rolled, sequence, num_words
     state[_OPEN], state[_NUMBER], state[_SIGN], state[_SLOT] = is_open, number, np.uint64(sign), np.uint64(slot)
     return found
+
+
+@entry
+def may_compose(codes: NDArray[np.uint32]) -> bool:
+    """Whether there are characters beyond those of which most texts are made and that NFC changes in no text: Latin
+    and what comes before the combining marks, Cyrillic, general punctuation and currencies, ideographs."""
+    number = 0
+    for code in codes:
+        is_letter = (code < 0x300) | ((code >= 0x400) & (code < 0x483)) | ((code >= 0x3400) & (code < 0xA000))
+        number += not (is_letter | ((code >= 0x2002) & (code < 0x20D0)))
+    return number > 0
 
 
 @kernel

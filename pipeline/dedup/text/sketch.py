@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from pipeline.dedup.settings import MinHashSettings
 from pipeline.dedup.text.characters import CONJOINING_JAMO, folded, standing
-from pipeline.dedup.text.kernels import NUM_STATES, NUM_WORDS, SEQUENCE, WORD_BASE, add_ngrams, lower_minima
+from pipeline.dedup.text.kernels import (
+    NUM_STATES,
+    NUM_WORDS,
+    SEQUENCE,
+    WORD_BASE,
+    add_ngrams,
+    lower_minima,
+    may_compose,
+)
 
 NUM_FINE, _MINIMA_OF_FINE = 8, 4
 """Finer keys of a document, and the minima that each is made of."""
@@ -131,7 +139,7 @@ def _pieces(text: str) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32],
         piece = text[begin:end] if begin or end < len(text) else text
         is_last = end == len(text)
         codes = composed = _code_points(piece)
-        if not (piece.isascii() or unicodedata.is_normalized("NFC", piece)):
+        if not piece.isascii() and may_compose(codes) and not unicodedata.is_normalized("NFC", piece):
             composed = _code_points(unicodedata.normalize("NFC", piece))
             if ((codes >= CONJOINING_JAMO[0]) & (codes < CONJOINING_JAMO[1])).any():
                 codes = composed

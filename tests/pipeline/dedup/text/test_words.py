@@ -6,6 +6,7 @@ import itertools
 import random
 import string
 import tracemalloc
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline.dedup.settings import MinHashSettings
 from pipeline.dedup.text import characters, sketch
+from pipeline.dedup.text.kernels import may_compose
 from pipeline.dedup.text.sketch import Sketcher
 from tests.pipeline.dedup.text.reference import folded_words, hashes, hashes_of_text, is_repetitive, standing_words
 
@@ -163,6 +165,17 @@ def test_agrees_with_datatrove_where_they_mean_the_same(shared_data: Path) -> No
     assert len(ours) > 200_000
     assert (Counter(ours) - Counter(theirs)).total() < 0.001 * len(ours)
     assert abs(len(ours) - len(theirs)) < 0.001 * len(ours)
+
+
+def test_characters_that_may_compose_are_seen() -> None:
+    codes = np.arange(0x110000, dtype=np.uint32)
+    unseen = [chr(code) for code in codes.tolist() if not may_compose(codes[code : code + 1])]
+    assert len(unseen) > 28_000
+    assert not any(map(unicodedata.combining, unseen))
+    assert all(unicodedata.is_normalized("NFC", character) for character in unseen)
+    decompositions = [unicodedata.decomposition(chr(code)).split() for code in codes.tolist()]
+    composing = {chr(int(parts[1], 16)) for parts in decompositions if len(parts) == 2 and parts[0][0] != "<"}
+    assert composing.isdisjoint(unseen)
 
 
 def test_hashes_of_similar_words_do_not_meet() -> None:
