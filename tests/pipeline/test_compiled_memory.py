@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from pipeline.compiled.folder import MEMORY_IS_CHECKED
+from pipeline.dedup.settings import MinHashSettings
+from pipeline.dedup.text.sketch import Sketcher
 from pipeline.filters.rules import judge
 from pipeline.filters.settings import FilterSettings
 from pipeline.filters.text import measurer
@@ -72,6 +75,19 @@ def test_memory_that_is_too_small_is_caught(name: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(measurer._Memory, "prepare", prepared)
     with pytest.raises(IndexError, match="outside its array"):
         _judge_all(texts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["_states", "_ngrams", "_offsets", "_fine_offsets"])
+def test_memory_of_signatures_that_is_too_small_is_caught(name: str) -> None:
+    if not MEMORY_IS_CHECKED:
+        pytest.skip("memory is not checked: make test-slow runs this with GROUNDUP_CHECK_MEMORY=1")
+    sketcher = Sketcher(MinHashSettings())
+    sketcher.sketches(["a b c d e f g " * 10])
+    whole = getattr(sketcher, name)
+    setattr(sketcher, name, np.ascontiguousarray(whole[..., : 4 if whole.size < 100 else 20]))
+    with pytest.raises(IndexError):
+        sketcher.sketches(["a b c d e f g " * 10])
 
 
 @pytest.mark.slow
