@@ -17,8 +17,10 @@ CANDIDATES, PAIRS = "candidates", "pairs"
 NEAR, EXACT, URL = 0, 1, 2
 REASONS = ("near_duplicate", "exact_duplicate", "url_duplicate")  # by the kind of a pair
 _SAMPLES = 3  # members of a cluster in a list of clusters
+_KEYS = ("duplicate_of", "cluster", "within")  # of a cluster: one id and text may be kept in several sources
+_KEY = ", ".join(_KEYS)
 _MEMBER = (
-    "id, source, reason, value AS similarity, estimated_similarity, shared_buckets, duplicate_of, cluster, filename, "
+    f"id, source, reason, value AS similarity, estimated_similarity, shared_buckets, {_KEY}, filename, "
     "file_row_number AS row"
 )
 _LEAST_LIKE_FIRST = "similarity NULLS LAST, estimated_similarity NULLS LAST, filename, row"
@@ -28,13 +30,15 @@ _LEAST_LIKE_FIRST = "similarity NULLS LAST, estimated_similarity NULLS LAST, fil
 class Cluster:
     """The document that is kept, with where it is, and those that were dropped for it, the least like it first.
 
-    text: None where it is of an earlier build that cannot be read. size: with the kept one. members: rows of drops, not
-    all of them in a list of clusters, or of one with very many.
+    within: the source that it is of, where no other is compared with it, else empty. text: None where it is of an
+    earlier build that cannot be read. size: with the kept one. members: rows of drops, not all of them in a list of
+    clusters, or of one with very many.
     """
 
     id: str
     source: str
     number: int
+    within: str
     place: str
     row: int
     text: str | None
@@ -71,6 +75,7 @@ class Clusters:
         self.settings: dict[str, Any] = self._manifest.fingerprint_of.settings.get(STAGE) or {}
         self._kept = build.parts(STAGE)
         self._dropped = build.parts(STAGE, dropped=True)
+        self._within = "''" if self.settings.get("scope", "global") == "global" else "source"
         self._candidates = stored_files(self._manifest, CANDIDATES)
         if not self._candidates:
             raise UserError(
@@ -96,21 +101,21 @@ class Clusters:
         parameters = Parameters()
         value = parameters.bind(id)
         rows = self._tables.rows(
-            "SELECT DISTINCT duplicate_of, cluster, min(reason) AS reason "
-            f"FROM {self._tables.source(self._dropped, parameters)} WHERE id = {value} OR duplicate_of = {value} "
-            "GROUP BY ALL ORDER BY ALL",
+            f"SELECT {_KEY}, min(reason) AS reason FROM {self._drops(parameters)} "
+            f"WHERE id = {value} OR duplicate_of = {value} GROUP BY ALL ORDER BY ALL",
             parameters,
         )
-        found = [self._head(row["duplicate_of"], row["cluster"]) for row in rows if row["duplicate_of"] is not None]
+        found = [self._head(row) for row in rows if row["duplicate_of"] is not None]
         for cluster in found:
             parameters = Parameters()
             cluster.members = self._members(
                 f"{_is_of(cluster, parameters)} ORDER BY {_LEAST_LIKE_FIRST} LIMIT {most}", parameters
             )
             parameters = Parameters()
-            source = self._tables.source(self._dropped, parameters)
-            where = _is_of(cluster, parameters)
-            counted = self._tables.rows(f"SELECT count(*) AS number FROM {source} WHERE {where}", parameters)
+            counted = self._tables.rows(
+                f"SELECT count(*) AS number FROM {self._drops(parameters)} WHERE {_is_of(cluster, parameters)}",
+                parameters,
+            )
             cluster.size = 1 + counted[0]["number"]
         return found or [self._alone(id, rows[0]["reason"] if rows else None)]
 
@@ -123,7 +128,7 @@ class Clusters:
             parameters,
         )
         for row in rows:
-            return Cluster(id, row["source"], 0, part_of(row["filename"], self._kept), row["row"], row["text"])
+            return Cluster(id, row["source"], 0, "", part_of(row["filename"], self._kept), row["row"], row["text"])
         if reason is not None:
             raise UserError(f"{id}: dropped for {reason}, and as no copy of another document.")
         raise UserError(
@@ -148,18 +153,20 @@ class Clusters:
         return str(self._tables.document(part, row)["text"])
 
     def _members(self, where: str, parameters: Parameters) -> list[dict[str, Any]]:
-        rows = self._tables.rows(
-            f"SELECT {_MEMBER} FROM {self._tables.source(self._dropped, parameters)} WHERE {where}", parameters
-        )
+        rows = self._tables.rows(f"SELECT {_MEMBER} FROM {self._drops(parameters)} WHERE {where}", parameters)
         return [{"part": part_of(row.pop("filename"), self._dropped), **row} for row in rows]
 
-    def _head(self, id: str, number: int, size: int = 1) -> Cluster:
+    def _drops(self, parameters: Parameters) -> str:
+        return f"(SELECT *, {self._within} AS within FROM {self._tables.source(self._dropped, parameters)})"
+
+    def _head(self, key: dict[str, Any]) -> Cluster:
         """The document that is kept for others, as it was compared: in an input part, or in an earlier build."""
+        id, number, within = (key[name] for name in _KEYS)
         parameters = Parameters()
         rows = self._tables.rows(
             f"SELECT part, row, source, is_earlier FROM {self._tables.source(self._candidates, parameters)} "
             f"WHERE id = {parameters.bind(id)} AND content >> 1 = {parameters.bind(number)} "
-            "ORDER BY is_earlier DESC, document LIMIT 1",
+            f"AND {self._within} = {parameters.bind(within)} ORDER BY is_earlier DESC, document LIMIT 1",
             parameters,
         )
         if not rows:
@@ -171,7 +178,9 @@ class Clusters:
                 text = next(documents_of(row["part"], [row["row"]], id))["text"]
         else:
             text = self._text(row["part"], row["row"])
-        return Cluster(id, row["source"], number, row["part"], row["row"], text, row["is_earlier"], size)
+        return Cluster(
+            id, row["source"], number, within, row["part"], row["row"], text, row["is_earlier"], key.get("size", 1)
+        )
 
     def _largest(self, most: int, of_earlier: bool) -> list[Cluster]:
         parameters = Parameters()
@@ -183,31 +192,32 @@ class Clusters:
                 f"ORDER BY cluster_size DESC, filename, file_row_number LIMIT {most}"
             )
         clusters = self._tables.rows(
-            f"SELECT duplicate_of, cluster, count(*) + 1 AS size FROM {self._tables.source(self._dropped, parameters)} "
-            f"WHERE duplicate_of IN ({kept}) GROUP BY ALL ORDER BY size DESC, duplicate_of, cluster LIMIT {most}",
+            f"SELECT {_KEY}, count(*) + 1 AS size FROM {self._drops(parameters)} WHERE duplicate_of IN ({kept}) "
+            f"GROUP BY ALL ORDER BY size DESC, {_KEY} LIMIT {most}",
             parameters,
         )
-        heads = [self._head(row["duplicate_of"], row["cluster"], row["size"]) for row in clusters]
+        heads = [self._head(row) for row in clusters]
         return [head for head in heads if head.is_earlier == of_earlier]
 
     def _add_samples(self, clusters: list[Cluster]) -> None:
         if not clusters:
             return
-        by_key = {(cluster.id, cluster.number): cluster for cluster in clusters}
+        by_key = {(cluster.id, cluster.number, cluster.within): cluster for cluster in clusters}
         parameters = Parameters()
-        wanted = ", ".join(f"({parameters.bind(id)}, {parameters.bind(number)})" for id, number in by_key)
+        wanted = ", ".join(f"({', '.join(map(parameters.bind, key))})" for key in by_key)
         rows = self._members(
-            f"(duplicate_of, cluster) IN ({wanted}) QUALIFY row_number() OVER "
-            f"(PARTITION BY duplicate_of, cluster ORDER BY {_LEAST_LIKE_FIRST}) <= {_SAMPLES} "
+            f"({_KEY}) IN ({wanted}) QUALIFY row_number() OVER "
+            f"(PARTITION BY {_KEY} ORDER BY {_LEAST_LIKE_FIRST}) <= {_SAMPLES} "
             f"ORDER BY {_LEAST_LIKE_FIRST}",
             parameters,
         )
         for row in rows:
-            by_key[row["duplicate_of"], row["cluster"]].members.append(row)
+            by_key[row["duplicate_of"], row["cluster"], row["within"]].members.append(row)
 
 
 def _is_of(cluster: Cluster, parameters: Parameters) -> str:
-    return f"duplicate_of = {parameters.bind(cluster.id)} AND cluster = {parameters.bind(cluster.number)}"
+    values = map(parameters.bind, (cluster.id, cluster.number, cluster.within))
+    return f"({_KEY}) = ({', '.join(values)})"
 
 
 def documents_of(place: str, rows: list[int], id: str | None = None) -> Iterator[dict[str, Any]]:

@@ -141,7 +141,10 @@ def _overview_data(overview: Overview) -> dict[str, Any]:
 def _cluster_data(
     cluster: Cluster, compared: list[str] | None = None, changes: list[str] | None = None
 ) -> dict[str, Any]:
-    members = [{name: row[name] for name in row if name not in ("duplicate_of", "cluster")} for row in cluster.members]
+    members = [
+        {name: row[name] for name in row if name not in ("duplicate_of", "cluster", "within")}
+        for row in cluster.members
+    ]
     data = {**asdict(cluster), "members": members}
     if compared:
         data["compared"], data["changes"] = compared, changes

@@ -17,7 +17,7 @@ from manifests.explore.build import Build
 from manifests.explore.changes import change_lines
 from manifests.report.report import write_report
 from pipeline.dedup import schema
-from tests.copies_builds import planted
+from tests.copies_builds import make_copies_build, planted
 from tests.signal_builds import rows_of, run_command
 
 
@@ -90,6 +90,25 @@ def test_two_named_documents_are_compared(copies: Build) -> None:
         (found,) = _json(copies.url, "--doc", first, "--with", second)["clusters"]
         assert found["compared"] == [first, second]
         assert found["changes"] == change_lines(texts[first], texts[second])
+
+
+def test_one_id_and_text_in_two_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = planted()["zeta"][:12]
+    both = {"zeta": rows, "alpha": [row for row in rows if row["id"] != "d0-near1"]}
+    monkeypatch.setattr("tests.copies_builds.planted", lambda: both)
+    build = make_copies_build(tmp_path, 'scope = "source"')
+    drops = rows_of(build, "dedup", True)
+    kept = drops[0]["duplicate_of"]
+    found = _json(build.url, "--doc", kept)["clusters"]
+    assert [cluster["source"] for cluster in found] == ["alpha", "zeta"]
+    for cluster in found:
+        mine = [row["id"] for row in drops if (row["duplicate_of"], row["source"]) == (kept, cluster["source"])]
+        assert sorted(row["id"] for row in cluster["members"]) == sorted(mine)
+        assert cluster["size"] == len(mine) + 1
+        assert {row["source"] for row in cluster["members"]} == {cluster["source"]}
+    assert [row["size"] for row in _json(build.url, "--largest", "2")["largest"]] == sorted(
+        (cluster["size"] for cluster in found), reverse=True
+    )
 
 
 def test_the_report_has_sizes_and_sources(copies: Build, tmp_path: Path) -> None:
