@@ -7,7 +7,8 @@ from difflib import SequenceMatcher
 _CONTEXT = 6  # words before and after a change
 _LONGEST = 40  # words of a change that are shown
 _MOST = 20  # changes that are shown
-_COMPARED = 6_000  # words of each text that are compared, after what both begin with
+_COUNTED = 1_000  # changes after which no more are looked for
+_WINDOW = 4_000  # words of each text that are compared at a time
 
 
 def change_lines(first: str, second: str) -> list[str]:
@@ -15,14 +16,7 @@ def change_lines(first: str, second: str) -> list[str]:
     one, two = first.split(), second.split()
     if one == two:
         return ["equal but for white space"]
-    begin = _common(one, two)
-    end = min(_common(one[::-1], two[::-1]), len(one) - begin, len(two) - begin)
-    left, right = one[begin : len(one) - end], two[begin : len(two) - end]
-    is_cut = max(len(left), len(right)) > _COMPARED
-    matcher = SequenceMatcher(None, left[:_COMPARED], right[:_COMPARED])
-    changes = [
-        (begin + a, begin + b, begin + c, begin + d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"
-    ]
+    changes, is_cut = _changes(one, two)
     lines = []
     for a, b, c, d in changes[:_MOST]:
         said = [*one[max(0, a - _CONTEXT) : a]]
@@ -33,13 +27,35 @@ def change_lines(first: str, second: str) -> list[str]:
     if len(changes) > _MOST:
         lines.append(f"and {len(changes) - _MOST:,} more places")
     if is_cut:
-        lines.append(f"what follows the first {_COMPARED:,} words from there on was not compared")
+        lines.append("what follows was not compared")
     return lines
 
 
-def _common(one: list[str], two: list[str]) -> int:
-    """How many words both begin with."""
-    return next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+def _changes(one: list[str], two: list[str]) -> tuple[list[tuple[int, int, int, int]], bool]:
+    """Where words differ, as begin and end in each text; and whether there was too much to compare all of it."""
+    changes: list[tuple[int, int, int, int]] = []
+    at = other = 0
+    while at < len(one) or other < len(two):
+        same = next(
+            (place for place in range(min(len(one) - at, len(two) - other)) if one[at + place] != two[other + place]),
+            min(len(one) - at, len(two) - other),
+        )
+        at, other = at + same, other + same
+        left, right = one[at : at + _WINDOW], two[other : other + _WINDOW]
+        matcher = SequenceMatcher(None, left, right)
+        end, other_end = len(left), len(right)
+        if at + end < len(one) or other + other_end < len(two):  # what follows the last match is looked at again
+            last = [block for block in matcher.get_matching_blocks() if block.size][-1:]
+            if not last or len(changes) > _COUNTED:
+                return [*changes, (at, len(one), other, len(two))], bool(left and right)
+            end, other_end = last[0].a, last[0].b
+        changes += [
+            (at + a, at + b, other + c, other + d)
+            for tag, a, b, c, d in matcher.get_opcodes()
+            if tag != "equal" and b <= end and d <= other_end
+        ]
+        at, other = at + end, other + other_end
+    return changes, False
 
 
 def _shortened(words: list[str]) -> str:

@@ -190,10 +190,24 @@ def test_changes(first: str, second: str, expected: list[str]) -> None:
     assert change_lines(first, second) == expected
 
 
+def test_changes_of_long_texts_are_counted() -> None:
+    first = [f"w{number}" for number in range(40_000)]
+    second = [word if number % 900 else "x" for number, word in enumerate(first)]
+    del second[5_000:5_300]
+    lines = change_lines(" ".join(first), " ".join(second))
+    assert lines[1] == "... w894 w895 w896 w897 w898 w899 [-w900-] {+x+} w901 w902 w903 w904 w905 w906 ..."
+    assert lines[6].startswith("... w4994 w4995 w4996 w4997 w4998 w4999 [-w5000 w5001 ")
+    assert len(lines) == 21
+    assert lines[-1] == "and 26 more places"
+
+
 def test_changes_are_bounded() -> None:
     first = [f"w{number}" for number in range(40_000)]
     second = [word if number % 9 else "x" for number, word in enumerate(first)]
     lines = change_lines(" ".join(first), " ".join(second))
     assert len(lines) == 22
-    assert lines[-2].startswith("and 6")
-    assert "was not compared" in lines[-1]
+    assert lines[-2].startswith("and 1,")
+    assert lines[-1] == "what follows was not compared"
+    lines = change_lines(" ".join(first), " ".join(word.upper() for word in first))
+    assert lines[-1] == "what follows was not compared"
+    assert len(lines) == 2
