@@ -69,7 +69,7 @@ def what_if_dedup(build: Build, assignments: list[str]) -> WhatIf:
     asked = {f"{PREFIX}{change.key}": change.value for change in changes}
     now, then = settings["minhash"]["threshold"], float(asked.get(THRESHOLD, settings["minhash"]["threshold"]))
     keep = str(asked.get(KEEP, settings["keep"]))
-    documents = _Documents(build, paths, settings["exact"])
+    documents = _Documents(build, paths, settings)
     edges = documents.pairs(build, stored_files(manifest, PAIRS), min(now, then))
     place = documents.order(settings["keep"])
     levels_now = _decided(edges, place, now)
@@ -137,8 +137,9 @@ def _parse(assignments: list[str], settings: dict[str, Any], num_unlike: int) ->
 class _Documents:
     """What is stored of the documents that are in a pair, as arrays: some 50 bytes each."""
 
-    def __init__(self, build: Build, paths: list[str], says_exact: bool) -> None:
-        self.reasons = (None, REASONS[URL], REASONS[NEAR], REASONS[EXACT if says_exact else NEAR])  # by level
+    def __init__(self, build: Build, paths: list[str], settings: dict[str, Any]) -> None:
+        equal = EXACT if settings["exact"] else NEAR if settings["minhash"]["enabled"] else URL
+        self.reasons = (None, REASONS[URL], REASONS[NEAR], REASONS[equal])  # by level
         stored = ["document", "length", "signal", "content", "tie", "is_earlier"]
         found = [np.empty(0, dtype=_DOCUMENT)]
         numbers: dict[str, int] = {}

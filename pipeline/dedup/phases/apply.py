@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.dedup.phases.clusters import decisions
 from pipeline.dedup.phases.edits import Editor
-from pipeline.dedup.schema import EXACT, NEAR, REASONS
+from pipeline.dedup.schema import EXACT, NEAR, REASONS, URL
 from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import PartReader, PartWriter
 from pipeline.engine.tasks import Phase, Task, TaskOutput
@@ -28,12 +28,15 @@ class Apply(Phase):
         return {
             "keys": self._keys,
             "exact": self._settings.exact,
+            "near": self._settings.minhash.enabled,
             "edits": edits if self._settings.lines.enabled else None,
         }
 
     def process(self, task: Task, output: TaskOutput) -> None:
         decided = decisions(task, output)
         upcoming = next(decided, None)
+        # Where exact copies are not looked for, equal texts are what they were found as.
+        equal = NEAR if self._settings.minhash.enabled else URL
         kept: list[bool] = []
         documents = PartReader(output.build, task.inputs[0], output.counts).run()
         with PartWriter(output, f"part-{task.name}") as writer, Editor(task, output, self._settings) as editor:
@@ -51,8 +54,7 @@ class Apply(Phase):
                         writer.write(document)
                 else:
                     kept.append(False)
-                    # Where exact copies are not looked for, equal texts are near duplicates, too.
-                    kind = decision["kind"] if self._settings.exact or decision["kind"] != EXACT else NEAR
+                    kind = decision["kind"] if self._settings.exact or decision["kind"] != EXACT else equal
                     writer.add(document, REASONS[kind], decision["similarity"], evidence=decision)
         if self._keys is not None:
             output.publish_array(f"{self._keys}/{task.name}.kept.npy", np.array(kept, dtype=np.bool_))

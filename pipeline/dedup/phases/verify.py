@@ -60,8 +60,8 @@ class Verify(LayoutPhase):
             for group, compared in groups.items():
                 chosen = of_group == group
                 sizes[chosen] += compared.sizes[compared.find(pairs[name][chosen])]
-        batch = np.maximum(np.cumsum(sizes) // _BATCH_NGRAMS, np.arange(pairs.size) // _BATCH_PAIRS)
-        return iter(np.split(pairs, np.flatnonzero(np.diff(batch)) + 1) if pairs.size else [])
+        steps = np.diff(np.cumsum(sizes) // _BATCH_NGRAMS) | np.diff(np.arange(pairs.size) // _BATCH_PAIRS)
+        return iter(np.split(pairs, np.flatnonzero(steps) + 1) if pairs.size else [])
 
     def _table(self, pairs: Pairs, groups: dict[int, Compared]) -> pa.Table:
         is_near = pairs["kind"] == NEAR

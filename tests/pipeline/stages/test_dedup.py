@@ -403,3 +403,15 @@ def test_a_setting_changes_after_a_run_was_stopped(
     changed_build = built(tmp_path, files, "dedup.minhash.seed=7", "dedup.minhash.num_buckets=20")
     anew = built(tmp_path, files, "dedup.minhash.seed=7", "dedup.minhash.num_buckets=20", f"output={tmp_path / 'anew'}")
     assert differing(changed_build / "dedup", anew / "dedup") == []
+
+
+def test_equal_texts_of_one_url_are_what_was_looked_for(tmp_path: Path) -> None:
+    rows = [{"id": name, "text": text(1), "url": "https://one.example/"} for name in "abc"]
+    for settings, reason in (
+        (["dedup.exact=false", "dedup.minhash.enabled=false"], "url_duplicate"),
+        (["dedup.exact=false"], "near_duplicate"),
+        ([], "exact_duplicate"),
+    ):
+        build = built(tmp_path, {"a": rows}, "dedup.url=true", *settings)
+        assert [row["reason"] for row in dropped(build).values()] == [reason] * 2
+        assert audit_build(str(build), deep=True).problems == []
