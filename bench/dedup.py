@@ -331,7 +331,7 @@ def _synthetic(num_documents: int, num_pairs: int) -> None:
         entries["rank"] = draw.integers(0, 2**63, per_range, dtype=np.uint64)
         entries["content"] = draw.integers(0, 2**63, per_range, dtype=np.uint64)
         started = time.perf_counter()
-        pairs = propose(entries, lambda documents: np.zeros((documents.size, 8), dtype=np.uint32), num_documents)
+        pairs = propose(entries, num_documents)
         seconds["candidates"] += time.perf_counter() - started
         pairs = pairs[: num_pairs - at]
         mine = slice(at, at + pairs.size)

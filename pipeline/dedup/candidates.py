@@ -8,7 +8,6 @@ and with those that share a finer key.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,15 @@ from numpy.typing import NDArray
 from pipeline.dedup.rank import Int64Array, by_preference
 from pipeline.dedup.schema import EXACT, NEAR
 
-ENTRY = np.dtype([("key", np.uint64), ("document", np.int64), ("rank", np.uint64), ("content", np.uint64)])
-"""A key of a document; its two lowest bits are its kind. `rank` and `content` order documents by preference."""
+FINE = 2
+ENTRY = np.dtype(
+    [
+        *(("key", np.uint64), ("document", np.int64), ("rank", np.uint64), ("content", np.uint64)),
+        ("fine", np.uint32, FINE),
+    ]
+)
+"""A key of a document; its two lowest bits are its kind. `rank` and `content` order documents by preference. `fine`:
+those of its finer keys that part the documents of this key, where they are many."""
 PAIR = np.dtype(
     [
         *(("better", np.int64), ("worse", np.int64), ("rank", np.uint64), ("content", np.uint64)),
@@ -31,7 +37,6 @@ _NEIGHBOURS = 8
 
 Entries = NDArray[np.void]
 Pairs = NDArray[np.void]
-FineKeys = Callable[[Int64Array], NDArray[np.uint32]]
 
 
 def range_count(num_documents: int, keys_per_document: int, memory_bytes: int) -> int:
@@ -45,14 +50,13 @@ def range_bounds(num_ranges: int) -> list[int]:
     return [number * 2**64 // num_ranges for number in range(num_ranges)] + [2**64]
 
 
-def propose(entries: Entries, fine_keys: FineKeys, num_own: int) -> Pairs:
+def propose(entries: Entries, num_own: int) -> Pairs:
     """The pairs of one range, without repeats, by (better, worse, kind).
 
     The result depends on the entries alone and not on their order.
 
     Args:
         entries: of the whole range, in any order.
-        fine_keys: numbers of documents -> finer keys, shape (n, k), of documents in large buckets.
         num_own: documents from this number on are of earlier builds, and no pair is of two such.
     """
     keys = np.sort(entries["key"])
@@ -66,7 +70,7 @@ def propose(entries: Entries, fine_keys: FineKeys, num_own: int) -> Pairs:
     is_large = np.bincount(bucket)[bucket] > MANY if bucket.size else bucket.astype(np.bool_)
     small, large = texts[~is_large], texts[is_large]
     found = [copies, _pairs(small, *_within(bucket[~is_large], MANY))]
-    found.append(_pairs(large, *_in_large(large, bucket[is_large], fine_keys)))
+    found.append(_pairs(large, *_in_large(large, bucket[is_large])))
     pairs = np.concatenate(found)
     return merge(pairs[(pairs["better"] < num_own) | (pairs["worse"] < num_own)])
 
@@ -133,7 +137,7 @@ def _within(bucket: Int64Array, most: int) -> tuple[Int64Array, Int64Array]:
     return np.concatenate(first or none), np.concatenate(second or none)
 
 
-def _in_large(entries: Entries, bucket: Int64Array, fine_keys: FineKeys) -> tuple[Int64Array, Int64Array]:
+def _in_large(entries: Entries, bucket: Int64Array) -> tuple[Int64Array, Int64Array]:
     """Places of pairs of buckets of more than `MANY` texts, in linear work; no pair twice."""
     if not bucket.size:
         return bucket, bucket
@@ -142,7 +146,7 @@ def _in_large(entries: Entries, bucket: Int64Array, fine_keys: FineKeys) -> tupl
     others = np.flatnonzero(~is_best)
     found = [(best[others], others), _within(bucket, _NEIGHBOURS + 1)]
     near = np.flatnonzero(entries["key"] & np.uint64(3) == NEAR)
-    for column in fine_keys(entries["document"][near]).T:
+    for column in entries["fine"][near].T:
         order = np.lexsort([near, column, bucket[near]])
         places = near[order]  # in order of preference within a finer bucket
         finer = np.cumsum(_differs(bucket[places], column[order])) - 1

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.manifest import FileEntry
-from pipeline.dedup.candidates import ENTRY, range_bounds
+from pipeline.dedup.candidates import ENTRY, FINE, range_bounds
 from pipeline.dedup.phases.layout import Layout, LayoutPhase, split_by
-from pipeline.dedup.rank import UInt64Array, in_build_order, number
+from pipeline.dedup.rank import in_build_order, number
+from pipeline.dedup.text.sketch import NUM_FINE
 from pipeline.engine.records import TaskRecord
 from pipeline.engine.tasks import WORK, Task, TaskOutput
 
@@ -69,17 +70,17 @@ class GatherEntries(Gather):
 
     def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
         parts = [
-            (ordinal, self._keys(output, ordinal), *self._known(output, ordinal))
+            (ordinal, self._keys(output, ordinal), self._documents(output, ordinal))
             for ordinal in self._layout.ordinals(int(task.name))
         ]
         bounds = np.array(range_bounds(self._num_ranges)[:-1], dtype=np.uint64)
-        ends = [[*np.searchsorted(keys["key"], bounds).tolist(), len(keys)] for _, keys, *_ in parts]
+        ends = [[*np.searchsorted(keys["key"], bounds).tolist(), len(keys)] for _, keys, _ in parts]
         for receiver in range(self._num_ranges):
             yield (
                 f"{receiver:05d}",
                 [
-                    _entries(ordinal, keys[slice(*mine[receiver : receiver + 2])], ranks, contents, kept)
-                    for (ordinal, keys, ranks, contents, kept), mine in zip(parts, ends, strict=True)
+                    self._entries(output, ordinal, keys[slice(*mine[receiver : receiver + 2])], documents)
+                    for (ordinal, keys, documents), mine in zip(parts, ends, strict=True)
                 ],
             )
 
@@ -87,37 +88,30 @@ class GatherEntries(Gather):
         """The keys of a part, ascending."""
         return self._layout.parts[ordinal].array(output, "keys")
 
-    def _known(self, output: TaskOutput, ordinal: int) -> tuple[UInt64Array, UInt64Array, NDArray[np.bool_] | None]:
-        """Of the documents of a part: rank, hash of the text, and of an earlier build which ones it kept.
-
-        They are in memory, as each range of keys asks for some of all.
-        """
-        layout, part = self._layout, self._layout.parts[ordinal]
-        documents = part.array(output, "documents")
-        ranks = documents["rank"].copy()
-        kept: NDArray[np.bool_] | None = None
+    def _documents(self, output: TaskOutput, ordinal: int) -> NDArray[np.void]:
+        """What is known of a part's documents, with their ranks among all: in memory, as each range asks for some."""
+        layout = self._layout
+        documents = np.array(layout.parts[ordinal].array(output, "documents"))
         if ordinal >= layout.num_own:
-            ranks &= np.uint64(0xFFFFFFFF)
-            kept = part.array(output, "kept").astype(np.bool_)
+            documents["rank"] &= np.uint64(0xFFFFFFFF)
         elif self._in_order:
-            ranks = in_build_order(ranks, layout.offsets[ordinal] + np.arange(ranks.size), layout.num_documents)
-        return ranks, documents["content"].copy(), kept
+            places = layout.offsets[ordinal] + np.arange(documents.size)
+            documents["rank"] = in_build_order(documents["rank"], places, layout.num_documents)
+        return documents
 
-
-def _entries(
-    ordinal: int,
-    keys: NDArray[np.void],
-    ranks: UInt64Array,
-    contents: UInt64Array,
-    kept: NDArray[np.bool_] | None,
-) -> NDArray[np.void]:
-    if kept is not None:
-        keys = keys[kept[keys["row"]]]
-    entries = np.empty(len(keys), dtype=ENTRY)
-    entries["key"] = keys["key"]
-    entries["document"] = number(ordinal, keys["row"])
-    entries["rank"], entries["content"] = ranks[keys["row"]], contents[keys["row"]]
-    return entries
+    def _entries(
+        self, output: TaskOutput, ordinal: int, keys: NDArray[np.void], documents: NDArray[np.void]
+    ) -> NDArray[np.void]:
+        if ordinal >= self._layout.num_own:
+            keys = keys[self._layout.parts[ordinal].array(output, "kept")[keys["row"]]]
+        entries = np.empty(len(keys), dtype=ENTRY)
+        entries["key"] = keys["key"]
+        entries["document"] = number(ordinal, keys["row"])
+        known = documents[keys["row"]]
+        entries["rank"], entries["content"] = known["rank"], known["content"]
+        which = (keys["key"] >> np.uint64(2)) % np.uint64(NUM_FINE // FINE)  # the same for all of a key
+        entries["fine"] = known["fine"].reshape(-1, NUM_FINE // FINE, FINE)[np.arange(len(keys)), which]
+        return entries
 
 
 class GatherPairs(Gather):

@@ -21,16 +21,12 @@ def entries(rows: list[tuple[int, int, int, int, int]]) -> NDArray[np.void]:
     """Entries of (key, kind, document, rank, content)."""
     table = np.zeros(len(rows), dtype=ENTRY)
     for place, (key, kind, document, rank, content) in enumerate(rows):
-        table[place] = (key << 2 | kind, document, rank, content)
+        table[place] = (key << 2 | kind, document, rank, content, 2 * place + np.arange(2))
     return table
 
 
-def no_fine_keys(documents: NDArray[np.int64]) -> NDArray[np.uint32]:
-    return np.arange(documents.size * 8, dtype=np.uint32).reshape(-1, 8)
-
-
 def found(table: NDArray[np.void]) -> set[tuple[int, int, int, int]]:
-    pairs = propose(table, no_fine_keys, EARLIER)
+    pairs = propose(table, EARLIER)
     return {(int(row["better"]), int(row["worse"]), int(row["kind"]), int(row["shared"])) for row in pairs}
 
 
@@ -78,7 +74,7 @@ def test_pairs_are_those_of_all_buckets(table: NDArray[np.void]) -> None:
 def test_the_order_of_entries_does_not_matter(table: NDArray[np.void], chance: object) -> None:
     order = list(range(table.size))
     chance.shuffle(order)  # type: ignore[attr-defined]
-    one, two = (propose(entries, no_fine_keys, EARLIER) for entries in (table, table[order]))
+    one, two = (propose(entries, EARLIER) for entries in (table, table[order]))
     assert one.tobytes() == two.tobytes()
 
 
@@ -88,7 +84,7 @@ def test_a_million_equal_pages_cost_linear_work() -> None:
     table = np.zeros(3 * number, dtype=ENTRY)
     table["document"] = np.tile(np.arange(number), 3)
     table["key"] = np.repeat([4, 8, 12 | EXACT], number)
-    pairs = propose(table, no_fine_keys, EARLIER)
+    pairs = propose(table, EARLIER)
     assert pairs.size < 2 * number
     assert set(pairs["kind"]) == {EXACT}
     assert np.unique(pairs["worse"]).size == number - 1
@@ -100,14 +96,9 @@ def test_a_large_bucket_of_different_texts_costs_linear_work_and_finer_keys_find
     table["document"] = table["content"] = np.arange(number)
     table["rank"] = np.random.default_rng(1).permutation(number).astype(np.uint64) << np.uint64(32)
     table["key"] = 4
-
-    def fine_keys(documents: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Documents that are equal modulo 500 are alike in the last of their keys."""
-        keys = np.arange(documents.size * 8, dtype=np.uint32).reshape(-1, 8) + 10_000
-        keys[:, 7] = documents % 500
-        return keys
-
-    pairs = propose(table, fine_keys, EARLIER)
+    table["fine"][:, 0] = 10_000 + np.arange(number)
+    table["fine"][:, 1] = table["document"] % 500  # those that are equal modulo 500 are alike
+    pairs = propose(table, EARLIER)
     assert pairs.size < number * 16
     together = {tuple(sorted((int(row["better"]), int(row["worse"])))) for row in pairs}
     assert all((one, two) in together for one, two in itertools.pairwise(range(3, number, 500)))
@@ -118,7 +109,7 @@ def test_a_large_bucket_of_different_texts_costs_linear_work_and_finer_keys_find
 
 def test_documents_of_earlier_builds_are_no_pair_among_themselves() -> None:
     table = entries([(1, NEAR, document, 0 if document >= 5 else 9 << 32, document) for document in (1, 5, 6)])
-    pairs = propose(table, no_fine_keys, 5)
+    pairs = propose(table, 5)
     assert {(int(row["better"]), int(row["worse"])) for row in pairs} == {(5, 1), (6, 1)}
 
 
