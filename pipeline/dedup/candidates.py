@@ -109,16 +109,18 @@ def _apart(entries: Entries) -> tuple[Pairs, Entries]:
     """Pairs of equal texts with one key; and the best document of each key and text, by (key, preference).
 
     Each copy is paired with the best one and with the copy before it: the best one may go for another reason. Documents
-    that share an exact key share their text, so no such entries are left.
+    that share an exact key share their text, so no such entries are left; and those that share a near one and their
+    text share an exact key, too, which pairs them.
     """
     order = by_preference(entries["rank"], entries["content"], entries["document"], entries["content"], entries["key"])
     ordered = entries[order]
     is_best = _differs(ordered["key"], ordered["content"])
     best = np.maximum.accumulate(np.where(is_best, np.arange(ordered.size), 0))
-    copies = np.flatnonzero(~is_best)
+    kind = ordered["key"] & np.uint64(3)
+    copies = np.flatnonzero(~is_best & (kind != NEAR))
     later = copies[best[copies] != copies - 1]
     pairs = _pairs(ordered, np.concatenate([best[copies], later - 1]), np.concatenate([copies, later]), are_copies=True)
-    texts = ordered[is_best & (ordered["key"] & np.uint64(3) != EXACT)]
+    texts = ordered[is_best & (kind != EXACT)]
     return pairs, texts[by_preference(texts["rank"], texts["content"], texts["document"], texts["key"])]
 
 

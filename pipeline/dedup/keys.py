@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -128,8 +128,6 @@ class PartKeys:
         documents["rank"] = ranks(primaries(rows, settings.keep, self._source_order), ties(rows))
         has_keys = np.ones(len(rows), dtype=np.bool_)
         has_keys[list(left_out)] = False
-        if settings.exact:
-            self._add_keys(mix(hashes[:, 1] ^ spaces), EXACT, has_keys)
         if settings.url:
             urls = [normalised_url(row["url"]) for row in rows]
             digests = [space_number(url or "") for url in urls]
@@ -139,12 +137,15 @@ class PartKeys:
                 has_keys & np.array([bool(url) for url in urls], dtype=np.bool_),
             )
         signatures = np.zeros((len(rows), 0), dtype=np.uint32)
+        has_signature = np.zeros(len(rows), dtype=np.bool_)
         if settings.minhash.enabled:
             sketches = self._sketcher.sketches(texts)
-            signatures, documents["fine"] = sketches.signatures, sketches.fine
+            signatures, has_signature, documents["fine"] = sketches
             keys = bucket_keys(signatures, settings.minhash.num_buckets, spaces)
             for column in keys.T:
-                self._add_keys(column, NEAR, has_keys & sketches.has_signature)
+                self._add_keys(column, NEAR, has_keys & has_signature)
+        # Equal texts are like each other, too.
+        self._add_keys(mix(hashes[:, 1] ^ spaces), EXACT, has_keys & (settings.exact | has_signature))
         self._signatures.append(signatures.astype(np.uint16))
         self._documents.append(documents)
         self._num_rows += len(rows)
@@ -156,15 +157,19 @@ class PartKeys:
         table["row"] = rows + self._num_rows
         self._keys.append(table)
 
-    def documents(self) -> NDArray[np.void]:
-        """`DOCUMENT`, one a row of the part."""
-        return np.concatenate(self._documents)
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """What was gathered, by name, once: each array is let go of before the next one is made.
 
-    def signatures(self) -> NDArray[np.uint16]:
-        """The low 16 bits of the minima, shape (documents, num_hashes)."""
-        return np.concatenate(self._signatures)
+        `documents`: `DOCUMENT`, one a row of the part. `signatures`: the low 16 bits of the minima, shape (documents,
+        num_hashes). `keys`: `KEY`, ascending by key and row.
+        """
+        yield "signatures", _joined(self._signatures)
+        yield "documents", _joined(self._documents)
+        keys = _joined(self._keys)  # those of one kind are in order of their rows
+        yield "keys", keys[np.argsort(keys["key"], kind="stable")]
 
-    def keys(self) -> NDArray[np.void]:
-        """`KEY`, ascending by key and row."""
-        keys = np.concatenate(self._keys) if self._keys else np.empty(0, dtype=KEY)
-        return keys[np.lexsort([keys["row"], keys["key"]])]
+
+def _joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    joined = np.concatenate(arrays)
+    arrays.clear()
+    return joined

@@ -61,7 +61,8 @@ class DedupStage(Stage):
 
     def _keys_a_document(self) -> int:
         settings = self.recipe.dedup
-        return settings.minhash.num_buckets * settings.minhash.enabled + settings.exact + settings.url
+        is_near = settings.minhash.enabled
+        return settings.minhash.num_buckets * is_near + (settings.exact or is_near) + settings.url
 
     def settings(self) -> dict[str, Any]:
         settings = self.recipe.dedup

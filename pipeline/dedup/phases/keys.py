@@ -70,8 +70,8 @@ class Keys(Phase):
                 keys.add(batch, left_out)
                 batch, left_out = [], set()
         keys.add(batch, left_out)
-        for what in ("documents", "signatures", "keys"):
-            output.publish_array(f"{self._folder}/{task.name}.{what}.npy", getattr(keys, what)())
+        for what, array in keys.arrays():
+            output.publish_array(f"{self._folder}/{task.name}.{what}.npy", array)
 
 
 def _signals(output: TaskOutput, path: str, name: str) -> Iterator[float | None]:
