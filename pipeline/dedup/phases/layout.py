@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from manifests.errors import UserError
 from manifests.manifest import FileEntry, digest_of
 from manifests.storage import Folder
 from pipeline.dedup.rank import Int64Array, ordinal_and_row
@@ -38,8 +39,14 @@ class InputPart(NamedTuple):
         return output if self.build is None else TaskOutput(Folder(self.build), output.stage)
 
     def array(self, output: TaskOutput, what: str) -> NDArray[np.void]:
-        """One of its files: `documents`, `signatures`, `keys` or `kept`."""
-        return self.reading(output).read_array(f"{self.keys}.{what}.npy")
+        """One of its files: `documents`, `signatures`, `keys` or `kept`. Raises `UserError` where it is damaged."""
+        reading, path = self.reading(output), f"{self.keys}.{what}.npy"
+        try:
+            return reading.read_array(path)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{reading.folder.url}/{path}: cannot be read ({error}). Delete it, and run the recipe of its build."
+            ) from None
 
 
 class Layout:

@@ -1,8 +1,8 @@
-"""How similar two texts are: exactly, from the sets of their n-grams; and estimated, from their signatures."""
+"""How similar two texts are, from the sets of their n-grams."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,3 @@ def similarities(
     result = common / np.maximum(whole, 1)
     is_equal = sequence[first] == sequence[second]
     return np.asarray(np.where(is_repetitive[first] | is_repetitive[second], is_equal, result), dtype=np.float64)
-
-
-def estimated_similarity(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
-    """The estimated Jaccard similarity of pairs: the share of equal minima of signatures of shape (..., num_hashes).
-
-    Its standard error is sqrt(s * (1 - s) / num_hashes), at most 0.047 for 112 hashes.
-    """
-    return np.asarray(np.mean(first == second, axis=-1), dtype=np.float64)
