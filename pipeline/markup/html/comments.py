@@ -12,32 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import entry
-from pipeline.markup.html.layout import (
-    ARIA_HIDDEN,
-    B_CHARS,
-    B_CJK,
-    B_COMMAS,
-    B_ENDS,
-    B_INNER,
-    B_LETTERS,
-    B_LINK_CHARS,
-    B_NODE,
-    B_TEXT_WORDS,
-    HIDDEN,
-    IN_ADDRESS,
-    IN_BUTTON,
-    IN_FORM,
-    IN_HEADING,
-    IN_NAV,
-    IN_P,
-    IN_PRE,
-    IN_QUOTE,
-    IN_TIME,
-    N_FLAGS,
-    N_PARENT,
-    N_TAG,
-    Scanned,
-)
+from pipeline.markup.html import layout as L
+from pipeline.markup.html.layout import Scanned
 from pipeline.markup.html.records import I_GROUP, I_RECORD, MIN_RECORDS, NAMES
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html_options import Options
@@ -47,7 +23,7 @@ from pipeline.markup.html_options import Options
 AUTHORS, CONTROLS, BODIES, SAID, TEXTS = 8, 16, 32, 64, 128
 _WHOLE = (TAG["li"], TAG["article"])  # each may be one comment, whose class words tell who wrote it
 _MAX_AUTHOR, _MAX_CONTROL = 120, 250  # letters of an element that those words may speak of: larger ones hold the text
-_NO_TEXT = HIDDEN | ARIA_HIDDEN | IN_FORM | IN_BUTTON | IN_NAV
+_NO_TEXT = L.HIDDEN | L.ARIA_HIDDEN | L.IN_FORM | L.IN_BUTTON | L.IN_NAV
 _SAYS_ACCOUNT, _SAYS_COMMENTS, _SAYS_SHARE = 1 << 4, 1 << 5, 1 << 6  # of `text_words.json`
 _PROMPT = 120  # letters: what is shorter and speaks of an account or of commenting, or is mostly a link, is a control
 _LEAST_SLOT = 12  # letters: the least mean length of a slot of texts
@@ -85,22 +61,22 @@ def _bits(scanned: Scanned, word_groups: np.ndarray, ids: np.ndarray) -> np.ndar
     blocks, nodes, words = scanned.blocks, scanned.nodes, scanned.words
     own = np.zeros(len(nodes), np.int32)
     np.bitwise_or.at(own, words[:, 0], word_groups[words[:, 1]] & (AUTHORS | CONTROLS | BODIES | SAID | TEXTS))
-    places = blocks[:, B_NODE]
-    bodies = (own[places] | own[nodes[places, N_PARENT]]) & BODIES
-    own[np.isin(nodes[:, N_TAG], _WHOLE)] &= CONTROLS | TEXTS
+    places = blocks[:, L.B_NODE]
+    bodies = (own[places] | own[nodes[places, L.N_PARENT]]) & BODIES
+    own[np.isin(nodes[:, L.N_TAG], _WHOLE)] &= CONTROLS | TEXTS
     own[ids[ids[:, I_RECORD] >= 0, I_RECORD]] &= CONTROLS | TEXTS
-    sizes = np.bincount(blocks[:, B_NODE], blocks[:, B_CHARS] + 1.5 * blocks[:, B_CJK], len(nodes))
-    _of_small(np.ascontiguousarray(nodes[:, N_PARENT]), own, sizes, _MAX_AUTHOR, _MAX_CONTROL)
-    bits: np.ndarray = own[blocks[:, B_INNER]] | bodies
+    sizes = np.bincount(blocks[:, L.B_NODE], blocks[:, L.B_CHARS] + 1.5 * blocks[:, L.B_CJK], len(nodes))
+    _of_small(np.ascontiguousarray(nodes[:, L.N_PARENT]), own, sizes, _MAX_AUTHOR, _MAX_CONTROL)
+    bits: np.ndarray = own[blocks[:, L.B_INNER]] | bodies
     return bits
 
 
 def _author_lines(scanned: Scanned, bits: np.ndarray) -> np.ndarray:
     """Whether each block is an author line: the name of a post's author, or its date. `bits`: those of `_bits`."""
     blocks, nodes = scanned.blocks, scanned.nodes
-    flags = nodes[blocks[:, B_INNER], N_FLAGS]
-    says = (bits & (AUTHORS | SAID) != 0) | (flags & (IN_TIME | IN_ADDRESS) != 0)
-    found: np.ndarray = says & (blocks[:, B_CHARS] <= _MAX_AUTHOR) & (bits & CONTROLS == 0) & (flags & _NO_TEXT == 0)
+    flags = nodes[blocks[:, L.B_INNER], L.N_FLAGS]
+    says = (bits & (AUTHORS | SAID) != 0) | (flags & (L.IN_TIME | L.IN_ADDRESS) != 0)
+    found: np.ndarray = says & (blocks[:, L.B_CHARS] <= _MAX_AUTHOR) & (bits & CONTROLS == 0) & (flags & _NO_TEXT == 0)
     return found
 
 
@@ -139,14 +115,14 @@ def _name_and_date(
     """Numbers of the blocks that say who wrote each post of which something is kept, and when: in each the first author
     line with letters, and the first in `<time>`. What else an author's box says (rank, number of posts) is neither.
     """
-    flags = scanned.nodes[scanned.blocks[:, B_INNER], N_FLAGS]
+    flags = scanned.nodes[scanned.blocks[:, L.B_INNER], L.N_FLAGS]
     posts = (ids[:, I_GROUP] >= 0) & (table[:, _COUNT] >= MIN_RECORDS) & (table[:, _PROSE] >= _LEAST_PROSE)
     text = np.zeros(len(posts), np.bool_)
     text[kept] = ~by_author[kept]
     posts &= by_author & np.isin(ids[:, I_RECORD], ids[text & posts, I_RECORD])
-    in_time = flags & IN_TIME != 0
+    in_time = flags & L.IN_TIME != 0
     found = []
-    for lines in (posts & ~in_time & (scanned.blocks[:, B_LETTERS] > 0), posts & in_time):
+    for lines in (posts & ~in_time & (scanned.blocks[:, L.B_LETTERS] > 0), posts & in_time):
         places = np.flatnonzero(lines)
         found.append(places[np.unique(ids[places, I_RECORD], return_index=True)[1]])
     return np.concatenate(found)
@@ -163,22 +139,23 @@ def _comments(
 ) -> np.ndarray:
     """Numbers of the blocks that are comments, with their author lines if wanted. ids and table: see `records`."""
     blocks, nodes = scanned.blocks, scanned.nodes
-    flags = nodes[blocks[:, B_INNER], N_FLAGS]
-    length = blocks[:, B_CHARS] + 1.5 * blocks[:, B_CJK]
-    density = blocks[:, B_LINK_CHARS] / np.maximum(1, blocks[:, B_CHARS])
-    says = blocks[:, B_TEXT_WORDS]
-    linked = blocks[:, B_LINK_CHARS] > 0
+    flags = nodes[blocks[:, L.B_INNER], L.N_FLAGS]
+    length = blocks[:, L.B_CHARS] + 1.5 * blocks[:, L.B_CJK]
+    density = blocks[:, L.B_LINK_CHARS] / np.maximum(1, blocks[:, L.B_CHARS])
+    says = blocks[:, L.B_TEXT_WORDS]
+    linked = blocks[:, L.B_LINK_CHARS] > 0
     prompt = (length < _PROMPT) & (
         ((says & (_SAYS_ACCOUNT | _SAYS_COMMENTS | _SAYS_SHARE) != 0) & linked) | (density > 0.8)
     )
     prompt |= (length < _PROMPT) & (says & _SAYS_COMMENTS != 0) & (ids[:, I_GROUP] < 0)  # "Comments are closed."
     usable = region & (flags & _NO_TEXT == 0) & (bits & CONTROLS == 0) & ~prompt & ~by_author
-    is_prose = ((blocks[:, B_COMMAS] + blocks[:, B_ENDS] > 0) & (length >= 25)) | (length >= 120)
+    is_prose = ((blocks[:, L.B_COMMAS] + blocks[:, L.B_ENDS] > 0) & (length >= 25)) | (length >= 120)
     in_record = ids[:, I_GROUP] >= 0
-    heading = (flags & IN_HEADING != 0) & ~in_record
+    heading = (flags & L.IN_HEADING != 0) & ~in_record
     slot = in_record & (table[:, _COUNT] >= 2) & (table[:, _SLOT_SAME] < 0.4) & (table[:, _SLOT_LENGTH] >= _LEAST_SLOT)
     slot &= (table[:, _SLOT_RECORDS] >= 0.5) & (table[:, _SLOT_DENSITY] < 0.5)
-    text = usable & ~heading & (is_prose | (flags & (IN_P | IN_PRE | IN_QUOTE) != 0) | (bits & BODIES != 0) | slot)
+    in_text = flags & (L.IN_P | L.IN_PRE | L.IN_QUOTE) != 0
+    text = usable & ~heading & (is_prose | in_text | (bits & BODIES != 0) | slot)
     if authors:
         text |= _before(np.flatnonzero(region & by_author), np.flatnonzero(text), ids[:, I_RECORD], len(blocks))
     return np.flatnonzero(text)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
-from pipeline.markup.html.layout import B_NODE, N_PARENT, N_SHAPE
+from pipeline.markup.html.layout import B_NODE, N_PARENT
 from pipeline.markup.html.records import SCORE_NAMES, set_means
-from pipeline.markup.html.signals import lengths
+from pipeline.markup.html.signals import firsts_alike, lengths, parent_of
 
 NAMES = (
     *("score", "p1", "n1", "p2", "n2", "p3", "n3", "k1", "k2", "k3", "k4", "k2_mass", "k3_mass", "alike"),
@@ -37,28 +37,11 @@ def set_context(blocks: np.ndarray, nodes: np.ndarray, ids: np.ndarray, scores: 
         sums[parent, 1] += sums[n, 1]
     set_means(ids, num_nodes, weight, scores, table[:, NUM_CONTEXT - len(SCORE_NAMES) :])
     mass = max(np.float32(1e-6), sums[0, 1])
-    size = 64
-    while size < 3 * count:
-        size *= 2
-    slots = np.full(size, -1, np.int32)
-    keys = np.empty(size, np.int32)
-    group_of = np.empty(count, np.int32)
+    group_of = firsts_alike(blocks, nodes)
     groups = np.zeros((count, 2), np.float32)
     for b in range(count):
-        k1 = np.int64(blocks[b, B_NODE])
-        k2 = max(np.int64(0), np.int64(nodes[k1, N_PARENT]))
-        k3 = max(np.int64(0), np.int64(nodes[k2, N_PARENT]))
-        key = np.int32(
-            nodes[k1, N_SHAPE] ^ (nodes[k2, N_SHAPE] << 1 & 0x7FFFFFFF) ^ (nodes[k3, N_SHAPE] << 2 & 0x7FFFFFFF)
-        )
-        slot = (key ^ key >> 13) & (size - 1)
-        while slots[slot] >= 0 and keys[slot] != key:
-            slot = (slot + 1) & (size - 1)
-        if slots[slot] < 0:
-            slots[slot], keys[slot] = b, key
-        group_of[b] = slots[slot]
-        groups[slots[slot], 0] += weight[b]
-        groups[slots[slot], 1] += weight[b] * scores[b]
+        groups[group_of[b], 0] += weight[b]
+        groups[group_of[b], 1] += weight[b] * scores[b]
     below = np.empty(count, np.float32)  # the score of what follows, fading with distance
     carried = np.float32(0.0)
     for b in range(count - 1, -1, -1):
@@ -71,9 +54,9 @@ def set_context(blocks: np.ndarray, nodes: np.ndarray, ids: np.ndarray, scores: 
     for b in range(count):
         out = table[b]
         k1 = np.int64(blocks[b, B_NODE])
-        k2 = max(np.int64(0), np.int64(nodes[k1, N_PARENT]))
-        k3 = max(np.int64(0), np.int64(nodes[k2, N_PARENT]))
-        k4 = max(np.int64(0), np.int64(nodes[k3, N_PARENT]))
+        k2 = parent_of(nodes, k1)
+        k3 = parent_of(nodes, k2)
+        k4 = parent_of(nodes, k3)
         out[0] = scores[b]
         f = 1
         for step in (-1, 1, -2, 2, -3, 3):

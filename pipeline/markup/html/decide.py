@@ -9,24 +9,10 @@ import numpy as np
 
 from pipeline.compiled.cache import entry
 from pipeline.documents.page_types import PAGE_TYPES
+from pipeline.markup.html import layout as L
 from pipeline.markup.html.comments import with_options
 from pipeline.markup.html.formulas.blocks import keep_formulas
-from pipeline.markup.html.layout import (
-    ARIA_HIDDEN,
-    B_CHARS,
-    B_CJK,
-    B_HASH,
-    B_INNER,
-    B_NODE,
-    B_SPACES,
-    HIDDEN,
-    IN_CODE,
-    IN_PRE,
-    N_FLAGS,
-    N_PARENT,
-    N_TAG,
-    Scanned,
-)
+from pipeline.markup.html.layout import Scanned
 from pipeline.markup.html.model import Judged, Model
 from pipeline.markup.html.records import settle_slots
 from pipeline.markup.html.tables import TAG
@@ -56,7 +42,7 @@ def _set_groups(nodes: np.ndarray, words: np.ndarray, word_groups: np.ndarray, b
             continue
         node = words[row, 0]
         # Colours of code: a comment in it is none of the page's.
-        if nodes[node, N_TAG] in _WHOLE_PAGE or nodes[node, N_FLAGS] & (IN_PRE | IN_CODE) != 0:
+        if nodes[node, L.N_TAG] in _WHOLE_PAGE or nodes[node, L.N_FLAGS] & (L.IN_PRE | L.IN_CODE) != 0:
             continue
         bits[node] |= own
         found = True
@@ -76,23 +62,23 @@ def _groups(scanned: Scanned, model: Model) -> np.ndarray:
     bits = np.zeros(len(nodes), np.int32)
     if not _set_groups(nodes, words, model.word_groups, bits):
         return np.zeros(len(blocks), np.int32)
-    parents = np.ascontiguousarray(nodes[:, N_PARENT])
+    parents = np.ascontiguousarray(nodes[:, L.N_PARENT])
     _inherit(parents, bits)
-    groups: np.ndarray = bits[blocks[:, B_INNER]]
-    size = blocks[:, B_CHARS].sum()
+    groups: np.ndarray = bits[blocks[:, L.B_INNER]]
+    size = blocks[:, L.B_CHARS].sum()
     for bit in (CONSENT, COMMENTS, BOX):
-        if blocks[groups & bit > 0, B_CHARS].sum() > _GROUP_SHARE * size:
+        if blocks[groups & bit > 0, L.B_CHARS].sum() > _GROUP_SHARE * size:
             groups &= ~bit
     return groups
 
 
 def _repeated_headline(scanned: Scanned, kept: np.ndarray) -> np.ndarray:
     """The kept blocks without those of the headline's words before it: breadcrumbs, a label."""
-    tags = scanned.nodes[scanned.blocks[kept, B_NODE], N_TAG]
+    tags = scanned.nodes[scanned.blocks[kept, L.B_NODE], L.N_TAG]
     headline = np.flatnonzero(tags == _H1)
     if not len(headline) or not 0 < headline[0] <= 5:
         return kept
-    hashes = scanned.blocks[kept, B_HASH]
+    hashes = scanned.blocks[kept, L.B_HASH]
     again = (hashes == hashes[headline[0]]) & (np.arange(len(kept)) < headline[0])
     left: np.ndarray = kept[~again]
     return left
@@ -134,11 +120,11 @@ def kept_blocks(scanned: Scanned, judged: Judged, model: Model, options: Options
     blocks, nodes = scanned.blocks, scanned.nodes
     if not len(blocks):
         return np.zeros(0, np.int64)
-    threshold = best_cut(scores, blocks[:, B_SPACES] + blocks[:, B_CJK] + 1, types[_ARTICLE])
+    threshold = best_cut(scores, blocks[:, L.B_SPACES] + blocks[:, L.B_CJK] + 1, types[_ARTICLE])
     settle_slots(blocks, ids, table, scores, threshold)
-    flags = nodes[blocks[:, B_INNER], N_FLAGS]
-    chars = blocks[:, B_CHARS]
-    for hidden in (flags & HIDDEN != 0, flags & ARIA_HIDDEN != 0):
+    flags = nodes[blocks[:, L.B_INNER], L.N_FLAGS]
+    chars = blocks[:, L.B_CHARS]
+    for hidden in (flags & L.HIDDEN != 0, flags & L.ARIA_HIDDEN != 0):
         if hidden.any() and chars[hidden].sum() <= HIDDEN_SHARE * chars.sum():
             scores[hidden] = 0
     groups = _groups(scanned, model)
@@ -149,7 +135,7 @@ def kept_blocks(scanned: Scanned, judged: Judged, model: Model, options: Options
     under_article = bool(remarks.any() and likely[remarks].sum() < likely[~remarks].sum())  # else a guest book's
     if under_article and types[_FORUM] < _IS_FORUM:
         scores[remarks] = 0
-    keep_formulas(scanned, scores, threshold, flags & (HIDDEN | ARIA_HIDDEN) != 0)
+    keep_formulas(scanned, scores, threshold, flags & (L.HIDDEN | L.ARIA_HIDDEN) != 0)
     for keep in (keep_between, keep_lists, keep_tables):
         keep(blocks, nodes, scores, threshold)
     kept = _repeated_headline(scanned, np.flatnonzero(scores > threshold))

@@ -5,34 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
-from pipeline.markup.html.layout import (
-    B_LINKS,
-    IN_PRE,
-    IN_SKIP,
-    LIST_FROM_END,
-    LIST_REVERSED,
-    N_DEPTH,
-    N_FLAGS,
-    N_ITEM,
-    N_LISTS,
-    N_NUMBER,
-    N_PARENT,
-    N_ROW,
-    N_SHAPE,
-    N_STYLE,
-    N_TAG,
-    S_AFTER_PRE,
-    S_BLOCKS,
-    S_CURRENT,
-    S_DEPTH,
-    S_DUE,
-    S_FLAGS,
-    S_LINK,
-    S_LINK_DEPTH,
-    S_LINK_SKIP,
-    S_NODES,
-    S_OPEN,
-)
+from pipeline.markup.html import layout as L
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html.tags import NO_NUMBER
 
@@ -52,19 +25,19 @@ def grown(rows: np.ndarray) -> np.ndarray:
 @kernel
 def close_elements(place: int, state: np.ndarray, stack: np.ndarray, last: np.ndarray) -> bool:
     """Close elements down to a place of the stack; whether one of them was shown as a block."""
-    depth = state[S_DEPTH]
+    depth = state[L.S_DEPTH]
     ends_block = False
     while depth >= place and depth > 0:
         closed = stack[depth, 1]
         if stack[depth, 3] == depth:
             ends_block = True
-        state[S_DUE] += stack[depth, 4]
+        state[L.S_DUE] += stack[depth, 4]
         last[closed] = stack[depth, 2]
         depth -= 1
-    state[S_DEPTH] = depth
-    if state[S_LINK_DEPTH] > depth:
-        state[S_LINK] = -1
-        state[S_LINK_SKIP] = 0
+    state[L.S_DEPTH] = depth
+    if state[L.S_LINK_DEPTH] > depth:
+        state[L.S_LINK] = -1
+        state[L.S_LINK_SKIP] = 0
     return ends_block
 
 
@@ -92,32 +65,32 @@ def open_element(
     name, start: the hash of the tag's name, and where it stands. shown: the tag of an element that is shown as this
     one is. due: what is written where it ends (`scripts.py`).
     """
-    node, current, depth = state[S_NODES], state[S_CURRENT], state[S_DEPTH]
-    state[S_NODES] = node + 1
-    nodes[node, N_TAG] = shown
-    nodes[node, N_PARENT] = current
-    nodes[node, N_FLAGS] = state[S_FLAGS] | flags
-    nodes[node, N_SHAPE] = np.int64(shape >> np.uint64(33))
-    nodes[node, N_ROW] = -1 if shown == _TABLE else node if shown == _TR else nodes[current, N_ROW]
-    nodes[node, N_ITEM] = node if shown == _LI else nodes[current, N_ITEM]
-    nodes[node, N_LISTS] = nodes[current, N_LISTS] + (shown in (_UL, _OL))
-    nodes[node, N_DEPTH] = nodes[current, N_DEPTH] + 1
-    nodes[node, N_NUMBER] = nodes[node, N_STYLE] = 0
+    node, current, depth = state[L.S_NODES], state[L.S_CURRENT], state[L.S_DEPTH]
+    state[L.S_NODES] = node + 1
+    nodes[node, L.N_TAG] = shown
+    nodes[node, L.N_PARENT] = current
+    nodes[node, L.N_FLAGS] = state[L.S_FLAGS] | flags
+    nodes[node, L.N_SHAPE] = np.int64(shape >> np.uint64(33))
+    nodes[node, L.N_ROW] = -1 if shown == _TABLE else node if shown == _TR else nodes[current, L.N_ROW]
+    nodes[node, L.N_ITEM] = node if shown == _LI else nodes[current, L.N_ITEM]
+    nodes[node, L.N_LISTS] = nodes[current, L.N_LISTS] + (shown in (_UL, _OL))
+    nodes[node, L.N_DEPTH] = nodes[current, L.N_DEPTH] + 1
+    nodes[node, L.N_NUMBER] = nodes[node, L.N_STYLE] = 0
     if tag == _A:
-        state[S_LINK] = node if is_link else -1
-        state[S_LINK_DEPTH] = depth
-        state[S_LINK_SKIP] = flags & IN_SKIP != 0
-        if state[S_OPEN] and is_link:
-            blocks[state[S_BLOCKS], B_LINKS] += 1
+        state[L.S_LINK] = node if is_link else -1
+        state[L.S_LINK_DEPTH] = depth
+        state[L.S_LINK_SKIP] = flags & L.IN_SKIP != 0
+        if state[L.S_OPEN] and is_link:
+            blocks[state[L.S_BLOCKS], L.B_LINKS] += 1
         return
     if shown == _OL:
         if number != NO_NUMBER:
-            nodes[node, N_NUMBER] = number + (1 if style & LIST_REVERSED else -1)
-        nodes[node, N_STYLE] = style | (LIST_FROM_END if style & LIST_REVERSED and number == NO_NUMBER else 0)
-    elif shown == _LI and nodes[current, N_TAG] == _OL:
+            nodes[node, L.N_NUMBER] = number + (1 if style & L.LIST_REVERSED else -1)
+        nodes[node, L.N_STYLE] = style | (L.LIST_FROM_END if style & L.LIST_REVERSED and number == NO_NUMBER else 0)
+    elif shown == _LI and nodes[current, L.N_TAG] == _OL:
         if number == NO_NUMBER:
-            number = nodes[current, N_NUMBER] + (-1 if nodes[current, N_STYLE] & LIST_REVERSED else 1)
-        nodes[node, N_NUMBER] = nodes[current, N_NUMBER] = number
+            number = nodes[current, L.N_NUMBER] + (-1 if nodes[current, L.N_STYLE] & L.LIST_REVERSED else 1)
+        nodes[node, L.N_NUMBER] = nodes[current, L.N_NUMBER] = number
     depth += 1
     stack[depth, 0] = node
     stack[depth, 1] = tag
@@ -127,7 +100,7 @@ def open_element(
     stack[depth, 5] = name
     stack[depth, 6] = start
     last[tag] = depth
-    state[S_DEPTH] = depth
-    state[S_CURRENT] = node
-    state[S_FLAGS] |= flags
-    state[S_AFTER_PRE] = flags & IN_PRE != 0
+    state[L.S_DEPTH] = depth
+    state[L.S_CURRENT] = node
+    state[L.S_FLAGS] |= flags
+    state[L.S_AFTER_PRE] = flags & L.IN_PRE != 0

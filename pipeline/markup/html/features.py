@@ -11,106 +11,33 @@ import numpy as np
 
 from pipeline.compiled.cache import entry, kernel
 from pipeline.documents.page_types import PAGE_TYPES
-from pipeline.markup.html.layout import (
-    ARIA_HIDDEN,
-    B_BOLD,
-    B_BREAKS,
-    B_CHARS,
-    B_CJK,
-    B_COMMAS,
-    B_DIGITS,
-    B_END,
-    B_ENDS,
-    B_FIRST,
-    B_HASH,
-    B_IMAGES,
-    B_INNER,
-    B_LAST,
-    B_LETTERS,
-    B_LINKS,
-    B_NODE,
-    B_SIGNS,
-    B_SPACES,
-    B_START,
-    B_TEXT_WORDS,
-    B_UPPER,
-    HIDDEN,
-    IN_ADDRESS,
-    IN_ARTICLE,
-    IN_ASIDE,
-    IN_BUTTON,
-    IN_CAPTION,
-    IN_CELL,
-    IN_CODE,
-    IN_DETAILS,
-    IN_DIALOG,
-    IN_DL,
-    IN_FIGURE,
-    IN_FOOTER,
-    IN_FORM,
-    IN_HEADER,
-    IN_HEADING,
-    IN_ITEM,
-    IN_MAIN,
-    IN_NAV,
-    IN_P,
-    IN_PRE,
-    IN_QUOTE,
-    IN_TIME,
-    N_DEPTH,
-    N_FLAGS,
-    N_LISTS,
-    N_PARENT,
-    N_SHAPE,
-    N_TAG,
-    UNTIL_CLICKED,
-)
+from pipeline.markup.html import layout as L
+from pipeline.markup.html import signals
 from pipeline.markup.html.lexing import find_value
 from pipeline.markup.html.records import NAMES as RECORD_NAMES
 from pipeline.markup.html.records import NUM_RECORDS, set_records
-from pipeline.markup.html.signals import kind_of_character, lengths, share_in_title, title_set
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG
 
-FLAG_BITS = (
-    *(ARIA_HIDDEN, IN_NAV, IN_HEADER, IN_FOOTER, IN_ASIDE, IN_FORM, IN_FIGURE, IN_ARTICLE, IN_MAIN, IN_ITEM, IN_CELL),
-    *(IN_QUOTE, IN_HEADING, IN_P, IN_CODE, IN_BUTTON, IN_ADDRESS, IN_CAPTION, IN_DL, IN_TIME, IN_PRE),
-    *(HIDDEN, IN_DETAILS, IN_DIALOG, UNTIL_CLICKED),
-)
 _FLAG_NAMES = (
     *("aria_hidden", "nav", "header", "footer", "aside", "form", "figure", "article", "main", "item", "cell"),
     *("quote", "heading", "p", "code", "button", "address", "caption", "dl", "time", "pre"),
     *("hidden", "details", "dialog", "until_clicked"),
 )
-_FLAGS = np.array(FLAG_BITS, np.int32)
+_FLAGS = np.array([vars(L).get(f"IN_{name.upper()}") or vars(L)[name.upper()] for name in _FLAG_NAMES], np.int32)
 NUM_TEXT_WORDS = 14
 _ARTICLE, _H1, _H6 = TAG["article"], TAG["h1"], TAG["h6"]
+_OF_NEIGHBOURS = ("length", "density", "ends", "tag", "class", "same_k2")
 
 NAMES = (
     *("length", "link_density", "links", "commas", "ends", "digits", "upper", "letters", "signs", "bold"),
-    *(
-        "word_length",
-        "first",
-        "last",
-        "breaks",
-        "images",
-        "prose",
-        "tag",
-        "inner_tag",
-        "lists",
-        "depth",
-        "same_before",
-        "same_after",
-    ),
+    *("word_length", "first", "last", "breaks", "images", "prose", "tag", "inner_tag", "lists", "depth"),
+    *("same_before", "same_after"),
     *("in_title", "class_own", "class_sum", "class_min", "class_max", "class_inner", "text_words"),
     *(f"in_{name}" for name in _FLAG_NAMES),
     *(f"{where}_{what}" for where in ("k1", "k2", "k3") for what in ("share", "density", "blocks", "prose_share")),
     *("k2_direct", "chain_share", "chain_below", "chain_left", "article_share", "k3_mean"),
     *("alike", "alike_length", "alike_density", "alike_share"),
-    *(
-        f"{where}_{what}"
-        for where in ("p1", "n1", "p2", "n2")
-        for what in ("length", "density", "ends", "tag", "class", "same_k2")
-    ),
+    *(f"{where}_{what}" for where in ("p1", "n1", "p2", "n2") for what in _OF_NEIGHBOURS),
     *("window_prose", "window_density", "wide_prose", "wide_density"),
     *("index", "before", "prose_before", "prose_after", "since_prose", "until_prose", "since_heading", "since_h1"),
     *("page_length", "page_density", "page_blocks", "page_prose", "page_best", "page_p"),
@@ -167,7 +94,7 @@ def set_features(
     `records.set_records`.
     """
     count, num_nodes = blocks.shape[0], nodes.shape[0]
-    length, density, prose = lengths(blocks)
+    length, density, prose = signals.lengths(blocks)
     # Sums over elements, children into parents; and what elements hand down to what stands in them.
     sums = np.zeros((num_nodes, 4), np.float32)  # length, length in links, prose, blocks
     direct = np.zeros(num_nodes, np.float32)  # prose of the blocks one element below
@@ -176,15 +103,15 @@ def set_features(
         own[words[pair, 0], 0] += word_weights[words[pair, 1], 0]
         own[words[pair, 0], 1] += word_weights[words[pair, 1], 1]
     for b in range(count):
-        node = blocks[b, B_NODE]
+        node = blocks[b, L.B_NODE]
         sums[node, 0] += length[b]
         sums[node, 1] += length[b] * density[b]
         sums[node, 2] += prose[b]
         sums[node, 3] += 1
-        direct[max(0, nodes[node, N_PARENT])] += prose[b]
+        direct[max(0, nodes[node, L.N_PARENT])] += prose[b]
     heaviest = np.zeros(num_nodes, np.int32)
     for n in range(num_nodes - 1, 0, -1):
-        parent = nodes[n, N_PARENT]
+        parent = nodes[n, L.N_PARENT]
         for column in range(4):
             sums[parent, column] += sums[n, column]
         if heaviest[parent] == 0 or sums[n, 2] > sums[heaviest[parent], 2]:
@@ -203,55 +130,32 @@ def set_features(
     article = np.zeros(num_nodes, np.int32)
     down[0, :, 0] = own[0]
     for n in range(1, num_nodes):
-        parent = nodes[n, N_PARENT]
+        parent = nodes[n, L.N_PARENT]
         for which in range(2):
             down[n, which, 0] = down[parent, which, 0] + own[n, which]
             down[n, which, 1] = min(down[parent, which, 1], own[n, which])
             down[n, which, 2] = max(down[parent, which, 2], own[n, which])
         on_chain[n] = n if chain[n] else on_chain[parent]
-        article[n] = n if nodes[n, N_TAG] == _ARTICLE else article[parent]
+        article[n] = n if nodes[n, L.N_TAG] == _ARTICLE else article[parent]
     # Blocks alike: in elements of the same tags and classes. Blocks with the same text.
-    size = 64
-    while size < 3 * count:
-        size *= 2
-    slots = np.full((size, 2), -1, np.int32)
-    keys = np.empty((size, 2), np.int32)
+    alike_of, same_of = signals.firsts_alike(blocks, nodes), signals.firsts(blocks[:, L.B_HASH].copy())
     alike = np.zeros((count, 4), np.float32)
-    alike_of = np.empty(count, np.int32)
-    same_before = np.zeros(count, np.int32)
-    same_total = np.zeros(count, np.int32)
-    same_of = np.empty(count, np.int32)
+    same_before, same_total = np.zeros(count, np.int32), np.zeros(count, np.int32)
     for b in range(count):
-        k1 = np.int64(blocks[b, B_NODE])
-        k2 = max(np.int64(0), np.int64(nodes[k1, N_PARENT]))
-        k3 = max(np.int64(0), np.int64(nodes[k2, N_PARENT]))
-        shape = nodes[k1, N_SHAPE] ^ (nodes[k2, N_SHAPE] << 1 & 0x7FFFFFFF) ^ (nodes[k3, N_SHAPE] << 2 & 0x7FFFFFFF)
-        for which in range(2):
-            key = np.int32(shape) if which == 0 else blocks[b, B_HASH]
-            slot = (key ^ key >> 13) & (size - 1)
-            while slots[slot, which] >= 0 and keys[slot, which] != key:
-                slot = (slot + 1) & (size - 1)
-            if slots[slot, which] < 0:
-                slots[slot, which] = b
-                keys[slot, which] = key
-            first = slots[slot, which]
-            if which == 0:
-                alike_of[b] = first
-                alike[first, 0] += 1
-                alike[first, 1] += length[b]
-                alike[first, 2] += length[b] * density[b]
-                alike[first, 3] += prose[b]
-            else:
-                same_of[b] = first
-                same_before[b] = same_total[first]
-                same_total[first] += 1
-    grams = title_set(title)
+        group = alike[alike_of[b]]
+        group[0] += 1
+        group[1] += length[b]
+        group[2] += length[b] * density[b]
+        group[3] += prose[b]
+        same_before[b] = same_total[same_of[b]]
+        same_total[same_of[b]] += 1
+    grams = signals.title_set(title)
     total = max(np.float32(1.0), sums[0, 0])
     total_prose = max(np.float32(1.0), sums[0, 2])
     best_direct = max(np.float32(1.0), direct.max())
     prose_in_p = 0.0
     for b in range(count):
-        if nodes[blocks[b, B_NODE], N_FLAGS] & IN_P:
+        if nodes[blocks[b, L.B_NODE], L.N_FLAGS] & L.IN_P:
             prose_in_p += prose[b]
     next_prose = np.full(count, 99, np.int32)
     since = 99
@@ -262,41 +166,42 @@ def set_features(
     since, since_heading, since_h1 = 99, 99, 199
     for b in range(count):
         row, out = blocks[b], table[b]
-        k1, inner = np.int64(row[B_NODE]), np.int64(row[B_INNER])
-        k2 = max(np.int64(0), np.int64(nodes[k1, N_PARENT]))
-        k3 = max(np.int64(0), np.int64(nodes[k2, N_PARENT]))
-        flags = nodes[inner, N_FLAGS]
-        chars = np.float32(max(1, row[B_CHARS]))
+        k1, inner = np.int64(row[L.B_NODE]), np.int64(row[L.B_INNER])
+        k2 = signals.parent_of(nodes, k1)
+        k3 = signals.parent_of(nodes, k2)
+        flags = nodes[inner, L.N_FLAGS]
+        chars = np.float32(max(1, row[L.B_CHARS]))
         out[0] = length[b]
         out[1] = density[b]
-        out[2] = row[B_LINKS]
-        out[3] = row[B_COMMAS]
-        out[4] = row[B_ENDS]
-        out[5] = row[B_DIGITS] / chars
-        out[6] = row[B_UPPER] / chars
-        out[7] = row[B_LETTERS] / chars
-        out[8] = row[B_SIGNS]
-        out[9] = row[B_BOLD] / chars
-        out[10] = length[b] / (row[B_SPACES] + 1 + row[B_CJK] * 0.5)
-        out[11] = kind_of_character(row[B_FIRST])
-        out[12] = kind_of_character(row[B_LAST])
-        out[13] = row[B_BREAKS]
-        out[14] = row[B_IMAGES]
+        out[2] = row[L.B_LINKS]
+        out[3] = row[L.B_COMMAS]
+        out[4] = row[L.B_ENDS]
+        out[5] = row[L.B_DIGITS] / chars
+        out[6] = row[L.B_UPPER] / chars
+        out[7] = row[L.B_LETTERS] / chars
+        out[8] = row[L.B_SIGNS]
+        out[9] = row[L.B_BOLD] / chars
+        out[10] = length[b] / (row[L.B_SPACES] + 1 + row[L.B_CJK] * 0.5)
+        out[11] = signals.kind_of_character(row[L.B_FIRST])
+        out[12] = signals.kind_of_character(row[L.B_LAST])
+        out[13] = row[L.B_BREAKS]
+        out[14] = row[L.B_IMAGES]
         out[15] = prose[b]
-        out[16] = nodes[k1, N_TAG]
-        out[17] = nodes[inner, N_TAG]
-        out[18] = nodes[k1, N_LISTS]
-        out[19] = nodes[k1, N_DEPTH]
+        out[16] = nodes[k1, L.N_TAG]
+        out[17] = nodes[inner, L.N_TAG]
+        out[18] = nodes[k1, L.N_LISTS]
+        out[19] = nodes[k1, L.N_DEPTH]
         out[20] = same_before[b]
         out[21] = same_total[same_of[b]] - same_before[b] - 1
-        out[22] = share_in_title(text, row[B_START], row[B_END], grams) if row[B_END] - row[B_START] < 400 else 0.0
+        start, end = row[L.B_START], row[L.B_END]
+        out[22] = signals.share_in_title(text, start, end, grams) if end - start < 400 else 0.0
         out[23] = own[k1, 0]
         out[24] = down[inner, 0, 0]
         out[25] = down[inner, 0, 1]
         out[26] = down[inner, 0, 2]
         out[27] = own[inner, 0]
         f = 28
-        bits = row[B_TEXT_WORDS]
+        bits = row[L.B_TEXT_WORDS]
         num_bits = 0
         while bits:
             num_bits += bits & 1
@@ -315,7 +220,7 @@ def set_features(
         above = on_chain[k1]
         out[f] = direct[k2] / best_direct
         out[f + 1] = sums[above, 2] / total_prose
-        out[f + 2] = nodes[k1, N_DEPTH] - nodes[above, N_DEPTH]
+        out[f + 2] = nodes[k1, L.N_DEPTH] - nodes[above, L.N_DEPTH]
         out[f + 3] = chain_length - chain[above]
         out[f + 4] = sums[article[k1], 2] / total_prose if article[k1] else -1.0
         out[f + 5] = sums[k3, 0] / max(np.float32(1.0), sums[k3, 3])
@@ -329,13 +234,13 @@ def set_features(
         for step in (-1, 1, -2, 2):
             other = b + step
             if 0 <= other < count:
-                k = blocks[other, B_NODE]
+                k = blocks[other, L.B_NODE]
                 out[f] = length[other]
                 out[f + 1] = density[other]
-                out[f + 2] = blocks[other, B_ENDS]
-                out[f + 3] = nodes[k, N_TAG]
+                out[f + 2] = blocks[other, L.B_ENDS]
+                out[f + 3] = nodes[k, L.N_TAG]
                 out[f + 4] = down[k, 0, 0]
-                out[f + 5] = (k == k1) + (nodes[k, N_PARENT] == nodes[k1, N_PARENT])
+                out[f + 5] = (k == k1) + (nodes[k, L.N_PARENT] == nodes[k1, L.N_PARENT])
             else:
                 out[f : f + 6] = -1
             f += 6
@@ -348,9 +253,9 @@ def set_features(
             out[f] = around
             out[f + 1] = linked / all_length
             f += 2
-        if _H1 <= nodes[k1, N_TAG] <= _H6:
+        if _H1 <= nodes[k1, L.N_TAG] <= _H6:
             since_heading = 0
-            if nodes[k1, N_TAG] == _H1:
+            if nodes[k1, L.N_TAG] == _H1:
                 since_h1 = 0
         out[f] = b / count
         out[f + 1] = before / total
@@ -374,7 +279,7 @@ def set_features(
         out[f + 5] = prose_in_p / total_prose
         f += 6
         for bit in range(NUM_TEXT_WORDS):
-            out[f] = row[B_TEXT_WORDS] >> bit & 1
+            out[f] = row[L.B_TEXT_WORDS] >> bit & 1
             f += 1
         out[f] = own[k1, 1]
         out[f + 1] = down[inner, 1, 0]
@@ -382,5 +287,5 @@ def set_features(
         out[f + 3] = down[inner, 1, 2]
         out[f + 4] = own[inner, 1]
         f += 5
-        end = row[B_END] if row[B_END] - row[B_START] <= SHORT else row[B_START]
-        _set_words(text, row[B_START], end, text_keys, text_values, text_weights, out[f : f + 3])
+        end = end if end - start <= SHORT else start
+        _set_words(text, start, end, text_keys, text_values, text_weights, out[f : f + 3])

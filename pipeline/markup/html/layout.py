@@ -57,6 +57,11 @@ SPACES_SHOWN, LINES_SHOWN = (1 << bit for bit in range(26, 28))
 # Hidden until somebody clicks (`panels.py`), so neither HIDDEN nor ARIA_HIDDEN: the panel of a tab, of an accordion.
 UNTIL_CLICKED = 1 << 28
 IN_SIGNATURE = 1 << 29  # of a function, one line whatever elements it is laid out with
+# What styles and class names say of an element (`shown.py`), as bits.
+SAYS_HIDDEN, SAYS_SPACES, SAYS_LINES, SAYS_BLOCK, SAYS_SUP, SAYS_SUB, SAYS_NUMBERS, SAYS_CODE, SAYS_FRACTION = (
+    1 << bit for bit in range(9)
+)
+SAYS_REFERENCE, SAYS_FORMULA, SAYS_SIGNATURE, SAYS_UNREAD, SAYS_SOURCE, SAYS_LINE = (1 << bit for bit in range(9, 15))
 
 _FLAG_OF_TAG = {
     "pre": IN_PRE, "listing": IN_PRE, "nav": IN_NAV, "header": IN_HEADER, "footer": IN_FOOTER, "aside": IN_ASIDE,

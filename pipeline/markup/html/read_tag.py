@@ -5,50 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
+from pipeline.markup.html import layout as L
 from pipeline.markup.html.elements import close_elements, open_element
-from pipeline.markup.html.layout import (
-    ARIA_HIDDEN,
-    BOX_EDGE,
-    HIDDEN,
-    IN_CODE,
-    IN_PRE,
-    IN_SIGNATURE,
-    IN_SKIP,
-    LINES_SHOWN,
-    MET_FORMULA,
-    MET_FRACTION,
-    MET_NOSCRIPT,
-    MET_RAW,
-    N_FLAGS,
-    S_BLOCKS,
-    S_BREAKS,
-    S_CURRENT,
-    S_DEPTH,
-    S_DUE,
-    S_FLAGS,
-    S_FRACTION,
-    S_GAP,
-    S_IMAGES,
-    S_LINK,
-    S_LINK_SKIP,
-    S_MET,
-    S_NO_GUTTER,
-    S_NODES,
-    S_OPEN,
-    S_OUT,
-    S_PAIRS,
-    S_PENDING,
-    S_TAGS,
-    S_TITLE_END,
-    S_TITLE_START,
-    SPACE,
-    SPACES_SHOWN,
-    T_AT,
-    T_NODE,
-    T_OUT,
-    T_TAG,
-    UNTIL_CLICKED,
-)
 from pipeline.markup.html.lexing import (
     end_of_raw_text,
     find_value,
@@ -58,24 +16,7 @@ from pipeline.markup.html.lexing import (
 )
 from pipeline.markup.html.panels import opens
 from pipeline.markup.html.scripts import LINE_DUE, begin_script, write_due, write_line_end, write_script
-from pipeline.markup.html.shown import (
-    SAYS_BLOCK,
-    SAYS_CODE,
-    SAYS_FORMULA,
-    SAYS_FRACTION,
-    SAYS_LINE,
-    SAYS_LINES,
-    SAYS_NUMBERS,
-    SAYS_REFERENCE,
-    SAYS_SIGNATURE,
-    SAYS_SOURCE,
-    SAYS_SPACES,
-    SAYS_SUB,
-    SAYS_SUP,
-    SAYS_UNREAD,
-    end_of_numbers,
-    is_in_code,
-)
+from pipeline.markup.html.shown import end_of_numbers, is_in_code
 from pipeline.markup.html.tables import BLOCK, FNV_OFFSET, FNV_PRIME, INLINE, RAW, TAG, VOID
 from pipeline.markup.html.tags import (
     ALL,
@@ -157,130 +98,130 @@ def read_tag(
             else ONLY_END
         )
     i, link, closes_itself, own_flags, shape, num_pairs, number, style, shown, says, met = read_attributes(
-        data, i, look, key, pairs, state[S_PAIRS], state[S_NODES], class_keys, class_values, seen_keys, seen_values
+        data, i, look, key, pairs, state[L.S_PAIRS], state[L.S_NODES], class_keys, class_values, seen_keys, seen_values
     )
     if i >= end:
         return end  # the page ends inside a tag, which is then none
     i += 1
-    state[S_MET] |= met
+    state[L.S_MET] |= met
     line = 0
     if shown == 0 or tag == _A or _TABLE <= tag <= _PRE or (shown == _UL and tag in (_UL, _OL)):
         shown = tag  # no role changes what is a table, a heading, code, or a list of numbers
         if kind & BLOCK == 0 and tag != _A:
-            if says & SAYS_BLOCK and state[S_FLAGS] & IN_PRE:
+            if says & L.SAYS_BLOCK and state[L.S_FLAGS] & L.IN_PRE:
                 line = LINE_DUE
-            elif says & SAYS_BLOCK:
+            elif says & L.SAYS_BLOCK:
                 shown = _DIV
-            elif says & (SAYS_SUP | SAYS_SUB):
-                shown = _SUP if says & SAYS_SUP else _SUB
+            elif says & (L.SAYS_SUP | L.SAYS_SUB):
+                shown = _SUP if says & L.SAYS_SUP else _SUB
     is_block = (kind | np.int64(tag_kinds[shown])) & BLOCK != 0
     is_inline = kind & INLINE != 0
-    if own_flags & (HIDDEN | ARIA_HIDDEN) and tag == 0 and state[S_FLAGS] & IN_SKIP == 0:
+    if own_flags & (L.HIDDEN | L.ARIA_HIDDEN) and tag == 0 and state[L.S_FLAGS] & L.IN_SKIP == 0:
         is_inline = is_leaf(data, i)  # of an unknown name: an icon
         is_block = not is_inline  # its text does not join with that around it
     if tag == _BR:
-        state[S_BREAKS] += 1
+        state[L.S_BREAKS] += 1
     elif is_end and tag == _A:
-        state[S_LINK] = -1
-        state[S_LINK_SKIP] = 0
+        state[L.S_LINK] = -1
+        state[L.S_LINK_SKIP] = 0
     name = np.int64(key >> np.uint64(33))
-    close_to, ends_block = place_to_close(tag, name, kind, is_end, last, stack, state[S_DEPTH])  # type: ignore[arg-type]
+    close_to, ends_block = place_to_close(tag, name, kind, is_end, last, stack, state[L.S_DEPTH])  # type: ignore[arg-type]
     if close_to >= 0:
         ends_block = close_elements(close_to, state, stack, last) or ends_block
-        state[S_CURRENT] = stack[state[S_DEPTH], 0]
-        state[S_FLAGS] = nodes[state[S_CURRENT], N_FLAGS]
-        if state[S_DUE]:
+        state[L.S_CURRENT] = stack[state[L.S_DEPTH], 0]
+        state[L.S_FLAGS] = nodes[state[L.S_CURRENT], L.N_FLAGS]
+        if state[L.S_DUE]:
             write_due(state, text)
-        if state[S_FRACTION] >= i and tag == _SUP and is_end:
+        if state[L.S_FRACTION] >= i and tag == _SUP and is_end:
             write_script(47, state, text)  # /
-            i = state[S_FRACTION]
+            i = state[L.S_FRACTION]
     is_break = tag == _BR
-    if (is_block or is_break) and state[S_FLAGS] & IN_SIGNATURE:
-        state[S_PENDING] |= SPACE
+    if (is_block or is_break) and state[L.S_FLAGS] & L.IN_SIGNATURE:
+        state[L.S_PENDING] |= L.SPACE
         is_block = is_break = False
         shown = _SPAN
     elif tag in (_BUTTON, _LABEL):
-        state[S_PENDING] |= BOX_EDGE
+        state[L.S_PENDING] |= L.BOX_EDGE
     ends_block = ends_block or is_block
-    if state[S_OPEN] and (ends_block or is_break):
-        if state[S_BLOCKS] < MAX_BLOCKS:
+    if state[L.S_OPEN] and (ends_block or is_break):
+        if state[L.S_BLOCKS] < MAX_BLOCKS:
             end_block(blocks, state, text, text_keys, text_values)
         else:
-            text[state[S_OUT]] = 10
-            state[S_OUT] += 1
-            state[S_PENDING] = 0
+            text[state[L.S_OUT]] = 10
+            state[L.S_OUT] += 1
+            state[L.S_PENDING] = 0
     if ends_block or is_break:
-        state[S_GAP] = 0
+        state[L.S_GAP] = 0
     if ends_block:
-        state[S_BREAKS] = 0
+        state[L.S_BREAKS] = 0
     if tag in (_PLAINTEXT, _XMP):
-        state[S_MET] |= MET_RAW
+        state[L.S_MET] |= L.MET_RAW
     elif tag == _NOSCRIPT:
-        state[S_MET] |= MET_NOSCRIPT
-    elif tag in (_MATH, _MML, _M_MATH, _MATHJAX) or says & SAYS_FORMULA:
-        state[S_MET] |= MET_FORMULA
-    if state[S_TAGS] >= 0:
-        row = state[S_TAGS]
-        tags[row, T_OUT], tags[row, T_AT] = state[S_OUT], tag_start
-        tags[row, T_TAG], tags[row, T_NODE] = -tag if is_end else tag, state[S_NODES]
-        state[S_TAGS] = row + 1
+        state[L.S_MET] |= L.MET_NOSCRIPT
+    elif tag in (_MATH, _MML, _M_MATH, _MATHJAX) or says & L.SAYS_FORMULA:
+        state[L.S_MET] |= L.MET_FORMULA
+    if state[L.S_TAGS] >= 0:
+        row = state[L.S_TAGS]
+        tags[row, L.T_OUT], tags[row, L.T_AT] = state[L.S_OUT], tag_start
+        tags[row, L.T_TAG], tags[row, L.T_NODE] = -tag if is_end else tag, state[L.S_NODES]
+        state[L.S_TAGS] = row + 1
     if is_end or tag in (_BR, _HTML, _HEAD, _BODY, _PLAINTEXT):
         return i
     if kind & VOID:
-        state[S_IMAGES] += tag == _IMG
+        state[L.S_IMAGES] += tag == _IMG
         return i
     is_foreign = last[_SVG] >= 0 or last[_MATH] >= 0
     if kind & RAW and not is_foreign:
         stop = end_of_raw_text(data, i, name_start, name_end)
-        if tag == _TITLE and state[S_TITLE_START] < 0:
-            state[S_TITLE_START], state[S_TITLE_END] = i, stop
+        if tag == _TITLE and state[L.S_TITLE_START] < 0:
+            state[L.S_TITLE_START], state[L.S_TITLE_END] = i, stop
         return int(stop)
-    if (closes_itself and (tag == 0 or is_foreign)) or state[S_NODES] >= MAX_NODES:
+    if (closes_itself and (tag == 0 or is_foreign)) or state[L.S_NODES] >= MAX_NODES:
         return i
-    state[S_PAIRS] = num_pairs
-    if own_flags & (HIDDEN | ARIA_HIDDEN):
+    state[L.S_PAIRS] = num_pairs
+    if own_flags & (L.HIDDEN | L.ARIA_HIDDEN):
         if tag == _MAIN:
-            own_flags &= ~(HIDDEN | ARIA_HIDDEN)  # shown by a script, or again when a dialog is closed
-        elif opens(data, tag_start, is_inline, stack, state[S_DEPTH], state[S_FLAGS]):
-            own_flags = own_flags & ~(HIDDEN | ARIA_HIDDEN) | UNTIL_CLICKED
-    if (is_inline and own_flags & (HIDDEN | ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
-        own_flags |= IN_SKIP
-    if tag == _BUTTON and (state[S_FLAGS] & IN_PRE or is_copy(data, i)):  # it copies the code
-        own_flags |= IN_SKIP
-    if says & SAYS_UNREAD or (says & SAYS_SOURCE and tag == _A):
-        own_flags |= IN_SKIP
+            own_flags &= ~(L.HIDDEN | L.ARIA_HIDDEN)  # shown by a script, or again when a dialog is closed
+        elif opens(data, tag_start, is_inline, stack, state[L.S_DEPTH], state[L.S_FLAGS]):
+            own_flags = own_flags & ~(L.HIDDEN | L.ARIA_HIDDEN) | L.UNTIL_CLICKED
+    if (is_inline and own_flags & (L.HIDDEN | L.ARIA_HIDDEN)) or (link == TO_PLACE and is_mark(data, i)):
+        own_flags |= L.IN_SKIP
+    if tag == _BUTTON and (state[L.S_FLAGS] & L.IN_PRE or is_copy(data, i)):  # it copies the code
+        own_flags |= L.IN_SKIP
+    if says & L.SAYS_UNREAD or (says & L.SAYS_SOURCE and tag == _A):
+        own_flags |= L.IN_SKIP
     own_flags |= np.int64(tag_flags[tag]) | np.int64(tag_flags[shown])  # type: ignore[assignment]
-    is_seen = (state[S_FLAGS] | own_flags) & IN_SKIP == 0
+    is_seen = (state[L.S_FLAGS] | own_flags) & L.IN_SKIP == 0
     if says and is_seen:
-        if says & SAYS_CODE:
-            own_flags |= SPACES_SHOWN | IN_CODE
-        if says & SAYS_SPACES:
-            own_flags |= SPACES_SHOWN
-        if says & SAYS_LINES:
-            own_flags |= LINES_SHOWN
-        if says & SAYS_SIGNATURE:
-            own_flags |= IN_SIGNATURE
-        if says & SAYS_LINE:
-            if state[S_FLAGS] & IN_PRE:
+        if says & L.SAYS_CODE:
+            own_flags |= L.SPACES_SHOWN | L.IN_CODE
+        if says & L.SAYS_SPACES:
+            own_flags |= L.SPACES_SHOWN
+        if says & L.SAYS_LINES:
+            own_flags |= L.LINES_SHOWN
+        if says & L.SAYS_SIGNATURE:
+            own_flags |= L.IN_SIGNATURE
+        if says & L.SAYS_LINE:
+            if state[L.S_FLAGS] & L.IN_PRE:
                 write_line_end(state, text)
-            elif is_block and is_in_code(data, stack, state[S_DEPTH]):
-                own_flags |= SPACES_SHOWN | IN_CODE
-        if says & SAYS_FRACTION:
-            state[S_MET] |= MET_FRACTION
-        if says & SAYS_NUMBERS and i >= state[S_NO_GUTTER]:
-            state[S_NO_GUTTER] = end_of_numbers(data, i, name_start, name_end)
-            if state[S_NO_GUTTER] == 0:
-                own_flags |= IN_SKIP
+            elif is_block and is_in_code(data, stack, state[L.S_DEPTH]):
+                own_flags |= L.SPACES_SHOWN | L.IN_CODE
+        if says & L.SAYS_FRACTION:
+            state[L.S_MET] |= L.MET_FRACTION
+        if says & L.SAYS_NUMBERS and i >= state[L.S_NO_GUTTER]:
+            state[L.S_NO_GUTTER] = end_of_numbers(data, i, name_start, name_end)
+            if state[L.S_NO_GUTTER] == 0:
+                own_flags |= L.IN_SKIP
                 is_seen = False
     due = line
-    if line and state[S_OPEN]:
+    if line and state[L.S_OPEN]:
         write_line_end(state, text)
-    if shown in (_SUP, _SUB) and is_seen and not says & SAYS_REFERENCE:
+    if shown in (_SUP, _SUB) and is_seen and not says & L.SAYS_REFERENCE:
         due = begin_script(
             data, i, tag_start, name_start, name_end, shown == _SUP, state, text,
             entity_keys, entity_values, entity_characters, low_characters,
         )  # fmt: skip
-        if text[max(0, state[S_OUT] - 1)] in (94, 95, 123):  # behind the mark stands no space
+        if text[max(0, state[L.S_OUT] - 1)] in (94, 95, 123):  # behind the mark stands no space
             while i < end and data[i] <= 32:
                 i += 1
     open_element(

@@ -6,33 +6,14 @@ import re
 
 import numpy as np
 
-from pipeline.markup.html.layout import (
-    B_END,
-    B_FIRST,
-    B_INDENT,
-    B_INNER,
-    B_NODE,
-    B_START,
-    IN_CODE,
-    IN_PRE,
-    LIST_FROM_END,
-    N_FLAGS,
-    N_ITEM,
-    N_LISTS,
-    N_NUMBER,
-    N_PARENT,
-    N_ROW,
-    N_STYLE,
-    N_TAG,
-    SPACES_SHOWN,
-    Scanned,
-)
+from pipeline.markup.html import layout as L
+from pipeline.markup.html.layout import Scanned
 from pipeline.markup.html.tables import TAG
 
 CELLS = (TAG["td"], TAG["th"])
 HEADINGS = frozenset(range(TAG["h1"], TAG["h6"] + 1))
 _OL, _DIV = TAG["ol"], TAG["div"]
-LINE_OF_CODE = SPACES_SHOWN | IN_CODE
+LINE_OF_CODE = L.SPACES_SHOWN | L.IN_CODE
 # A row stands in one line where its cells hold words rather than a page's columns: at most so many blocks a cell, and
 # where there are two or more, short ones (bytes).
 _MAX_LINES, _LONG_LINE = 6, 100
@@ -51,12 +32,12 @@ _MIN_VERSE, _LONGEST_VERSE, _LEAST_INDENT = 4, 80, 2
 
 def number_of(nodes: np.ndarray, item: int) -> str:
     """What stands before an item: "- ", or "3. " in an ordered list, with letters where the list asks for them."""
-    parent = int(nodes[item, N_PARENT])
-    if nodes[parent, N_TAG] != _OL:
+    parent = int(nodes[item, L.N_PARENT])
+    if nodes[parent, L.N_TAG] != _OL:
         return "- "
-    number, style = int(nodes[item, N_NUMBER]), int(nodes[parent, N_STYLE])
-    if style & LIST_FROM_END:
-        number += 1 - int(nodes[parent, N_NUMBER])
+    number, style = int(nodes[item, L.N_NUMBER]), int(nodes[parent, L.N_STYLE])
+    if style & L.LIST_FROM_END:
+        number += 1 - int(nodes[parent, L.N_NUMBER])
     kind = chr(style & 127)
     if kind in "aA" and 1 <= number <= 26:
         return f"{chr(ord(kind) + number - 1)}. "
@@ -82,9 +63,9 @@ def _cells_of(nodes: np.ndarray, places: np.ndarray, rows: np.ndarray) -> np.nda
         if not inside.any():
             break
         at = np.where(inside, cells, 0)
-        is_cell = inside & np.isin(nodes[at, N_TAG], CELLS) & (nodes[at, N_ROW] == rows)
+        is_cell = inside & np.isin(nodes[at, L.N_TAG], CELLS) & (nodes[at, L.N_ROW] == rows)
         found[is_cell] = at[is_cell]
-        cells = np.where(inside & ~is_cell & (nodes[at, N_ROW] == rows) & (at != rows), nodes[at, N_PARENT], -1)
+        cells = np.where(inside & ~is_cell & (nodes[at, L.N_ROW] == rows) & (at != rows), nodes[at, L.N_PARENT], -1)
     return found
 
 
@@ -102,30 +83,30 @@ def _rows_of_words(rows: np.ndarray, cells: np.ndarray, sizes: np.ndarray, plain
 def _lines_of_code(nodes: np.ndarray, blocks: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """For each block, whether its cell holds lines of code and nothing else, one of them indented."""
     _, cell_of, lines = np.unique(cells, return_inverse=True, return_counts=True)
-    in_code = nodes[blocks[:, B_INNER], N_FLAGS] & IN_CODE != 0
-    indented = np.bincount(cell_of, blocks[:, B_INDENT] > 0)
+    in_code = nodes[blocks[:, L.B_INNER], L.N_FLAGS] & L.IN_CODE != 0
+    indented = np.bincount(cell_of, blocks[:, L.B_INDENT] > 0)
     found: np.ndarray = ((lines > 1) & (np.bincount(cell_of, in_code) == lines) & (indented > 0))[cell_of]
     return found & (cells >= 0)
 
 
 def _code_among_words(scanned: Scanned, blocks: np.ndarray, rows: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """For each block, whether it is one line of `<pre>`, alone in its cell, in a row that has words in another cell."""
-    in_pre = scanned.nodes[blocks[:, B_NODE], N_FLAGS] & IN_PRE != 0
+    in_pre = scanned.nodes[blocks[:, L.B_NODE], L.N_FLAGS] & L.IN_PRE != 0
     _, row_of = np.unique(rows, return_inverse=True)
     _, cell_of, lines = np.unique(cells, return_inverse=True, return_counts=True)
-    sizes, first = blocks[:, B_END] - blocks[:, B_START], blocks[:, B_FIRST]
+    sizes, first = blocks[:, L.B_END] - blocks[:, L.B_START], blocks[:, L.B_FIRST]
     is_words = ~in_pre & ((sizes > _LONGEST_NUMBER) | ((sizes > 1) & (first > ord("9"))))
     found: np.ndarray = in_pre & (rows >= 0) & (lines[cell_of] == 1) & (np.bincount(row_of, is_words)[row_of] > 0)
     for place in np.flatnonzero(found).tolist():
-        found[place] = 10 not in scanned.text[blocks[place, B_START] : blocks[place, B_END]]
+        found[place] = 10 not in scanned.text[blocks[place, L.B_START] : blocks[place, L.B_END]]
     return found
 
 
 def _with_empty_cells(nodes: np.ndarray, scanned: Scanned, rows: list[int]) -> dict[int, dict[int, int]]:
     """For each row, the places of its cells among those it has, where more than half of them hold text."""
-    wanted = np.flatnonzero(np.isin(nodes[:, N_TAG], CELLS) & np.isin(nodes[:, N_ROW], rows))
+    wanted = np.flatnonzero(np.isin(nodes[:, L.N_TAG], CELLS) & np.isin(nodes[:, L.N_ROW], rows))
     columns: dict[int, dict[int, int]] = {row: {} for row in rows}
-    for cell, row in zip(wanted.tolist(), nodes[wanted, N_ROW].tolist(), strict=True):
+    for cell, row in zip(wanted.tolist(), nodes[wanted, L.N_ROW].tolist(), strict=True):
         columns[row][cell] = len(columns[row])
     return columns
 
@@ -146,24 +127,24 @@ def indents_of(scanned: Scanned, blocks: np.ndarray) -> tuple[list[int], np.ndar
     """Columns that each block is indented by, of code, and of verse, where no-break spaces show them; and whether it is
     a line of code by its look alone.
     """
-    indents = blocks[:, B_INDENT]
+    indents = blocks[:, L.B_INDENT]
     looks_like_code = np.zeros(len(blocks), bool)
     if not indents.any():
         return [0] * len(blocks), looks_like_code
     nodes = scanned.nodes
-    is_code = nodes[blocks[:, B_INNER], N_FLAGS] & IN_CODE != 0
-    places = blocks[:, B_NODE]
-    parents = nodes[places, N_PARENT]
+    is_code = nodes[blocks[:, L.B_INNER], L.N_FLAGS] & L.IN_CODE != 0
+    places = blocks[:, L.B_NODE]
+    parents = nodes[places, L.N_PARENT]
     # Lines of one element (parted by `<br>`), or of elements beside each other.
-    beside = (places[1:] == places[:-1]) | ((parents[1:] == parents[:-1]) & (nodes[places[1:], N_TAG] == _DIV))
+    beside = (places[1:] == places[:-1]) | ((parents[1:] == parents[:-1]) & (nodes[places[1:], L.N_TAG] == _DIV))
     ends = [*(np.flatnonzero(~beside) + 1).tolist(), len(blocks)]
     shown = np.where(is_code, indents, 0)
     start = 0
     for end in ends:
         run, start = slice(start, end), end
-        if indents[run].max() < _LEAST_INDENT or is_code[run].all() or nodes[places[run], N_ITEM].max() >= 0:
+        if indents[run].max() < _LEAST_INDENT or is_code[run].all() or nodes[places[run], L.N_ITEM].max() >= 0:
             continue
-        lines = [scanned.text[a:b].tobytes().decode("utf-8") for a, b in blocks[run, B_START : B_END + 1].tolist()]
+        lines = [scanned.text[a:b].tobytes().decode("utf-8") for a, b in blocks[run, L.B_START : L.B_END + 1].tolist()]
         looks_like_code[run] = len(lines) > 1 and 2 * sum(_CODE_LINE.search(line) is not None for line in lines) >= len(
             lines
         )
@@ -177,35 +158,35 @@ def indents_of(scanned: Scanned, blocks: np.ndarray) -> tuple[list[int], np.ndar
 def rows_of(scanned: Scanned, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each block the row that it is written in one line with, and the cell that it stands in; -1 without."""
     nodes = scanned.nodes
-    places = blocks[:, B_NODE]
+    places = blocks[:, L.B_NODE]
     around = nodes[places]
-    rows = around[:, N_ROW]
+    rows = around[:, L.N_ROW]
     if not (rows >= 0).any():
         return (none := np.full(len(blocks), -1, np.int64)), none
     cells = _cells_of(nodes, places, rows)
-    flags = around[:, N_FLAGS]
-    plain = (flags & IN_PRE == 0) & (flags & LINE_OF_CODE != LINE_OF_CODE) & ~np.isin(around[:, N_TAG], list(HEADINGS))
+    flags, tags = around[:, L.N_FLAGS], around[:, L.N_TAG]
+    plain = (flags & L.IN_PRE == 0) & (flags & LINE_OF_CODE != LINE_OF_CODE) & ~np.isin(tags, list(HEADINGS))
     plain &= ~_lines_of_code(nodes, blocks, cells)
     if not plain.all():
         plain |= _code_among_words(scanned, blocks, rows, cells)
-    joined = _rows_of_words(rows, cells, blocks[:, B_END] - blocks[:, B_START], plain)
+    joined = _rows_of_words(rows, cells, blocks[:, L.B_END] - blocks[:, L.B_START], plain)
     return np.where(joined, rows, -1), cells
 
 
 def begins_item(nodes: np.ndarray, node: int, item: int) -> bool:
     """Whether the first block of an item, which stands in `node`, has the item's mark before it."""
-    if item not in (node, nodes[node, N_PARENT]) or nodes[node, N_TAG] in HEADINGS:
+    if item not in (node, nodes[node, L.N_PARENT]) or nodes[node, L.N_TAG] in HEADINGS:
         return False
-    return not nodes[item, N_FLAGS] & IN_PRE  # there, it numbers lines
+    return not nodes[item, L.N_FLAGS] & L.IN_PRE  # there, it numbers lines
 
 
 def render(scanned: Scanned, kept: np.ndarray) -> str:
     """The text of the blocks whose numbers are `kept`, in order, in Unicode's composed form (NFC)."""
     text, nodes = scanned.text.tobytes(), scanned.nodes
     blocks = scanned.blocks[kept]
-    places = blocks[:, B_NODE]
+    places = blocks[:, L.B_NODE]
     around = nodes[places]
-    starts, ends = blocks[:, B_START].tolist(), blocks[:, B_END].tolist()
+    starts, ends = blocks[:, L.B_START].tolist(), blocks[:, L.B_END].tolist()
     rows, cells = rows_of(scanned, blocks)
     columns: dict[int, dict[int, int]] = {}
     if (rows >= 0).any():
@@ -221,7 +202,7 @@ def render(scanned: Scanned, kept: np.ndarray) -> str:
         places.tolist(),
         rows.tolist(),
         cells.tolist(),
-        around[:, [N_ITEM, N_LISTS]].tolist(),
+        around[:, [L.N_ITEM, L.N_LISTS]].tolist(),
         strict=True,
     ):
         line = text[start:end].decode("utf-8")

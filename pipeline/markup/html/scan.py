@@ -12,30 +12,9 @@ import numpy as np
 
 from pipeline.compiled.cache import entry, kernel
 from pipeline.compiled.views import view
+from pipeline.markup.html import layout as L
 from pipeline.markup.html.elements import grown
-from pipeline.markup.html.layout import (
-    BLOCK_COLUMNS,
-    N_ITEM,
-    N_PARENT,
-    N_ROW,
-    NODE_COLUMNS,
-    S_BLOCKS,
-    S_DEPTH,
-    S_LAST,
-    S_LINK,
-    S_MET,
-    S_NODES,
-    S_OPEN,
-    S_OUT,
-    S_PAIRS,
-    S_TAGS,
-    S_TITLE_END,
-    S_TITLE_START,
-    STATE_SIZE,
-    TAG_COLUMNS,
-    Scanned,
-    Tables,
-)
+from pipeline.markup.html.layout import Scanned, Tables
 from pipeline.markup.html.lexing import (
     SEEN_RUNS,
     after_markup_declaration,
@@ -82,10 +61,10 @@ def _scan_on(
     end = data.size
     while i < end:
         if (
-            state[S_BLOCKS] + 2 > blocks.shape[0]
-            or state[S_NODES] + 2 > nodes.shape[0]
-            or state[S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]
-            or state[S_DEPTH] + 2 > stack.shape[0]
+            state[L.S_BLOCKS] + 2 > blocks.shape[0]
+            or state[L.S_NODES] + 2 > nodes.shape[0]
+            or state[L.S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]
+            or state[L.S_DEPTH] + 2 > stack.shape[0]
         ):
             return i
         if data[i] == 60 and i + 1 < end:
@@ -119,21 +98,21 @@ def scan(
         class_keys, class_values, text_keys, text_values,
     ) = tables  # fmt: skip
     text = np.empty(data.size + data.size // 4 + 64, np.uint8)  # what a reference means is hardly longer than it is
-    blocks = np.empty((512, BLOCK_COLUMNS), np.int32)
-    nodes = np.zeros((2048, NODE_COLUMNS), np.int32)
-    nodes[0, N_ROW] = nodes[0, N_ITEM] = nodes[0, N_PARENT] = -1
+    blocks = np.empty((512, L.BLOCK_COLUMNS), np.int32)
+    nodes = np.zeros((2048, L.NODE_COLUMNS), np.int32)
+    nodes[0, L.N_ROW] = nodes[0, L.N_ITEM] = nodes[0, L.N_PARENT] = -1
     pairs = np.empty((4096, 2), np.int32)
     # Rows of open elements: node, tag, place of the next element of its tag below, place of the nearest element that is
     # shown as a block, what is due at its end, the hash of its name, and where its tag stands.
     stack = np.zeros((256, 7), np.int32)
     last = np.full(tag_kinds.size, -1, np.int32)  # where in the stack the innermost element of each tag is
     seen_keys, seen_values = np.zeros(SEEN_RUNS, np.uint64), np.zeros((SEEN_RUNS, 3), np.int32)
-    state = np.zeros(STATE_SIZE, np.int64)
-    tags = np.empty((num_tags, TAG_COLUMNS), np.int32)
-    state[S_NODES] = 1
-    state[S_TAGS] = 0 if num_tags else -1
-    state[S_LINK] = state[S_TITLE_START] = state[S_TITLE_END] = -1
-    state[S_LAST] = 32
+    state = np.zeros(L.STATE_SIZE, np.int64)
+    tags = np.empty((num_tags, L.TAG_COLUMNS), np.int32)
+    state[L.S_NODES] = 1
+    state[L.S_TAGS] = 0 if num_tags else -1
+    state[L.S_LINK] = state[L.S_TITLE_START] = state[L.S_TITLE_END] = -1
+    state[L.S_LAST] = 32
     i = np.int64(0)  # a plain 0 has a type of its own, for which all would be compiled once more
     while True:
         i = _scan_on(
@@ -146,25 +125,25 @@ def scan(
         )  # fmt: skip
         if i >= data.size:
             break
-        if state[S_BLOCKS] + 2 > blocks.shape[0]:
+        if state[L.S_BLOCKS] + 2 > blocks.shape[0]:
             blocks = grown(blocks)
-        if state[S_NODES] + 2 > nodes.shape[0]:
+        if state[L.S_NODES] + 2 > nodes.shape[0]:
             nodes = grown(nodes)
-        if state[S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]:
+        if state[L.S_PAIRS] + PAIRS_OF_TAG > pairs.shape[0]:
             pairs = grown(pairs)
-        if state[S_DEPTH] + 2 > stack.shape[0]:
+        if state[L.S_DEPTH] + 2 > stack.shape[0]:
             stack = grown(stack)
-    if state[S_OPEN]:
+    if state[L.S_OPEN]:
         end_block(blocks, state, text, text_keys, text_values)
     return (
-        text[: state[S_OUT]],
-        blocks[: state[S_BLOCKS]],
-        nodes[: state[S_NODES]],
-        pairs[: state[S_PAIRS]],
-        state[S_TITLE_START],
-        state[S_TITLE_END],
-        state[S_MET],
-        tags[: max(0, state[S_TAGS])],
+        text[: state[L.S_OUT]],
+        blocks[: state[L.S_BLOCKS]],
+        nodes[: state[L.S_NODES]],
+        pairs[: state[L.S_PAIRS]],
+        state[L.S_TITLE_START],
+        state[L.S_TITLE_END],
+        state[L.S_MET],
+        tags[: max(0, state[L.S_TAGS])],
     )
 
 

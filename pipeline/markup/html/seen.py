@@ -8,22 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.markup.html import layout as L
 from pipeline.markup.html.decide import HIDDEN_SHARE
-from pipeline.markup.html.layout import (
-    B_CHARS,
-    B_END,
-    B_INNER,
-    B_START,
-    HIDDEN,
-    IN_ASIDE,
-    IN_FOOTER,
-    IN_HEADER,
-    IN_NAV,
-    N_FLAGS,
-    Scanned,
-)
+from pipeline.markup.html.layout import Scanned
 
-_AROUND = IN_NAV | IN_HEADER | IN_FOOTER | IN_ASIDE
+_AROUND = L.IN_NAV | L.IN_HEADER | L.IN_FOOTER | L.IN_ASIDE
 _LITTLE = 0.25  # of what is shown: where less is kept, an excerpt says of what the rest is
 _MOST_LOST = 200  # characters of that excerpt
 _MOST_BLOCKS, _MOST_TEXT = 2000, 1 << 18  # blocks, and characters of a text, that are looked at for it
@@ -34,9 +23,9 @@ def measured(scanned: Scanned, text: str, kept: np.ndarray | None) -> tuple[int,
 
     kept: numbers of the blocks that make the text; None where it is made otherwise.
     """
-    num_kept = sum(map(len, text.split())) if kept is None else int(scanned.blocks[kept, B_CHARS].sum())
+    num_kept = sum(map(len, text.split())) if kept is None else int(scanned.blocks[kept, L.B_CHARS].sum())
     shown = _shown(scanned)
-    num_shown = int(scanned.blocks[shown, B_CHARS].sum())
+    num_shown = int(scanned.blocks[shown, L.B_CHARS].sum())
     if num_kept >= _LITTLE * num_shown:
         return num_shown, num_kept, None
     if kept is None:
@@ -48,15 +37,15 @@ def measured(scanned: Scanned, text: str, kept: np.ndarray | None) -> tuple[int,
 def _shown(scanned: Scanned) -> np.ndarray:
     """Which blocks no style hides; all where styles hide most of the page, which scripts show then."""
     blocks = scanned.blocks
-    hidden = scanned.nodes[blocks[:, B_INNER], N_FLAGS] & HIDDEN != 0
-    if blocks[hidden, B_CHARS].sum() > HIDDEN_SHARE * blocks[:, B_CHARS].sum():
+    hidden = scanned.nodes[blocks[:, L.B_INNER], L.N_FLAGS] & L.HIDDEN != 0
+    if blocks[hidden, L.B_CHARS].sum() > HIDDEN_SHARE * blocks[:, L.B_CHARS].sum():
         hidden[:] = False
     shown: np.ndarray = ~hidden
     return shown
 
 
 def _words(scanned: Scanned, number: int) -> str:
-    start, end = scanned.blocks[number, B_START], scanned.blocks[number, B_END]
+    start, end = scanned.blocks[number, L.B_START], scanned.blocks[number, L.B_END]
     return scanned.text[start:end].tobytes().decode("utf-8", "replace")
 
 
@@ -72,9 +61,9 @@ def _excerpt(scanned: Scanned, lost: np.ndarray) -> str:
     """What stands in the middle of the characters of these blocks, those around the content left out if others are."""
     if not len(lost):
         return ""
-    around = scanned.nodes[scanned.blocks[lost, B_INNER], N_FLAGS] & _AROUND != 0
+    around = scanned.nodes[scanned.blocks[lost, L.B_INNER], L.N_FLAGS] & _AROUND != 0
     lost = lost if around.all() else lost[~around]
-    ends = np.cumsum(scanned.blocks[lost, B_CHARS])
+    ends = np.cumsum(scanned.blocks[lost, L.B_CHARS])
     first = int(np.searchsorted(ends, ends[-1] // 2))
     words = ""
     for number in lost[first:].tolist():

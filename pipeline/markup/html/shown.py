@@ -6,14 +6,10 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html import formula_classes
+from pipeline.markup.html import layout as L
 from pipeline.markup.html.lexing import change_of_depth, find_value, words_say
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
 
-# What styles and class names say, as bits.
-SAYS_HIDDEN, SAYS_SPACES, SAYS_LINES, SAYS_BLOCK, SAYS_SUP, SAYS_SUB, SAYS_NUMBERS, SAYS_CODE, SAYS_FRACTION = (
-    1 << bit for bit in range(9)
-)
-SAYS_REFERENCE, SAYS_FORMULA, SAYS_SIGNATURE, SAYS_UNREAD, SAYS_SOURCE, SAYS_LINE = (1 << bit for bit in range(9, 15))
 # Elements whose text is the numbers of lines, and those whose style sheets show spaces as they are, as highlighters and
 # hosts of code name them.
 _NUMBERS = (
@@ -70,15 +66,15 @@ _CODE_BOXES = (
 )
 _BOX_KEYS, _BOX_VALUES = hashed({name.encode(): 1 for name in _CODE_BOXES})
 _CLASSES = {
-    **dict.fromkeys(sorted(formula_classes.ALL), SAYS_FORMULA),
-    **dict.fromkeys(_NUMBERS, SAYS_NUMBERS),
-    **dict.fromkeys(_CODE, SAYS_CODE),
-    **dict.fromkeys(_FRACTIONS, SAYS_FRACTION),
-    **dict.fromkeys(_REFERENCES, SAYS_REFERENCE),
-    **dict.fromkeys(_SIGNATURES, SAYS_SIGNATURE),
-    **dict.fromkeys(_UNREAD, SAYS_UNREAD),
-    **dict.fromkeys(_LINES, SAYS_LINE),
-    "src": SAYS_SOURCE,
+    **dict.fromkeys(sorted(formula_classes.ALL), L.SAYS_FORMULA),
+    **dict.fromkeys(_NUMBERS, L.SAYS_NUMBERS),
+    **dict.fromkeys(_CODE, L.SAYS_CODE),
+    **dict.fromkeys(_FRACTIONS, L.SAYS_FRACTION),
+    **dict.fromkeys(_REFERENCES, L.SAYS_REFERENCE),
+    **dict.fromkeys(_SIGNATURES, L.SAYS_SIGNATURE),
+    **dict.fromkeys(_UNREAD, L.SAYS_UNREAD),
+    **dict.fromkeys(_LINES, L.SAYS_LINE),
+    "src": L.SAYS_SOURCE,
 }
 _CLASS_KEYS, _CLASS_VALUES = hashed({name.encode(): value for name, value in _CLASSES.items()})
 # https://www.w3.org/TR/wai-aria-1.2/#role_definitions
@@ -91,17 +87,17 @@ _ROLES = {
 }
 _ROLE_KEYS, _ROLE_VALUES = hashed({name.encode(): value for name, value in _ROLES.items()})
 _STYLES = {
-    "display:none": SAYS_HIDDEN,
-    "visibility:hidden": SAYS_HIDDEN,
-    "content-visibility:hidden": SAYS_HIDDEN,
-    "white-space:pre": SAYS_SPACES,
-    "white-space:pre-wrap": SAYS_SPACES | SAYS_LINES,
-    "white-space:break-spaces": SAYS_SPACES,
-    "white-space:pre-line": SAYS_LINES,
-    **dict.fromkeys((f"display:{kind}" for kind in ("block", "flex", "grid", "table", "list-item")), SAYS_BLOCK),
-    "vertical-align:super": SAYS_SUP,
-    "vertical-align:sub": SAYS_SUB,
-    **dict.fromkeys((f"{vendor}user-select:none" for vendor in ("", "-webkit-", "-moz-", "-ms-")), SAYS_NUMBERS),
+    "display:none": L.SAYS_HIDDEN,
+    "visibility:hidden": L.SAYS_HIDDEN,
+    "content-visibility:hidden": L.SAYS_HIDDEN,
+    "white-space:pre": L.SAYS_SPACES,
+    "white-space:pre-wrap": L.SAYS_SPACES | L.SAYS_LINES,
+    "white-space:break-spaces": L.SAYS_SPACES,
+    "white-space:pre-line": L.SAYS_LINES,
+    **dict.fromkeys((f"display:{kind}" for kind in ("block", "flex", "grid", "table", "list-item")), L.SAYS_BLOCK),
+    "vertical-align:super": L.SAYS_SUP,
+    "vertical-align:sub": L.SAYS_SUB,
+    **dict.fromkeys((f"{vendor}user-select:none" for vendor in ("", "-webkit-", "-moz-", "-ms-")), L.SAYS_NUMBERS),
 }
 _STYLE_KEYS, _STYLE_VALUES = hashed({name.encode(): value for name, value in _STYLES.items()})
 _COLON = np.uint64(58)
@@ -171,7 +167,7 @@ def read_class(data: np.ndarray, start: int, end: int, shape: np.uint64) -> tupl
             if found > 0:
                 says |= found
             if data[first] in (115, 118) and _is_for_readers(data, first, place):
-                says |= SAYS_HIDDEN
+                says |= L.SAYS_HIDDEN
         key = FNV_OFFSET
         first = place + 1
     return says, shape

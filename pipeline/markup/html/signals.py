@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compiled.cache import kernel
-from pipeline.markup.html.layout import B_CHARS, B_CJK, B_COMMAS, B_ENDS, B_LINK_CHARS
+from pipeline.markup.html.layout import B_CHARS, B_CJK, B_COMMAS, B_ENDS, B_LINK_CHARS, B_NODE, N_PARENT, N_SHAPE
 
 _TITLE_GRAM = 6  # bytes
 
@@ -72,6 +72,44 @@ def share_in_title(text: np.ndarray, start: int, end: int, grams: np.ndarray) ->
                 slot = (slot + 1) & (size - 1)
             found += grams[slot] == value
     return found / max(1, end - start - _TITLE_GRAM + 1)
+
+
+@kernel
+def parent_of(nodes: np.ndarray, node: int) -> int:
+    """The element around an element; the root's is itself."""
+    return max(np.int64(0), np.int64(nodes[node, N_PARENT]))  # type: ignore[return-value]
+
+
+@kernel
+def firsts(keys: np.ndarray) -> np.ndarray:
+    """Of each number (int32, not negative) the place of the first that is equal."""
+    size = 64
+    while size < 3 * keys.size:
+        size *= 2
+    slots = np.full(size, -1, np.int32)
+    found = np.empty(keys.size, np.int32)
+    for b in range(keys.size):
+        key = keys[b]
+        slot = (key ^ key >> 13) & (size - 1)
+        while slots[slot] >= 0 and keys[slots[slot]] != key:
+            slot = (slot + 1) & (size - 1)
+        if slots[slot] < 0:
+            slots[slot] = b
+        found[b] = slots[slot]
+    return found
+
+
+@kernel
+def firsts_alike(blocks: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Of each block the first that stands in three elements of the same tags and classes."""
+    keys = np.empty(blocks.shape[0], np.int32)
+    for b in range(keys.size):
+        k1 = np.int64(blocks[b, B_NODE])
+        k2 = parent_of(nodes, k1)
+        k3 = parent_of(nodes, k2)
+        keys[b] = nodes[k1, N_SHAPE] ^ (nodes[k2, N_SHAPE] << 1 & 0x7FFFFFFF) ^ (nodes[k3, N_SHAPE] << 2 & 0x7FFFFFFF)
+    found: np.ndarray = firsts(keys)
+    return found
 
 
 @kernel

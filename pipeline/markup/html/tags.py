@@ -12,10 +12,18 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html import tables
-from pipeline.markup.html.layout import ARIA_HIDDEN, HIDDEN, LIST_REVERSED, MET_FORMULA, MET_SHADOW, MET_STREAMED
+from pipeline.markup.html.layout import (
+    ARIA_HIDDEN,
+    HIDDEN,
+    LIST_REVERSED,
+    MET_FORMULA,
+    MET_SHADOW,
+    MET_STREAMED,
+    SAYS_HIDDEN,
+)
 from pipeline.markup.html.lexing import add_words, read_number
 from pipeline.markup.html.pictures import address_is_formula, alt_is_formula, class_is_formula, type_is_formula
-from pipeline.markup.html.shown import SAYS_HIDDEN, read_class, role_tag, style_says
+from pipeline.markup.html.shown import read_class, role_tag, style_says
 from pipeline.markup.html.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
 
 MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at

@@ -6,56 +6,7 @@ import numpy as np
 
 from pipeline.compiled.cache import kernel
 from pipeline.markup.columns import spaceless_ranges
-from pipeline.markup.html.layout import (
-    B_BOLD,
-    B_BREAKS,
-    B_CHARS,
-    B_CJK,
-    B_COMMAS,
-    B_DIGITS,
-    B_END,
-    B_ENDS,
-    B_FIRST,
-    B_HASH,
-    B_IMAGES,
-    B_INDENT,
-    B_INNER,
-    B_LAST,
-    B_LETTERS,
-    B_LINK_CHARS,
-    B_LINKS,
-    B_NODE,
-    B_SIGNS,
-    B_SPACES,
-    B_START,
-    B_TEXT_WORDS,
-    B_UPPER,
-    BESIDE_BREAK,
-    BOX_EDGE,
-    FIXED_SPACE,
-    IN_BOLD,
-    IN_CODE,
-    IN_PRE,
-    IN_SKIP,
-    LINE_END,
-    LINES_SHOWN,
-    S_AFTER_PRE,
-    S_BLOCKS,
-    S_BREAKS,
-    S_CURRENT,
-    S_DEPTH,
-    S_FLAGS,
-    S_GAP,
-    S_IMAGES,
-    S_LAST,
-    S_LINK,
-    S_LINK_SKIP,
-    S_OPEN,
-    S_OUT,
-    S_PENDING,
-    SPACE,
-    SPACES_SHOWN,
-)
+from pipeline.markup.html import layout as L
 from pipeline.markup.html.lexing import find_value, read_reference
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME
 
@@ -68,13 +19,13 @@ def end_block(
     blocks: np.ndarray, state: np.ndarray, text: np.ndarray, text_keys: np.ndarray, text_values: np.ndarray
 ) -> None:
     """End the open block: its hash, its last sentence, the known words in it."""
-    count, end = state[S_BLOCKS], state[S_OUT]
-    state[S_BLOCKS] = count + 1
-    state[S_OPEN] = 0
-    start = np.int64(blocks[count, B_START])
+    count, end = state[L.S_BLOCKS], state[L.S_OUT]
+    state[L.S_BLOCKS] = count + 1
+    state[L.S_OPEN] = 0
+    start = np.int64(blocks[count, L.B_START])
     while end > start and text[end - 1] <= 32:
         end -= 1
-    blocks[count, B_END] = end
+    blocks[count, L.B_END] = end
     whole = word = FNV_OFFSET
     letters = found = 0
     for place in range(start, end):
@@ -95,28 +46,28 @@ def end_block(
     if bit >= 0:
         found |= 1 << bit
     whole = (whole ^ word) * FNV_PRIME
-    blocks[count, B_HASH] = np.int64(whole >> np.uint64(33))
-    blocks[count, B_TEXT_WORDS] = found
-    last = blocks[count, B_LAST]
+    blocks[count, L.B_HASH] = np.int64(whole >> np.uint64(33))
+    blocks[count, L.B_TEXT_WORDS] = found
+    last = blocks[count, L.B_LAST]
     if last == 46 or last == 33 or last == 63:
-        blocks[count, B_ENDS] += 1
+        blocks[count, L.B_ENDS] += 1
 
 
 @kernel
 def _begin_block(blocks: np.ndarray, state: np.ndarray, stack: np.ndarray, out: int, first: int) -> None:
     """Begin a block with the character `first`."""
-    count, depth, link = state[S_BLOCKS], state[S_DEPTH], state[S_LINK]
+    count, depth, link = state[L.S_BLOCKS], state[L.S_DEPTH], state[L.S_LINK]
     blocks[count, :] = 0
-    blocks[count, B_START] = out
+    blocks[count, L.B_START] = out
     place = stack[depth, 3] if depth else -1
-    blocks[count, B_NODE] = stack[place, 0] if place > 0 else 0
-    blocks[count, B_INNER] = link if link >= 0 else state[S_CURRENT]
-    blocks[count, B_BREAKS] = state[S_BREAKS]
-    blocks[count, B_FIRST] = first
-    blocks[count, B_IMAGES] = state[S_IMAGES]
-    blocks[count, B_LINKS] = link >= 0
-    state[S_BREAKS] = state[S_IMAGES] = 0
-    state[S_OPEN] = 1
+    blocks[count, L.B_NODE] = stack[place, 0] if place > 0 else 0
+    blocks[count, L.B_INNER] = link if link >= 0 else state[L.S_CURRENT]
+    blocks[count, L.B_BREAKS] = state[L.S_BREAKS]
+    blocks[count, L.B_FIRST] = first
+    blocks[count, L.B_IMAGES] = state[L.S_IMAGES]
+    blocks[count, L.B_LINKS] = link >= 0
+    state[L.S_BREAKS] = state[L.S_IMAGES] = 0
+    state[L.S_OPEN] = 1
 
 
 @kernel
@@ -150,11 +101,11 @@ def _is_of_word(cp: int) -> bool:
 @kernel
 def _is_space(pending: int, last: int, cp: int) -> bool:
     """Whether white space between two characters is shown: a line end is none between East Asian characters (CSS)."""
-    if pending == BOX_EDGE:
+    if pending == L.BOX_EDGE:
         return bool(_is_of_word(last) and _is_of_word(cp))
-    if pending & FIXED_SPACE or not pending & LINE_END:
-        return pending & (SPACE | FIXED_SPACE | LINE_END) != 0
-    return not (pending & BESIDE_BREAK or (is_spaceless(last) and is_spaceless(cp)))
+    if pending & L.FIXED_SPACE or not pending & L.LINE_END:
+        return pending & (L.SPACE | L.FIXED_SPACE | L.LINE_END) != 0
+    return not (pending & L.BESIDE_BREAK or (is_spaceless(last) and is_spaceless(cp)))
 
 
 @kernel
@@ -176,21 +127,21 @@ def read_text(
     open, the columns of S_GAP stand at the end of `text`: they are part of the block only where it is preformatted.
     """
     end = data.size
-    flags = state[S_FLAGS]
-    if flags & IN_SKIP or state[S_LINK_SKIP]:
+    flags = state[L.S_FLAGS]
+    if flags & L.IN_SKIP or state[L.S_LINK_SKIP]:
         i += 1
         while i < end and data[i] != 60:
             i += 1
         return i
-    is_pre = flags & (IN_PRE | SPACES_SHOWN) != 0
-    is_code = flags & IN_CODE != 0
-    is_prose = flags & LINES_SHOWN != 0 and flags & (IN_PRE | IN_CODE) == 0
+    is_pre = flags & (L.IN_PRE | L.SPACES_SHOWN) != 0
+    is_code = flags & L.IN_CODE != 0
+    is_prose = flags & L.LINES_SHOWN != 0 and flags & (L.IN_PRE | L.IN_CODE) == 0
     is_margin = False
-    out = state[S_OUT]
-    is_open = state[S_OPEN] != 0
-    pending = state[S_PENDING]
-    gap = state[S_GAP]
-    last = state[S_LAST]
+    out = state[L.S_OUT]
+    is_open = state[L.S_OPEN] != 0
+    pending = state[L.S_PENDING]
+    gap = state[L.S_GAP]
+    last = state[L.S_LAST]
     chars = spaces = letters = commas = ends = digits = upper = signs = cjk = 0
     second = 0
     begun = i
@@ -228,7 +179,7 @@ def read_text(
         if cp <= 32 or cp == 0xA0 or cp == 0x3000 or 0x2000 <= cp <= 0x200A or cp == 0x2028 or cp == 0x2029:
             if not is_pre:
                 if cp > 32:
-                    pending |= FIXED_SPACE
+                    pending |= L.FIXED_SPACE
                     if cp != 0x3000:  # which begins paragraphs
                         text[out] = 32
                         out += not is_open
@@ -241,7 +192,7 @@ def read_text(
                     width += 1
                     i += 1
                 if not is_line_end:
-                    pending |= SPACE
+                    pending |= L.SPACE
                     if is_code:
                         gap += width
                         for _ in range(0 if is_open else width):
@@ -249,20 +200,20 @@ def read_text(
                             out += 1
                     continue
                 gap = 0
-                if flags & LINES_SHOWN and is_open and text[out - 1] != 10:
+                if flags & L.LINES_SHOWN and is_open and text[out - 1] != 10:
                     text[out] = 10
                     out += 1
                     spaces += 1
                     pending = 0
                 else:
-                    pending |= LINE_END
+                    pending |= L.LINE_END
                 continue
             if cp == 13:
                 if i < end and data[i] == 10:
                     continue
                 cp = 10  # type: ignore[assignment]
-            if cp == 10 and state[S_AFTER_PRE]:
-                state[S_AFTER_PRE] = 0
+            if cp == 10 and state[L.S_AFTER_PRE]:
+                state[L.S_AFTER_PRE] = 0
             elif not is_open:
                 text[out] = cp if cp < 33 else 32
                 out += cp != 10
@@ -280,19 +231,19 @@ def read_text(
             continue
         if cp == 0xFEFF or (0x200B <= cp <= 0x2069 and is_unseen(cp, is_open)):
             if cp == 0x200B:
-                pending |= BESIDE_BREAK
+                pending |= L.BESIDE_BREAK
             continue
         if not is_open:
             is_open = True
-            is_kept = is_pre and flags & (IN_PRE | IN_CODE)
+            is_kept = is_pre and flags & (L.IN_PRE | L.IN_CODE)
             _begin_block(blocks, state, stack, out - gap if is_kept else out, cp)  # type: ignore[arg-type]
-            blocks[state[S_BLOCKS], B_INDENT] = 0 if is_kept else gap
-            state[S_AFTER_PRE] = 0
+            blocks[state[L.S_BLOCKS], L.B_INDENT] = 0 if is_kept else gap
+            state[L.S_AFTER_PRE] = 0
         elif pending and _is_space(pending, last, cp) and text[out - 1] > 32:
             text[out] = 32
             out += 1
             spaces += 1
-            if is_code and not pending & LINE_END:
+            if is_code and not pending & L.LINE_END:
                 for _ in range(1, gap):
                     text[out] = 32
                     out += 1
@@ -353,25 +304,25 @@ def read_text(
             if 0x20000 <= cp < 0x32000:
                 cjk += 1
                 letters += 1
-    state[S_OUT] = out
-    state[S_PENDING] = pending
-    state[S_GAP] = gap
-    state[S_LAST] = last
+    state[L.S_OUT] = out
+    state[L.S_PENDING] = pending
+    state[L.S_GAP] = gap
+    state[L.S_LAST] = last
     if is_open:
-        count = state[S_BLOCKS]
-        blocks[count, B_CHARS] += chars
-        blocks[count, B_SPACES] += spaces
-        blocks[count, B_LETTERS] += letters
-        blocks[count, B_COMMAS] += commas
-        blocks[count, B_ENDS] += ends
-        blocks[count, B_DIGITS] += digits
-        blocks[count, B_UPPER] += upper
-        blocks[count, B_SIGNS] += signs
-        blocks[count, B_CJK] += cjk
+        count = state[L.S_BLOCKS]
+        blocks[count, L.B_CHARS] += chars
+        blocks[count, L.B_SPACES] += spaces
+        blocks[count, L.B_LETTERS] += letters
+        blocks[count, L.B_COMMAS] += commas
+        blocks[count, L.B_ENDS] += ends
+        blocks[count, L.B_DIGITS] += digits
+        blocks[count, L.B_UPPER] += upper
+        blocks[count, L.B_SIGNS] += signs
+        blocks[count, L.B_CJK] += cjk
         if chars:
-            blocks[count, B_LAST] = last
-        if state[S_LINK] >= 0:
-            blocks[count, B_LINK_CHARS] += chars
-        if flags & IN_BOLD:
-            blocks[count, B_BOLD] += chars
+            blocks[count, L.B_LAST] = last
+        if state[L.S_LINK] >= 0:
+            blocks[count, L.B_LINK_CHARS] += chars
+        if flags & L.IN_BOLD:
+            blocks[count, L.B_BOLD] += chars
     return i if out < limit else end

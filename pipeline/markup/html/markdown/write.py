@@ -12,24 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.markup.escapes import code_span, escaped_start, fence, pipe_table
-from pipeline.markup.html.layout import (
-    B_BREAKS,
-    B_END,
-    B_NODE,
-    B_START,
-    IN_PRE,
-    LIST_FROM_END,
-    N_FLAGS,
-    N_NUMBER,
-    N_PARENT,
-    N_ROW,
-    N_STYLE,
-    N_TAG,
-    T_AT,
-    T_NODE,
-    T_TAG,
-    Scanned,
-)
+from pipeline.markup.html import layout as L
+from pipeline.markup.html.layout import Scanned
 from pipeline.markup.html.markdown.grid import columns_of, grid, table_of
 from pipeline.markup.html.markdown.inline import Inline
 from pipeline.markup.html.markdown.languages import language_of
@@ -80,9 +64,9 @@ class _Markdown:
         self._scanned, self._nodes, self._page = scanned, scanned.nodes, page
         self._kept = kept
         self._inline = Inline(scanned, page, tags, url)
-        opened = tags[tags[:, T_TAG] >= 0]
+        opened = tags[tags[:, L.T_TAG] >= 0]
         self._tag_at = np.zeros(len(self._nodes) + 1, np.int64)
-        self._tag_at[opened[:, T_NODE]] = opened[:, T_AT]  # the last one with a number is that which opened it
+        self._tag_at[opened[:, L.T_NODE]] = opened[:, L.T_AT]  # the last one with a number is that which opened it
         self._places: dict[int, _Place] = {0: _Place()}
         self._last_items: dict[int, int] = {}  # of lists: the item whose mark was written last
         self._tables: dict[int, tuple[list[int], list[int]]] | None = None
@@ -105,14 +89,14 @@ class _Markdown:
         at = node
         while at not in self._places:
             new.append(at)
-            at = int(self._nodes[at, N_PARENT])
+            at = int(self._nodes[at, L.N_PARENT])
         place = self._places[at]
         for element in reversed(new):
             place = self._places[element] = self._inside(place, element, node)
         return place
 
     def _inside(self, place: _Place, element: int, node: int) -> _Place:
-        tag, parent = int(self._nodes[element, N_TAG]), int(self._nodes[element, N_PARENT])
+        tag, parent = int(self._nodes[element, L.N_TAG]), int(self._nodes[element, L.N_PARENT])
         is_deep = len(place.around) >= _MAX_DEPTH
         if tag == _QUOTE and not is_deep:
             return place._replace(around=(*place.around, (_QUOTED, element)))
@@ -126,7 +110,7 @@ class _Markdown:
             return place._replace(heading=element)
         if tag in (_DT, _DD):
             return place._replace(term=element)
-        if not place.code and self._nodes[element, N_FLAGS] & IN_PRE:
+        if not place.code and self._nodes[element, L.N_FLAGS] & L.IN_PRE:
             return place._replace(code=element)
         return place
 
@@ -135,11 +119,11 @@ class _Markdown:
 
         A list right behind another has "3) ", since it would go on with the numbers of that.
         """
-        if self._nodes[parent, N_TAG] != _OL:
+        if self._nodes[parent, L.N_TAG] != _OL:
             return "- "
-        number = int(self._nodes[item, N_NUMBER])
-        if self._nodes[parent, N_STYLE] & LIST_FROM_END:
-            number += 1 - int(self._nodes[parent, N_NUMBER])
+        number = int(self._nodes[item, L.N_NUMBER])
+        if self._nodes[parent, L.N_STYLE] & L.LIST_FROM_END:
+            number += 1 - int(self._nodes[parent, L.N_NUMBER])
         if parent not in self._delimiters:
             before = self._around[depth][0] if depth < len(self._around) else ""
             self._delimiters[parent] = ")" if before.endswith(". ") else "."
@@ -156,7 +140,7 @@ class _Markdown:
         before = -2
         for number, (start, end, node, breaks), row, cell, indent, looks in zip(
             self._kept.tolist(),
-            blocks[:, [B_START, B_END, B_NODE, B_BREAKS]].tolist(),
+            blocks[:, [L.B_START, L.B_END, L.B_NODE, L.B_BREAKS]].tolist(),
             rows.tolist(),
             cells.tolist(),
             indents,
@@ -170,7 +154,7 @@ class _Markdown:
                     self._write(leaf)
                     leaf = _Leaf("table", table, self._place(table), [], {}, [])
                 texts = leaf.rows.setdefault(row, {})
-                if nodes[node, N_FLAGS] & IN_PRE:
+                if nodes[node, L.N_FLAGS] & L.IN_PRE:
                     line = code_span(scanned.text[start:end].tobytes().decode("utf-8")).replace("|", "\\|")
                 else:
                     line = self._inline.line(number, start, end, kind="cell")
@@ -178,7 +162,7 @@ class _Markdown:
                 before, self._around = number, leaf.place.around
                 continue
             place = self._place(node)
-            is_code = bool(place.code or nodes[node, N_FLAGS] & LINE_OF_CODE == LINE_OF_CODE or looks)
+            is_code = bool(place.code or nodes[node, L.N_FLAGS] & LINE_OF_CODE == LINE_OF_CODE or looks)
             if is_code:
                 line = " " * indent + scanned.text[start:end].tobytes().decode("utf-8")
                 if (
@@ -223,7 +207,7 @@ class _Markdown:
         if leaf.kind == "table":
             self._write_table(leaf)
         elif leaf.kind == "heading":
-            level = int(self._nodes[leaf.of, N_TAG]) - _H1 + 1
+            level = int(self._nodes[leaf.of, L.N_TAG]) - _H1 + 1
             self._put(leaf, ["#" * level + " " + leaf.lines[0]])
         elif leaf.kind == "code":
             self._put(leaf, fence("\n".join(leaf.lines), self._language(leaf)))
@@ -238,9 +222,9 @@ class _Markdown:
     def _describes(self, leaf: _Leaf) -> bool:
         """Whether a paragraph begins the description of a term, or another one, that was written just before."""
         term, last = leaf.place.term, self._last
-        if not term or self._nodes[term, N_TAG] != _DD or last is None or last.kind != "text" or not last.place.term:
+        if not term or self._nodes[term, L.N_TAG] != _DD or last is None or last.kind != "text" or not last.place.term:
             return False
-        is_beside = self._nodes[last.place.term, N_PARENT] == self._nodes[term, N_PARENT]
+        is_beside = self._nodes[last.place.term, L.N_PARENT] == self._nodes[term, L.N_PARENT]
         return bool(is_beside and last.place.term != term and last.place.around == leaf.place.around)
 
     def _write_table(self, leaf: _Leaf) -> None:
@@ -263,11 +247,11 @@ class _Markdown:
         """The rows of each table, and the cells of these, in order."""
         if self._tables is None:
             self._tables = {}
-            tags, nodes = self._nodes[:, N_TAG], self._nodes
+            tags, nodes = self._nodes[:, L.N_TAG], self._nodes
             for row in np.flatnonzero(tags == _TR).tolist():
                 self._tables.setdefault(table_of(nodes, row), ([], []))[0].append(row)
-            cells = np.flatnonzero(np.isin(tags, CELLS) & (nodes[:, N_ROW] >= 0))
-            for cell, row in zip(cells.tolist(), nodes[cells, N_ROW].tolist(), strict=True):
+            cells = np.flatnonzero(np.isin(tags, CELLS) & (nodes[:, L.N_ROW] >= 0))
+            for cell, row in zip(cells.tolist(), nodes[cells, L.N_ROW].tolist(), strict=True):
                 self._tables[table_of(nodes, row)][1].append(cell)
         return self._tables
 
@@ -277,19 +261,19 @@ class _Markdown:
         if not root:
             return ""
         for node in [root, *range(root + 1, min(len(nodes), root + 1 + _MAX_BELOW))]:
-            if nodes[node, N_PARENT] < root < node:
+            if nodes[node, L.N_PARENT] < root < node:
                 break
-            if node > root and nodes[node, N_TAG] != _CODE:
+            if node > root and nodes[node, L.N_TAG] != _CODE:
                 continue
             if language := language_of(self.attributes(node), is_code=True):
                 return language
-        node = int(nodes[root, N_PARENT])
+        node = int(nodes[root, L.N_PARENT])
         for _ in range(_MAX_ABOVE):
-            if not node or nodes[node, N_TAG] not in _WRAPPERS:
+            if not node or nodes[node, L.N_TAG] not in _WRAPPERS:
                 break
-            if language := language_of(self.attributes(node), is_code=nodes[node, N_TAG] in _PRE_TAGS):
+            if language := language_of(self.attributes(node), is_code=nodes[node, L.N_TAG] in _PRE_TAGS):
                 return language
-            node = int(nodes[node, N_PARENT])
+            node = int(nodes[node, L.N_PARENT])
         return ""
 
     # Lines
@@ -313,9 +297,9 @@ class _Markdown:
         around = leaf.place.around
         if common == len(around) or around[common][0] == _QUOTED:
             return False
-        nodes, list_ = self._nodes, int(self._nodes[around[common][1], N_PARENT])
+        nodes, list_ = self._nodes, int(self._nodes[around[common][1], L.N_PARENT])
         if common < len(self._open):
-            return self._open[common][0] != _QUOTED and list_ == nodes[self._open[common][1], N_PARENT]
+            return self._open[common][0] != _QUOTED and list_ == nodes[self._open[common][1], L.N_PARENT]
         # A list in an item begins below a paragraph, which a number other than 1 cannot end.
         is_in_item = common > 0 and around[common - 1][0] != _QUOTED
         return (
