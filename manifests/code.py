@@ -103,12 +103,17 @@ def _parse(source: bytes) -> _Read:
 
 @functools.cache
 def _read(module: str) -> _Read:
-    """The part of a module of ours that counts; of the names that it imports, those that are modules."""
+    """The part of a module of ours that counts; of the names that it imports, those that are modules.
+
+    A file of JSON beside it with its name is a table of it, and counts as its source does.
+    """
     file = _module_file(module)
     if file is None:
         raise ValueError(f"{module} is no module of groundup")
     read = _kept.read(file.read_bytes())
-    return read._replace(imports=tuple(name for name in read.imports if _module_file(name) is not None))
+    table = file.with_suffix(".json")
+    digest = read.digest + (hashlib.sha256(table.read_bytes()).hexdigest() if table.is_file() else "")
+    return _Read(digest, tuple(name for name in read.imports if _module_file(name) is not None))
 
 
 def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:

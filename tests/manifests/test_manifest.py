@@ -100,6 +100,14 @@ def test_code_counts_comments_and_docstrings_do_not(tmp_path: Path, monkeypatch:
     assert _with_module(tmp_path, "limit = 4\n", monkeypatch) != first
 
 
+def test_a_table_beside_a_module_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = [_with_module(tmp_path, "limit = 3\n", monkeypatch)]
+    for table in ('{"a": 1}', '{"a": 2}'):
+        (tmp_path / "pipeline" / "uses.json").write_text(table, "utf-8")
+        digests.append(_with_module(tmp_path, "limit = 3\n", monkeypatch))
+    assert len(set(digests)) == 3
+
+
 @pytest.mark.parametrize("stage", STAGE_CLASSES, ids=lambda stage: stage.name)
 def test_a_stage_depends_on_what_makes_its_output(stage: type) -> None:
     makes = {
