@@ -131,6 +131,8 @@ class _Removals:
                     for place, document in zip(sorted(places), found, strict=True):
                         if document["id"] == documents[place][0]:
                             yield documents[place][1], document
+                        elif is_earlier:  # that build was made again since
+                            self.gone[part] = None
                 except UserError:
                     if not is_earlier:
                         raise

@@ -7,6 +7,7 @@ depends on the documents themselves (`pipeline/dedup/rank.py`), not on how they 
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import isqrt
 from typing import Any
 
@@ -79,8 +80,8 @@ class DedupStage(Stage):
         """The document parts, and of earlier builds the keys and the parts that they kept."""
         earlier = [
             entry.model_copy(update={"path": f"{_AGAINST}{number}/{entry.path}"})
-            for number, build in enumerate(self._earlier_builds())
-            for entry in self._earlier_files(build)
+            for number, (_, manifest) in enumerate(self._earlier)
+            for entry in [*_texts_of(manifest), *(one for one in manifest.outputs if one.path.startswith(f"{KEYS}/"))]
         ]
         return [*self.documents(), *earlier]
 
@@ -97,35 +98,33 @@ class DedupStage(Stage):
             raise UserError(
                 f"dedup.keep: {settings.keep!r} is none of {', '.join(_KEEP)}, and no signal such as classifier.score."
             )
-        for build in self._earlier_builds():
-            self._earlier_files(build)
+        ours = made_with(settings)
+        for build, manifest in self._earlier:
+            theirs = manifest.facts.get("keys")
+            if theirs is None:
+                raise UserError(
+                    f"dedup.against: {build} keeps no keys. Run its recipe again with dedup.keep_keys=true."
+                )
+            if differ := [name for name in ours if theirs.get(name) != ours[name]]:
+                raise UserError(
+                    f"dedup.against: {build} has keys of another kind: {differ[0]} is {theirs.get(differ[0])!r} there "
+                    f"and {ours[differ[0]]!r} here. Give both the same settings and run the earlier recipe again."
+                )
         check_files(self._evaluation_files())
 
-    def _earlier_builds(self) -> list[Folder]:
-        return [Folder(self.recipe.resolve(path)) for path in self.recipe.dedup.against]
-
-    def _earlier_files(self, build: Folder) -> list[FileEntry]:
-        """What is read of an earlier build. Raises `UserError` where its keys cannot be compared with ours."""
-        manifest = self._earlier_manifest(build)
-        ours, theirs = made_with(self.recipe.dedup), manifest.facts.get("keys")
-        if theirs is None:
-            raise UserError(
-                f"dedup.against: {build.url} keeps no keys. Run its recipe again with dedup.keep_keys=true."
-            )
-        if differ := [name for name in ours if theirs.get(name) != ours[name]]:
-            raise UserError(
-                f"dedup.against: {build.url} has keys of another kind: {differ[0]} is {theirs.get(differ[0])!r} there "
-                f"and {ours[differ[0]]!r} here. Give both the same settings and run the earlier recipe again."
-            )
-        return [*_texts_of(manifest), *(entry for entry in manifest.outputs if entry.path.startswith(f"{KEYS}/"))]
-
-    def _earlier_manifest(self, build: Folder) -> Manifest:
-        if build.url == self.build.url:
-            raise UserError(f"dedup.against: {build.url} is this build itself. Name earlier builds.")
-        manifest = read_manifest(build.folder(self.name))
-        if manifest is None:
-            raise UserError(f"dedup.against: {build.url} has no finished stage dedup. Finish it, or leave it out.")
-        return manifest
+    @cached_property
+    def _earlier(self) -> list[tuple[str, Manifest]]:
+        """Address and manifest of each earlier build."""
+        found = []
+        for path in self.recipe.dedup.against:
+            build = Folder(self.recipe.resolve(path))
+            if build.url == self.build.url:
+                raise UserError(f"dedup.against: {build.url} is this build itself. Name earlier builds.")
+            manifest = read_manifest(build.folder(self.name))
+            if manifest is None:
+                raise UserError(f"dedup.against: {build.url} has no finished stage dedup. Finish it, or leave it out.")
+            found.append((build.url, manifest))
+        return found
 
     def run(self, runner: PhaseRunner) -> StageResult:
         settings = self.recipe.dedup
@@ -272,15 +271,12 @@ class DedupStage(Stage):
         ]
         earlier = []
         files = [record.outputs for record in keys]
-        for build in self._earlier_builds():
-            manifest = self._earlier_manifest(build)
+        for build, manifest in self._earlier:
             num_documents = {part_name(entry.path): entry.documents or 0 for entry in _documents_of(manifest)}
             outputs = {entry.path: entry for entry in manifest.outputs}
             for entry in _texts_of(manifest):
                 name = part_name(entry.path)
-                earlier.append(
-                    InputPart(name, part_source(name), entry, num_documents[name], f"{KEYS}/{name}", build.url)
-                )
+                earlier.append(InputPart(name, part_source(name), entry, num_documents[name], f"{KEYS}/{name}", build))
                 files.append([outputs[f"{KEYS}/{name}.{what}.npy"] for what in _KEY_FILES])
         return Layout(own, earlier, files), files
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -125,16 +126,16 @@ class Clusters(LayoutPhase):
     ) -> None:
         """The evidence of each decision, read from the file of its pair."""
         decisions["kind"][compared] = edges.kind[edge[compared]]
-        begin = 0
-        for path, rows in sources:
-            mine = np.flatnonzero(compared & (edge >= begin) & (edge < begin + rows.size))
-            if mine.size:
+        places = np.flatnonzero(compared)
+        places = places[np.argsort(edge[places], kind="stable")]
+        begins = [0, *accumulate(rows.size for _, rows in sources)]
+        for (path, rows), begin, mine in zip(sources, begins, split_by(edge[places], begins), strict=False):
+            if mine.stop > mine.start:
                 with output.folder.open(path) as file:
                     table = pq.read_table(file, columns=["shared_buckets", "estimated_similarity", "similarity"])
-                taken = rows[edge[mine] - begin]
+                taken = rows[edge[places[mine]] - begin]
                 for name, column in zip(("shared", "estimated", "similarity"), table.columns, strict=True):
-                    decisions[name][mine] = column.to_numpy()[taken]
-            begin += rows.size
+                    decisions[name][places[mine]] = column.to_numpy()[taken]
 
 
 def _edge_of(edges: Edges, survivors: NDArray[np.uint32], documents: Int64Array) -> Int64Array:

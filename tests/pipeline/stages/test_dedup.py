@@ -415,3 +415,16 @@ def test_equal_texts_of_one_url_are_what_was_looked_for(tmp_path: Path) -> None:
         build = built(tmp_path, {"a": rows}, "dedup.url=true", *settings)
         assert [row["reason"] for row in dropped(build).values()] == [reason] * 2
         assert audit_build(str(build), deep=True).problems == []
+
+
+def test_an_earlier_build_that_was_made_again_is_noted(tmp_path: Path) -> None:
+    """Its documents lie elsewhere, so what was removed for them cannot be compared; nothing is wrong here."""
+    built(tmp_path, in_files(mixed(20), 2, 1), name="first")
+    again = [{**row, "id": f"again-{row['id']}"} for row in mixed(20)]
+    second = built(tmp_path, {"a": again}, 'dedup.against=["first"]', name="second")
+    for file in (tmp_path / "first-files").iterdir():
+        file.unlink()
+    built(tmp_path, in_files(mixed(40), 2, 5), name="first")
+    report = audit_build(str(second), deep=True)
+    assert report.problems == []
+    assert any("not here now" in note for note in report.notes)
