@@ -69,10 +69,11 @@ class GatherEntries(Gather):
         return {**super().settings(), "num_ranges": self._num_ranges, "in_order": self._in_order}
 
     def pieces(self, task: Task, output: TaskOutput) -> Iterator[tuple[str, list[NDArray[np.void]]]]:
-        parts = [
-            (ordinal, self._keys(output, ordinal), self._documents(output, ordinal))
-            for ordinal in self._layout.ordinals(int(task.name))
-        ]
+        ordinals = self._layout.ordinals(int(task.name))
+        parts = [(ordinal, self._keys(output, ordinal), self._documents(output, ordinal)) for ordinal in ordinals]
+        num_files = len(task.inputs) // len(ordinals)  # of each part
+        for place, ordinal in enumerate(ordinals):
+            self._layout.parts[ordinal].check(output, task.inputs[place * num_files : (place + 1) * num_files])
         bounds = np.array(range_bounds(self._num_ranges)[:-1], dtype=np.uint64)
         ends = [[*np.searchsorted(keys["key"], bounds).tolist(), len(keys)] for _, keys, _ in parts]
         for receiver in range(self._num_ranges):

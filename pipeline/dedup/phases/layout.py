@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 from math import isqrt
 from typing import Any, NamedTuple
 
@@ -39,14 +40,28 @@ class InputPart(NamedTuple):
         return output if self.build is None else TaskOutput(Folder(self.build), output.stage)
 
     def array(self, output: TaskOutput, what: str) -> NDArray[np.void]:
-        """One of its files: `documents`, `signatures`, `keys` or `kept`. Raises `UserError` where it is damaged."""
-        reading, path = self.reading(output), f"{self.keys}.{what}.npy"
+        """One of its files: `documents`, `signatures`, `keys` or `kept`. Raises `UserError` where it cannot be read."""
+        path = f"{self.keys}.{what}.npy"
         try:
-            return reading.read_array(path)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{reading.folder.url}/{path}: cannot be read ({error}). Delete it, and run the recipe of its build."
-            ) from None
+            return self.reading(output).read_array(path)
+        except (OSError, ValueError):
+            raise self._damaged(output, path) from None
+
+    def check(self, output: TaskOutput, files: Sequence[FileEntry]) -> None:
+        """Raises `UserError` where files of its keys are not what was published: no error of numpy would tell."""
+        for entry in files:
+            try:
+                is_sound = self.reading(output).folder.digest(entry.path).sha256 == entry.sha256
+            except OSError:
+                is_sound = False
+            if not is_sound:
+                raise self._damaged(output, entry.path)
+
+    def _damaged(self, output: TaskOutput, path: str) -> UserError:
+        return UserError(
+            f"{self.reading(output).folder.url}/{path}: is missing, or was changed or damaged after it was written. "
+            "Delete it, if it is there, and run the recipe of its build again: it is made anew."
+        )
 
 
 class Layout:
@@ -59,8 +74,8 @@ class Layout:
     def __init__(self, own: list[InputPart], earlier: list[InputPart], keys: list[list[FileEntry]]) -> None:
         self.parts = [*own, *earlier]
         self.num_own = len(own)
-        self.offsets = list(accumulate((part.num_documents for part in self.parts), initial=0))
-        self.num_documents = self.offsets[-1]
+        self.offsets: Int64Array = np.cumsum([0, *(part.num_documents for part in self.parts)], dtype=np.int64)
+        self.num_documents = int(self.offsets[-1])
         self.digest = digest_of(
             [
                 (part.name, part.num_documents, part.build, [entry.sha256 for entry in files])
@@ -70,7 +85,7 @@ class Layout:
         self.starts = [0]  # ordinals at which groups begin, and the number of parts
         for begin, end in ((0, len(own)), (len(own), len(self.parts))):
             if end > begin:
-                num_documents = self.offsets[end] - self.offsets[begin]
+                num_documents = int(self.offsets[end] - self.offsets[begin])
                 most = min(_MOST_GROUPS, max(1, num_documents // _FEWEST_DOCUMENTS))
                 count = min(isqrt(end - begin - 1) + 1, most)
                 self.starts += [begin + (end - begin) * (index + 1) // count for index in range(count)]
@@ -103,13 +118,12 @@ class Layout:
     def places(self, documents: Int64Array) -> NDArray[np.uint32]:
         """The places of documents among all, without gaps."""
         ordinals, rows = ordinal_and_row(documents)
-        return (np.array(self.offsets)[ordinals] + rows).astype(np.uint32)
+        return (self.offsets[ordinals] + rows).astype(np.uint32)
 
     def numbers(self, places: NDArray[np.integer]) -> Int64Array:
         """The numbers of documents, given by their places."""
-        offsets = np.array(self.offsets)
-        ordinals = np.searchsorted(offsets, places, side="right") - 1
-        numbers: Int64Array = np.add(ordinals << 32, places - offsets[ordinals], dtype=np.int64)
+        ordinals = np.searchsorted(self.offsets, places, side="right") - 1
+        numbers: Int64Array = np.add(ordinals << 32, places - self.offsets[ordinals], dtype=np.int64)
         return numbers
 
     def blocks(self) -> list[tuple[int, int]]:

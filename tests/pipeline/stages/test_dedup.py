@@ -428,3 +428,18 @@ def test_an_earlier_build_that_was_made_again_is_noted(tmp_path: Path) -> None:
     report = audit_build(str(second), deep=True)
     assert report.problems == []
     assert any("not here now" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("what", ["documents", "signatures", "keys", "kept"])
+@pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
+def test_damaged_keys_of_an_earlier_build_are_named(tmp_path: Path, what: str, damage: str) -> None:
+    first = built(tmp_path, {"a": mixed(8)}, name="first")
+    file = first / f"dedup/keys/web-00000.{what}.npy"
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 1
+    file.unlink()
+    if damage != "gone":
+        file.write_bytes(data if damage == "changed" else data[:-20])
+    made = recipe(tmp_path, {"a": mixed(12)}, 'dedup.against=["first"]')
+    with pytest.raises(UserError, match=rf"first/dedup/keys/web-00000\.{what}\.npy: is missing, or was changed"):
+        run_build(made, until="dedup")
