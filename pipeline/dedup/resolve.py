@@ -52,7 +52,7 @@ def greedy(edges: Edges, num_documents: int) -> UInt32Array:
 def _check_size(edges: Edges, num_documents: int) -> None:
     if max(edges.better.size, num_documents) >= NONE:
         raise UserError(
-            f"dedup: {num_documents:,} documents and {edges.better.size:,} pairs are too many for one clustering, "
+            f"dedup: {num_documents:,} documents in {edges.better.size:,} pairs are too many for one clustering, "
             f'which takes {int(NONE):,} of each. Deduplicate by dedup.scope="source" or "group" in builds of '
             "their own, and one against the other (dedup.against)."
         )

@@ -49,7 +49,8 @@ NAMES_SCHEMA = pa.schema(
 class Clusters(LayoutPhase):
     """All pairs -> `work/clusters/<group of survivors>.npy`.
 
-    The one phase with a single task: it reads the pairs of all blocks, 40 bytes each, and holds 16 bytes a document.
+    The one phase with a single task: it reads the pairs of all blocks, 40 bytes each, and holds 24 bytes a document
+    that is in one.
     """
 
     name = "clusters"
@@ -64,19 +65,19 @@ class Clusters(LayoutPhase):
 
     def process(self, task: Task, output: TaskOutput) -> None:
         layout = self._layout
-        edges, sources = self._edges(task, output)
+        edges, documents, sources = self._edges(task, output)
         if self._verify:
-            chosen = greedy(edges, layout.num_documents)
+            chosen = greedy(edges, documents.size)
             places = np.flatnonzero(chosen != NONE)
             edge = chosen[places].astype(np.int64)
             survivors = edges.better[edge]
         else:
-            survivor = components(edges, layout.num_documents)
+            survivor = components(edges, documents.size)
             places = np.flatnonzero(survivor != NONE)
             survivors = survivor[places]
             edge = _edge_of(edges, survivors, places)
         decisions = np.empty(places.size, dtype=DECISION)
-        decisions["document"], decisions["survivor"] = layout.numbers(places), layout.numbers(survivors)
+        decisions["document"], decisions["survivor"] = documents[places], documents[survivors]
         is_own = decisions["document"] < layout.first_earlier
         decisions, edge = decisions[is_own], edge[is_own]
         decisions["kind"], decisions["shared"], decisions["estimated"], decisions["similarity"] = (
@@ -93,8 +94,8 @@ class Clusters(LayoutPhase):
             if mine.stop > mine.start:
                 output.publish_array(f"{WORK}/{self.name}/{group:05d}.npy", decisions[mine])
 
-    def _edges(self, task: Task, output: TaskOutput) -> tuple[Edges, list[tuple[str, NDArray[np.int64]]]]:
-        """The pairs that count, and of each file the rows that they are."""
+    def _edges(self, task: Task, output: TaskOutput) -> tuple[Edges, Int64Array, list[tuple[str, Int64Array]]]:
+        """The pairs that count, in places of the documents that are in one; these; of each file the rows that count."""
         columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _NUMBERS}
         sources = []
         for entry in task.inputs:
@@ -103,17 +104,19 @@ class Clusters(LayoutPhase):
             similarity = table["similarity"].to_numpy()  # NaN where it is null
             counts = ~(similarity < self._threshold) if self._verify else np.ones(table.num_rows, dtype=np.bool_)
             sources.append((entry.path, np.flatnonzero(counts)))
-            for name in ("better", "worse"):
-                columns[name].append(self._layout.places(table[name].to_numpy()[counts]))
-            for name in _NUMBERS[2:]:
+            for name in _NUMBERS:
                 columns[name].append(table[name].to_numpy()[counts])
-        types = (np.uint32, np.uint32, np.uint64, np.uint64, np.uint8, np.float64)
+        types = (np.int64, np.int64, np.uint64, np.uint64, np.uint8, np.float64)
         better, worse, rank, content, kind, similarity = (
             np.concatenate([np.empty(0, dtype=kind), *columns.pop(name)]).astype(kind, copy=False)
             for name, kind in zip(_NUMBERS, types, strict=True)
         )
         np.nan_to_num(similarity, copy=False)
-        return Edges(better, worse, kind, similarity, rank, content), sources
+        documents = np.concatenate([better, worse])
+        documents.sort()
+        documents = documents[np.diff(documents, prepend=-1) != 0]
+        better, worse = (np.searchsorted(documents, numbers).astype(np.uint32) for numbers in (better, worse))
+        return Edges(better, worse, kind, similarity, rank, content), documents, sources
 
     def _fill_in(
         self,

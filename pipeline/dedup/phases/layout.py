@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, digest_of
 from manifests.storage import Folder
-from pipeline.dedup.rank import Int64Array, ordinal_and_row
+from pipeline.dedup.rank import Int64Array
 from pipeline.engine.tasks import Phase, TaskOutput
 
 _MOST_GROUPS = 64
@@ -114,17 +114,6 @@ class Layout:
         """The group of each document, given by number."""
         groups: Int64Array = np.searchsorted(np.array(self.starts), documents >> 32, side="right").astype(np.int64)
         return groups - 1
-
-    def places(self, documents: Int64Array) -> NDArray[np.uint32]:
-        """The places of documents among all, without gaps."""
-        ordinals, rows = ordinal_and_row(documents)
-        return (self.offsets[ordinals] + rows).astype(np.uint32)
-
-    def numbers(self, places: NDArray[np.integer]) -> Int64Array:
-        """The numbers of documents, given by their places."""
-        ordinals = np.searchsorted(self.offsets, places, side="right") - 1
-        numbers: Int64Array = np.add(ordinals << 32, places - self.offsets[ordinals], dtype=np.int64)
-        return numbers
 
     def blocks(self) -> list[tuple[int, int]]:
         """All blocks: pairs of groups, the smaller first. Pairs of two groups of earlier builds are none."""
