@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from resiliparse.parse.encoding import map_encoding_to_html5
 
 from manifests.records.encodings import wide_codec
-from pipeline.charsets.detection import CONTROLS, LATIN, WINDOWS_OF, detect_legacy, is_dense
+from pipeline.charsets.detection import LATIN, detect_legacy, is_dense, windows_of
 
 _META_BYTES = 4096
 _META_CHARSET = re.compile(rb"<meta[^>]{0,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.\-]+)", re.IGNORECASE)
@@ -133,7 +133,7 @@ def _decode_legacy(data: bytes, candidates: list[str], first_broken: int) -> Dec
     """The first of declared, UTF-8 and detected that fits; where none does, the one that breaks least."""
     utf_8 = _attempt(data, "utf-8")
     broken = utf_8.text.count("\ufffd")
-    valid = _num_beyond_ascii(utf_8.text) - broken
+    valid = len(utf_8.text) - sum(map(str.isascii, utf_8.text)) - broken
     if valid >= _SOUND_RATIO * broken:  # a page that was cut off inside a character, against any declaration
         return utf_8
     # The detector looks at the beginning of what it is given, which may be plain ASCII for many pages of a book.
@@ -154,7 +154,7 @@ def _decode_legacy(data: bytes, candidates: list[str], first_broken: int) -> Dec
 
 def _in_order(data: bytes, declared: list[str], detected: str | None) -> list[str]:
     """Codecs as they are to be tried: what is declared, but for what the bytes speak against; then what is detected."""
-    declared = [_windows_of(codec, data) for codec in declared]
+    declared = [windows_of(codec, data) for codec in declared]
     if detected in declared:
         declared.insert(0, detected)  # header and page disagree, and one has a witness
     refuted: list[str] = []
@@ -165,15 +165,6 @@ def _in_order(data: bytes, declared: list[str], detected: str | None) -> list[st
         refuted = [codec for codec in declared if codec in LATIN]
     sound = [codec for codec in declared if codec not in refuted]
     return list(dict.fromkeys([*sound, "utf-8", *([detected] if detected else []), *refuted, "cp1252"]))
-
-
-def _windows_of(codec: str, data: bytes) -> str:
-    """The Windows code page that a page in an ISO code is in truth where it has the bytes that are controls there."""
-    return WINDOWS_OF.get(codec, codec) if CONTROLS.search(data) else codec
-
-
-def _num_beyond_ascii(text: str) -> int:
-    return len(text) - sum(map(str.isascii, text))
 
 
 def _attempt(data: bytes, codec: str) -> Decoded:

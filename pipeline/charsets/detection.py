@@ -11,19 +11,16 @@ LATIN = frozenset(
     | {"iso8859-13", "iso8859-14", "iso8859-15", "iso8859-16", "mac_roman", "mac-roman"}
 )
 # The bytes that are controls in ISO 8859 are letters and quotes in the Windows code page that is nearest.
-WINDOWS_OF = {
+_WINDOWS_OF = {
     "iso8859-2": "cp1250", "iso8859-4": "cp1257", "iso8859-7": "cp1253", "iso8859-8": "cp1255", "iso8859-13": "cp1257",
     "iso8859-15": "cp1252",
 }  # fmt: skip
-CONTROLS = re.compile(rb"[\x80-\x84\x86-\x9f]")  # 0x85 is a line end of mainframes
+_CONTROLS = re.compile(rb"[\x80-\x84\x86-\x9f]")  # 0x85 is a line end of mainframes
 # ISO 8859-16 is on no page to speak of; Romanian ones are in cp1250.
 _CODECS = {
-    "iso8859-11": "cp874",
-    "iso8859-16": "cp1250",
-    "big5": "big5hkscs",
-    "shift_jis": "cp932",
+    "iso8859-11": "cp874", "iso8859-16": "cp1250", "big5": "big5hkscs", "shift_jis": "cp932",
     "iso2022_jp": "iso2022_jp_ext",
-}
+}  # fmt: skip
 _DOUBLE = frozenset({"big5hkscs", "cp932", "gb18030", "cp949"})
 _RUN_OF_CHARACTERS = re.compile("[^\x00-\x7f]{3,}")
 _RUN = re.compile(rb"[\x80-\xff]{3,}")
@@ -50,6 +47,11 @@ def is_dense(data: bytes, codec: str | None = None) -> bool:
     return 2 * sum(map(len, _RUN.findall(data))) > num_high > 0
 
 
+def windows_of(codec: str, data: bytes) -> str:
+    """The Windows code page that a page in an ISO code is in truth where it has the bytes that are controls there."""
+    return _WINDOWS_OF.get(codec, codec) if _CONTROLS.search(data) else codec
+
+
 def detect_legacy(data: bytes) -> str | None:
     """The codec, by its bytes, of a text that is not UTF-8; None where nothing is known of it."""
     found = detect_encoding(data)
@@ -58,12 +60,12 @@ def detect_legacy(data: bytes) -> str | None:
         return None
     if codec in ("cp1253", "iso8859-7"):  # which it takes for one another
         is_iso = _ALPHA_8859.search(data) or (b"\xb6" in data and b"\xa2" not in data)
-        return "iso8859-7" if is_iso and not CONTROLS.search(data) else "cp1253"
+        return "iso8859-7" if is_iso and not _CONTROLS.search(data) else "cp1253"
     if codec == "koi8-r" and _UKRAINIAN.search(data):
         return "koi8-u"  # where Russian has frames of tables
     if codec == "utf-8":
         return _unknown(data)
-    return WINDOWS_OF.get(codec, codec) if codec is not None and CONTROLS.search(data) else codec
+    return windows_of(codec, data) if codec is not None else None
 
 
 def _unknown(data: bytes) -> str | None:

@@ -105,7 +105,8 @@ class GuardedExtractor(TextExtractor):
         under_way: deque[_Batch] = deque()
         try:
             for batch in self._batches(data or ()):
-                guard.submit([self._page(document) for document, kind in batch if kind == "page"])
+                pages = [document for document, kind in batch if kind == "page"]
+                guard.submit([Page(each.text.encode("utf-8", "replace"), self.note(each)) for each in pages])
                 under_way.append(batch)
                 if len(under_way) > 1:
                     yield from self._answered(guard, under_way.popleft())
@@ -130,9 +131,6 @@ class GuardedExtractor(TextExtractor):
                 batch, size = [], 0
         if batch:
             yield batch
-
-    def _page(self, document: Document) -> Page:
-        return Page(document.text.encode("utf-8", "replace"), self.note(document))
 
     def _answered(self, guard: Guard, batch: _Batch) -> Iterator[Document]:
         answers = iter(guard.answers())

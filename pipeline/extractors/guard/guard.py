@@ -48,12 +48,7 @@ class Budget:
 
 
 class _Gone(Exception):
-    """The process ended, or was ended, while it had a page: `reason` says why."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+    """The process ended, or was ended, while it had a page: reason and detail of the drop."""
 
 
 class _Area:
@@ -186,8 +181,12 @@ class Guard:
             self.start()
             try:
                 self._receive(batch)
-            except _Gone as gone:
-                self._after_death(batch, gone)
+            except _Gone as gone:  # the page that it died with is to blame
+                asked = batch.asked
+                number = asked[min(max(self._at_page(), 0), len(asked) - 1)]
+                self._stop()
+                reason, detail = gone.args
+                self._judge(batch, number, Answer(reason=reason, detail=detail))
         self._waiting.popleft()
         return [answer for answer in batch.answers if answer is not None]
 
@@ -196,13 +195,6 @@ class Guard:
         if self._waiting:
             self._stop()
             self._waiting.clear()
-
-    def _after_death(self, batch: _Batch, gone: _Gone) -> None:
-        """Blame the page that the process died with."""
-        asked = batch.asked
-        number = asked[min(max(self._at_page(), 0), len(asked) - 1)]
-        self._stop()
-        self._judge(batch, number, Answer(reason=gone.reason, detail=gone.detail))
 
     @staticmethod
     def _judge(batch: _Batch, number: int, answer: Answer) -> None:
@@ -235,13 +227,13 @@ class Guard:
         self.num_started += 1
         self._is_new = True
         try:
-            self._set_page(protocol.LOADING)
+            struct.pack_into("<q", self._progress.map, 0, protocol.LOADING)
             if self._read(1, loading=True) != protocol.READY:
                 raise _Gone(protocol.CRASHED, "no sign of life")
         except _Gone as gone:
             self._stop()
             raise UserError(
-                f"extract: the process that extracts pages ({self.extractor}) did not start: {gone.detail}. What it "
+                f"extract: the process that extracts pages ({self.extractor}) did not start: {gone.args[1]}. What it "
                 "printed says why; extract.page_memory_megabytes may be too small for it."
             ) from None
         with contextlib.suppress(BrokenPipeError):  # `_receive` will see its end
@@ -289,7 +281,7 @@ class Guard:
         """`size` bytes of the process's answers, looking at the clock meanwhile. Raises `_Gone`."""
         assert self._process is not None
         chunks = bytearray()
-        watch = _Clock(self._process.pid)
+        clock = _Clock(self._process.pid)
         poll = select.poll()
         poll.register(self._answers, select.POLLIN)
         while len(chunks) < size:
@@ -297,24 +289,21 @@ class Guard:
             if ready:
                 chunk = self._answers.read(size - len(chunks))
                 if not chunk:
-                    raise _Gone(protocol.CRASHED, _how_it_ended(self._process))
+                    code = self._process.wait()
+                    raise _Gone(protocol.CRASHED, f"signal {-code}" if code < 0 else f"exit code {code}")
                 chunks += chunk
-            elif loading:
-                if watch.waited(protocol.LOADING) > _START_SECONDS:
+                continue
+            used, waited = clock.spent(self._at_page())
+            if loading:
+                if waited > _START_SECONDS:
                     raise _Gone(protocol.TIMED_OUT, f"not loaded after {_START_SECONDS:.0f} s")
-            else:
-                page = self._at_page()
-                used, waited = watch.used(page), watch.waited(page)
-                if used > self.budget.seconds or waited > _MOST_WAITED * self.budget.seconds:
-                    self._process.kill()
-                    raise _Gone(protocol.TIMED_OUT, f"stopped after {self.budget.seconds:g} s")
+            elif used > self.budget.seconds or waited > _MOST_WAITED * self.budget.seconds:
+                self._process.kill()
+                raise _Gone(protocol.TIMED_OUT, f"stopped after {self.budget.seconds:g} s")
         return bytes(chunks)
 
     def _at_page(self) -> int:
         return int(struct.unpack_from("<q", self._progress.map)[0])
-
-    def _set_page(self, page: int) -> None:
-        struct.pack_into("<q", self._progress.map, 0, page)
 
     def _stop(self) -> None:
         if self._process is None:
@@ -338,32 +327,18 @@ class _Clock:
     def __init__(self, pid: int) -> None:
         self._clock = (~pid << 3) | 2  # Linux: the processor clock of another process
         self._page: int | None = None
-        self._used_before = self._since = 0.0
+        self._since = 0.0, 0.0
 
-    def _look(self, page: int) -> None:
-        if page != self._page:
-            self._page = page
-            self._used_before = self._processor_time()
-            self._since = time.monotonic()
-
-    def _processor_time(self) -> float:
+    def spent(self, page: int) -> tuple[float, float]:
+        """Seconds at a page by each, from when it was first asked for."""
+        wall = time.monotonic()
         try:
-            return time.clock_gettime(self._clock)
+            used = time.clock_gettime(self._clock)
         except OSError:  # it has just ended, or this system has no such clock: the wall's must do
-            return time.monotonic()
-
-    def used(self, page: int) -> float:
-        self._look(page)
-        return self._processor_time() - self._used_before
-
-    def waited(self, page: int) -> float:
-        self._look(page)
-        return time.monotonic() - self._since
-
-
-def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
-    code = process.wait()
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+            used = wall
+        if page != self._page:
+            self._page, self._since = page, (used, wall)
+        return used - self._since[0], wall - self._since[1]
 
 
 _guards: dict[tuple[str, Budget], Guard] = {}
