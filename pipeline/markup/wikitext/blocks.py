@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 from pipeline.markup.escapes import escaped, escaped_heading, fence, pipe_table
-from pipeline.markup.wikitext.tags import ASIDE, CELL, END_QUOTE, HEADING, ITEM, QUOTE, SPACE, TAB, put_back
+from pipeline.markup.wikitext.tags import ASIDE_MARK, CELL, END_QUOTE, HEADING, ITEM, QUOTE, SPACE, TAB, put_back
 
 _MAX_DEPTH = 8
 _EMPTY = " \t.,;:-"
 _CODE = re.compile(rf"[{SPACE}{TAB}]")
 _TO_SPACES = str.maketrans({SPACE: " ", TAB: "\t"})
-_ALONE = re.compile(f"{ASIDE}([0-9]+){ASIDE}")
 
 
 class _Page:
@@ -84,7 +83,7 @@ class _Page:
         self.put(fence(put_back("\n".join(lines), self._aside).translate(_TO_SPACES), ""), "block")
 
     def text(self, line: str) -> None:
-        if (alone := _ALONE.fullmatch(line)) is not None and "\n" in self._aside[int(alone[1])]:
+        if (alone := ASIDE_MARK.fullmatch(line)) is not None and "\n" in self._aside[int(alone[1])]:
             self.put(self._aside[int(alone[1])].split("\n"), "block")
         else:
             self.put([self._line(line)], "text")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pipeline.markup.wikitext import dates, values
 from pipeline.markup.wikitext.arguments import EQUALS, PIPE, Arguments, read_arguments, unguard
-from pipeline.markup.wikitext.tags import ASIDE, CUT, decode_entities, put_back
+from pipeline.markup.wikitext.tags import CUT, decode_entities, put_aside, put_back
 
 Renderer = Callable[[Arguments, "str | None"], "str | None"]
 _TEXT_ARGUMENTS = ("text", "quote", "texte", "testo", "texto", "content", "цитата", "sign")
@@ -22,9 +22,7 @@ _TAG_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]*")
 
 
 def _first(arguments: Arguments, language: str | None) -> str | None:
-    if arguments.positional:
-        return arguments.positional[0] or _by_name(arguments)
-    return _by_name(arguments)
+    return next(iter(arguments.positional), "") or _by_name(arguments)
 
 
 def _by_name(arguments: Arguments) -> str | None:
@@ -78,12 +76,8 @@ def _items(arguments: Arguments) -> list[str]:
     return [item for item in items if item.strip()]
 
 
-def _inline_list(arguments: Arguments, language: str | None) -> str | None:
-    return " · ".join(item.strip() for item in _items(arguments)) or None
-
-
-def _comma_list(arguments: Arguments, language: str | None) -> str | None:
-    return ", ".join(item.strip() for item in _items(arguments)) or None
+def _list(separator: str) -> Renderer:
+    return lambda arguments, language: separator.join(item.strip() for item in _items(arguments)) or None
 
 
 def _block_list(arguments: Arguments, language: str | None) -> str | None:
@@ -135,11 +129,11 @@ def _tag_example(arguments: Arguments, language: str | None) -> str | None:
     )
 
 
-def _currency(sign: str) -> Renderer:
-    def render(arguments: Arguments, language: str | None) -> str | None:
-        return f"{sign}{arguments.positional[0]}" if len(arguments.positional) == 1 else None
-
-    return render
+def _in(before: str, after: str = "") -> Renderer:
+    """The one argument, between these."""
+    return lambda arguments, language: (
+        f"{before}{arguments.positional[0]}{after}" if len(arguments.positional) == 1 else None
+    )
 
 
 _TEXTS: list[tuple[Renderer, str]] = [
@@ -163,18 +157,15 @@ _TEXTS: list[tuple[Renderer, str]] = [
     (_line, "term|defn|glossary term"),
     (_joined("\n"), "hidden|br separated entries"),
     (_hidden, "ntsh|hs|sort key|sortkey|dtsh|hidden sort key"),
-    (_inline_list, "hlist|flatlist|horizontal list|flat list|hlist-comma"),
-    (_comma_list, "cslist|comma separated entries|csl"),
+    (_list(" · "), "hlist|flatlist|horizontal list|flat list|hlist-comma"),
+    (_list(", "), "cslist|comma separated entries|csl"),
     (
         _block_list,
         "plainlist|plain list|ubl|unbulleted list|ublist|ubli|bulleted list|blist|ordered list|olist|numbered list"
         "|collapsible list|unordered list|indented plainlist|vunblist|unbullet|liste à puces|lista sin viñetas"
         "|lista não ordenada|箇条書き|無番号リスト|плоский список|ненумерованный список|простий список",
     ),
-    (
-        _block,
-        "columns-list|columns list|multicol-list|colonnes|col list|tree list|flowlist",
-    ),
+    (_block, "columns-list|columns list|multicol-list|colonnes|col list|tree list|flowlist"),
 ]
 # A value of which a part is not known is none.
 _VALUES: list[tuple[Renderer, str]] = [
@@ -192,16 +183,16 @@ _VALUES: list[tuple[Renderer, str]] = [
     (values.circa, "circa|c.|ca.|zirka|около"),
     (values.root, "sqrt|radic|racine|raíz|кв. корень"),
     (values.formula, "math|mvar|bigmath"),
-    (values.superscript, "sup|exp|exposant|superíndice"),
-    (values.subscript, "sub|subíndice"),
+    (_in("<sup>", "</sup>"), "sup|exp|exposant|superíndice"),
+    (_in("<sub>", "</sub>"), "sub|subíndice"),
     (values.chemical, "chem|chem/atom|формула вещества"),
     (values.chemical_formula, "chem2"),
     (dates.date_month_first, "birth date|death date|start date|end date|film date|birth date and age|bda"
         "|start date and age|birth-date|death date and age|dda"),
     (dates.sorted_date, "dts|date table sorting"),
     (dates.as_of, "as of"),
-    (_currency("€"), "€|euro"), (_currency("£"), "£|gbp"), (_currency("US$"), "us$|usd"), (_currency("₹"), "₹|inr"),
-    (_currency("¥"), "¥"), (_currency("A$"), "a$"), (_currency("C$"), "c$"),
+    (_in("€"), "€|euro"), (_in("£"), "£|gbp"), (_in("US$"), "us$|usd"), (_in("₹"), "₹|inr"),
+    (_in("¥"), "¥"), (_in("A$"), "a$"), (_in("C$"), "c$"),
 ]  # fmt: skip
 
 
@@ -280,8 +271,7 @@ def render(name: str, body: str, language: str | None, aside: list[str]) -> str 
 
 def keep_aside(code: str, aside: list[str]) -> str:
     """A mark for code that no later pass may touch."""
-    aside.append(decode_entities(put_back(unguard(code), aside)).replace(CUT, ""))
-    return f"{ASIDE}{len(aside) - 1}{ASIDE}"
+    return put_aside(decode_entities(put_back(unguard(code), aside)).replace(CUT, ""), aside)
 
 
 def is_function(name: str) -> bool:

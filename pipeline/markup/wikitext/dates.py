@@ -7,20 +7,10 @@ from collections.abc import Callable
 
 from pipeline.markup.wikitext.arguments import Arguments
 
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _MONTH_NUMBERS = {name: place for place, month in enumerate(_MONTHS, 1) for name in (month.lower(), month[:3].lower())}
 
 

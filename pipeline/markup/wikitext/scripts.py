@@ -7,18 +7,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.markup.scripts import (
-    DIGIT,
-    LETTER,
-    MARK_BRACES,
-    MAX_CHARACTERS,
-    NO_MARK,
-    SIGN,
-    SPACE,
-    SYMBOL,
-    kind_of,
-    mark_of,
-)
+from pipeline.markup import scripts
 from pipeline.markup.wikitext.tags import CELL, CUT, END_SCRIPT, SUBSCRIPT, SUPERSCRIPT, VARIABLE
 
 _INSIDE = f"[^{SUPERSCRIPT}{SUBSCRIPT}{END_SCRIPT}]*+"
@@ -67,7 +56,7 @@ def _marked(script: re.Match[str]) -> str:
     content = " ".join(script[2].replace(CUT, " ").replace(VARIABLE, "").split())
     text, place, end = script.string, script.start() - 1, script.end()
     glued = True
-    while place >= 0 and (text[place] in _MARKS or kind_of(ord(text[place])) == SPACE):
+    while place >= 0 and (text[place] in _MARKS or scripts.kind_of(ord(text[place])) == scripts.SPACE):
         if text[place] in _LINE_STARTS:
             return script[2]
         glued = glued and text[place] in _MARKS
@@ -75,16 +64,17 @@ def _marked(script: re.Match[str]) -> str:
     if place < 0 or text.startswith("- ", place):
         return script[2]
     before = ord(text[place])
-    kinds = [kind_of(ord(character)) for character in content if character != " "]
-    digits, letters, signs, symbols = (kinds.count(kind) for kind in (DIGIT, LETTER, SIGN, SYMBOL))
-    mark = mark_of(
-        script[1] == SUPERSCRIPT, before, kind_of(before), glued, "0" <= text[place - 1 : place] <= "9",
+    kinds = [scripts.kind_of(ord(character)) for character in content if character != " "]
+    counted = (scripts.DIGIT, scripts.LETTER, scripts.SIGN, scripts.SYMBOL)
+    digits, letters, signs, symbols = map(kinds.count, counted)
+    mark = scripts.mark_of(
+        script[1] == SUPERSCRIPT, before, scripts.kind_of(before), glued, "0" <= text[place - 1 : place] <= "9",
         VARIABLE in script[2], False, "^" in content or "_" in content, " " in content,
         len(kinds), digits, letters, signs, symbols, sum(map(content.count, ".:,")),
-        ord(content[:1] or " "), kinds[0] if kinds else SPACE, kinds[-1] if kinds else SPACE,
+        ord(content[:1] or " "), kinds[0] if kinds else scripts.SPACE, kinds[-1] if kinds else scripts.SPACE,
         text[end : end + 1].isdigit(),
     )  # fmt: skip
-    if mark == NO_MARK:
-        return content if kinds and len(kinds) <= MAX_CHARACTERS else script[2]
+    if mark == scripts.NO_MARK:
+        return content if kinds and len(kinds) <= scripts.MAX_CHARACTERS else script[2]
     sign = "^" if script[1] == SUPERSCRIPT else "_"
-    return f"{sign}{{{content}}}" if mark == MARK_BRACES else f"{sign}{content}"
+    return f"{sign}{{{content}}}" if mark == scripts.MARK_BRACES else f"{sign}{content}"

@@ -39,7 +39,6 @@ _ENDS = {
 _ENDS["ref"] = re.compile(r"</ref\s*+>|<ref(?:\s[^<>]*+)?(?<!/)>", re.IGNORECASE)
 _BLOCKS = frozenset({"pre", "syntaxhighlight", "source"})
 _LANGUAGE = re.compile(r"\blang\s*=\s*[\"']?([\w#+.-]+)", re.IGNORECASE)
-_FORMULAS = frozenset({"math", "chem", "ce"})
 _CHEMISTRY = frozenset({"chem", "ce"})
 _ON_OWN_LINE = re.compile(r"display\s*=\s*[\"']?\s*block", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"[ \t]*([.,;:])(?=\s|<|\Z)")
@@ -54,7 +53,7 @@ _SHOWN_AS_IT_IS = re.compile(r"(?:[^{}\[\]']|'(?!'))+")
 _BEGINS_LINE = re.compile(r"[*#:;=|!]+")
 _LEAVES_HOLE = frozenset({"references", "gallery", "score", "timeline", "graph", "mapframe", "maplink", "imagemap"})
 _ENTITY = re.compile(r"&(?:#[0-9]{1,16}|#[xX][0-9a-fA-F]{1,16}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_ASIDE = re.compile(f"{ASIDE}([0-9]+){ASIDE}")
+ASIDE_MARK = re.compile(f"{ASIDE}([0-9]+){ASIDE}")
 _NOWIKI = re.compile(r"</?nowiki\s*+/?>", re.IGNORECASE)
 _HIDDEN = re.compile(
     r"<(span|div|small)\s[^<>]{0,200}?display\s{0,9}:\s{0,9}none[^<>]*+(?<!/)>[^<]*+</\1\s*+>", re.IGNORECASE
@@ -62,10 +61,10 @@ _HIDDEN = re.compile(
 
 _SCRIPTS = {"sup": SUPERSCRIPT, "sub": SUBSCRIPT}
 _ITALICS = frozenset({"i", "em", "var"})
-_BREAKS = frozenset({"br", "hr"})
+# Blocks, and breaks.
 _BLOCK_TAGS = frozenset(
     {"p", "div", "blockquote", "center", "ul", "ol", "dl", "dd", "dt", "table", "caption", "poem", "tr", "gallery"}
-    | {"h1", "h2", "h3", "h4", "h5", "h6", "section", "pre"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6", "section", "pre", "br", "hr"}
 )
 _KNOWN_TAGS = (
     "abbr b bdi bdo big cite code data del dfn font ins kbd mark nobr q rb rp rt rtc ruby s samp small span "
@@ -127,15 +126,15 @@ def set_aside(text: str, markdown: bool = False) -> tuple[str, list[str]]:
             end = text.find("<", position)
             code = text[position : end if end >= 0 else position]
             if markdown and code.strip() and text.startswith("</", end) and _SHOWN_AS_IT_IS.fullmatch(code) is not None:
-                parts.append(_put_aside(code_span(decode_entities(code.strip())), aside))
+                parts.append(put_aside(code_span(decode_entities(code.strip())), aside))
                 position = end
                 continue
             if (begin := _BEGINS_LINE.match(code)) is not None:  # where the tag is gone, it would begin a list
-                parts.append(_put_aside(begin[0], aside))
+                parts.append(put_aside(begin[0], aside))
                 position = begin.end() + position
                 code = code[begin.end() :]
             if "{" in code or "}" in code or "[" in code or "]" in code:
-                parts.append(_PAIRS_IN_CODE.sub(lambda pair: pair[1] or _put_aside(pair[0], aside), code))
+                parts.append(_PAIRS_IN_CODE.sub(lambda pair: pair[1] or put_aside(pair[0], aside), code))
                 position = end
             continue
         if tag[2].endswith("/"):
@@ -155,7 +154,7 @@ def set_aside(text: str, markdown: bool = False) -> tuple[str, list[str]]:
             continue
         content = text[position : closed.start()]
         position = closed.end()
-        if name in _FORMULAS:
+        if name == "math" or name in _CHEMISTRY:
             is_own_line = _ON_OWN_LINE.search(tag[2]) is not None
             ending = _PUNCTUATION.match(text, position) if is_own_line else None
             position = ending.end() if ending is not None else position
@@ -183,7 +182,7 @@ def _keep(name: str, attributes: str, content: str, aside: list[str], markdown: 
     if markdown and name in _BLOCKS:
         language = _LANGUAGE.search(attributes)
         content = "\n".join(fence(content, language[1].lower() if language else "")) if is_block else code_span(content)
-    mark = _put_aside(content, aside)
+    mark = put_aside(content, aside)
     return f"\n\n{mark}\n\n" if is_block else mark
 
 
@@ -195,18 +194,19 @@ def _formula(name: str, content: str, is_own_line: bool, ending: str, aside: lis
         return ending
     content = f"\\ce{{{content}}}" if name in _CHEMISTRY else content
     if not is_own_line:
-        return _put_aside(f"${content}$", aside)
-    return f"\n{_put_aside(f'$${content}$${ending}', aside)}\n"
+        return put_aside(f"${content}$", aside)
+    return f"\n{put_aside(f'$${content}$${ending}', aside)}\n"
 
 
-def _put_aside(content: str, aside: list[str]) -> str:
+def put_aside(content: str, aside: list[str]) -> str:
+    """A mark for content that no later pass may touch."""
     aside.append(content)
     return f"{ASIDE}{len(aside) - 1}{ASIDE}"
 
 
 def put_back(text: str, aside: list[str]) -> str:
     """The text with the contents kept aside in their places; a number that stands twice is put back twice."""
-    return _ASIDE.sub(lambda mark: aside[int(mark[1])], text) if aside else text
+    return ASIDE_MARK.sub(lambda mark: aside[int(mark[1])], text) if aside else text
 
 
 def _plain_tag(tag: re.Match[str]) -> str:
@@ -215,8 +215,6 @@ def _plain_tag(tag: re.Match[str]) -> str:
         return END_SCRIPT if tag[1] else _SCRIPTS[name]
     if name in _ITALICS:
         return "" if tag[1] else VARIABLE
-    if name in _BREAKS:
-        return "\n"
     if name in _BLOCK_TAGS:
         return "\n"
     if name in ("td", "th"):

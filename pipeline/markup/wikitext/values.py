@@ -368,16 +368,6 @@ def formula(arguments: Arguments, language: str | None) -> str | None:
     return arguments.positional[0] or None if arguments.positional else None
 
 
-def superscript(arguments: Arguments, language: str | None) -> str | None:
-    """The first argument, raised."""
-    return f"<sup>{arguments.positional[0]}</sup>" if len(arguments.positional) == 1 else None
-
-
-def subscript(arguments: Arguments, language: str | None) -> str | None:
-    """The first argument, lowered."""
-    return f"<sub>{arguments.positional[0]}</sub>" if len(arguments.positional) == 1 else None
-
-
 def chemical(arguments: Arguments, language: str | None) -> str | None:
     """`H_2O` of `H|2|O`: elements and their numbers; the last number has the charge."""
     text = ""
