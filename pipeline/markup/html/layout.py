@@ -112,6 +112,5 @@ def make_tables(class_words: dict[str, int], text_words: dict[str, int]) -> Tabl
     flags = np.zeros(kinds.size, np.int32)
     for name, flag in _FLAG_OF_TAG.items():
         flags[TAG[name]] = flag
-    classes = tables.hashed({word.encode(): number for word, number in class_words.items()})
-    texts = tables.hashed({word.encode(): bit for word, bit in text_words.items()})
-    return Tables(keys, values, kinds, flags, *tables.entity_table(), tables.windows_1252(), *classes, *texts)
+    words = (*tables.hashed(class_words), *tables.hashed(text_words))
+    return Tables(keys, values, kinds, flags, *tables.entity_table(), tables.windows_1252(), *words)

@@ -65,8 +65,7 @@ def end_of_raw_text(data: np.ndarray, position: int, name_start: int, name_end: 
     end = data.size
     length = name_end - name_start
     while True:
-        while position < end and data[position] != 60:
-            position += 1
+        position = find_byte(data, position, 60)
         if position + length + 2 > end:
             return end
         if data[position + 1] == 47:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,29 +66,19 @@ class Model(NamedTuple):
 
 def make_words(of_classes: np.ndarray, of_text: dict[str, float]) -> Words:
     """Learned numbers: of class words (a row of two each), and of words of text in lower case."""
-    keys, values = hashed({word.encode(): place for place, word in enumerate(of_text)})
+    keys, values = hashed({word: place for place, word in enumerate(of_text)})
     return Words(of_classes, keys, values, np.array([*of_text.values(), 0.0], np.float32))
 
 
 def _trees(stored: list[list[list[float]]], names: tuple[str, ...], used: list[str]) -> Trees:
     """Trees from lists of nodes: `[feature, threshold, right]`, and leaves `[value]`."""
     places = [names.index(name) for name in used]
-    feature: list[int] = []
-    threshold: list[float] = []
-    right: list[int] = []
-    roots: list[int] = []
-    for nodes in stored:
-        base = len(feature)
-        roots.append(base)
-        for node in nodes:
-            is_leaf = len(node) == 1
-            feature.append(-1 if is_leaf else places[int(node[0])])
-            threshold.append(node[0] if is_leaf else node[1])
-            right.append(0 if is_leaf else base + int(node[2]))
+    roots = [0, *accumulate(map(len, stored))][:-1]
+    nodes = [(node, root) for tree, root in zip(stored, roots, strict=True) for node in tree]
     return Trees(
-        np.array(feature, np.int16),
-        np.array(threshold, np.float32),
-        np.array(right, np.int16),
+        np.array([places[int(node[0])] if len(node) > 1 else -1 for node, _ in nodes], np.int16),
+        np.array([node[1] if len(node) > 1 else node[0] for node, _ in nodes], np.float32),
+        np.array([root + int(node[2]) if len(node) > 1 else 0 for node, root in nodes], np.int16),
         np.array(roots, np.int32),
     )
 

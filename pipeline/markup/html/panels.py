@@ -36,27 +36,11 @@ _MARKS = (
     *("skeleton", "loader", "loading", "spinner", "placeholder", "alert", "toast", "notification", "notifications"),
     *("error", "errors", "success", "validation", "cloned", "clone", "duplicate", "icon", "icons", "arrow", "chevron"),
     *("caret", "dots", "pagination", "bullet", "sr", "visually", "template", "tpl", "tooltiptext", "feedback", "reply"),
-    *(
-        "form",
-        "fields",
-        "header",
-        "footer",
-        "cart",
-        "checkout",
-        "register",
-        "password",
-        "social",
-        "language",
-        "country",
-    ),
+    *("form", "fields", "header", "footer", "cart", "checkout", "register", "password", "social", "language"),
+    *("country",),
 )
-_KEYS, _VALUES = hashed(
-    {
-        word.encode(): value
-        for words, value in ((_PANELS, _OPENS), (_APART, _IS_APART), (_MARKS, _IS_MARK))
-        for word in words
-    }
-)
+_WORDS = dict.fromkeys(_PANELS, _OPENS) | dict.fromkeys(_APART, _IS_APART) | dict.fromkeys(_MARKS, _IS_MARK)
+_KEYS, _VALUES = hashed(_WORDS)
 _MAX_BYTES = 600  # of a tag in which its id is looked for
 _AROUND = 2  # elements around it that are asked, too
 _MAX_BEFORE = 2000  # bytes before an element in which what opens it is looked for

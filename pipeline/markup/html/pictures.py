@@ -9,18 +9,8 @@ from pipeline.compiled.cache import kernel
 # What addresses and classes of pictures of formulas hold, in small letters, up to eight of them: a row each, those of
 # addresses first. `cht=tx` is a chart of Google's, `h/render` a picture of Wikimedia's.
 _IN_ADDRESSES = (
-    b"codecogs",
-    b"latex.p",
-    b"latex?",
-    b"tex.cgi",
-    b"tex.exe",
-    b"tex.php",
-    b"tex?",
-    b"cht=tx",
-    b"h/render",
-    b"?tex=",
-    b"?math=",
-    b"upmath",
+    *(b"codecogs", b"latex.p", b"latex?", b"tex.cgi", b"tex.exe", b"tex.php", b"tex?", b"cht=tx", b"h/render"),
+    *(b"?tex=", b"?math=", b"upmath"),
 )
 _OF_FORMULAS = np.array(
     [list(word.ljust(9, b"\0")) for word in (*_IN_ADDRESSES, b"math", b"formula", b"equation", b"ql-", b"latex")],

@@ -7,13 +7,7 @@ import numpy as np
 from pipeline.compiled.cache import kernel
 from pipeline.markup.html import layout as L
 from pipeline.markup.html.elements import close_elements, open_element
-from pipeline.markup.html.lexing import (
-    end_of_raw_text,
-    find_value,
-    is_copy,
-    is_leaf,
-    is_mark,
-)
+from pipeline.markup.html.lexing import end_of_raw_text, find_value, is_copy, is_leaf, is_mark
 from pipeline.markup.html.panels import opens
 from pipeline.markup.html.scripts import LINE_DUE, begin_script, write_due, write_line_end, write_script
 from pipeline.markup.html.shown import end_of_numbers, is_in_code
@@ -86,17 +80,9 @@ def read_tag(
     name_end = i
     tag = max(0, find_value(tag_keys, tag_values, key))
     kind = np.int64(tag_kinds[tag])
-    look = ONLY_END
-    if not is_end:
-        look = (
-            OF_PICTURE
-            if tag == _IMG
-            else OF_SCRIPT
-            if tag == _SCRIPT
-            else ALL
-            if kind & (VOID | RAW) == 0
-            else ONLY_END
-        )
+    look = ONLY_END if is_end or kind & (VOID | RAW) != 0 else ALL
+    if not is_end and tag in (_IMG, _SCRIPT):
+        look = OF_PICTURE if tag == _IMG else OF_SCRIPT
     i, link, closes_itself, own_flags, shape, num_pairs, number, style, shown, says, met = read_attributes(
         data, i, look, key, pairs, state[L.S_PAIRS], state[L.S_NODES], class_keys, class_values, seen_keys, seen_values
     )
@@ -225,21 +211,7 @@ def read_tag(
             while i < end and data[i] <= 32:
                 i += 1
     open_element(
-        tag,
-        name,
-        tag_start,
-        shown,
-        is_block,
-        due,
-        own_flags,
-        shape,
-        link != NO_LINK,
-        number,
-        style,
-        state,
-        nodes,
-        stack,
-        last,
-        blocks,
-    )  # type: ignore[arg-type]
+        tag, name, tag_start, shown, is_block, due, own_flags, shape, link != NO_LINK, number, style,
+        state, nodes, stack, last, blocks,
+    )  # fmt: skip
     return i

@@ -38,7 +38,7 @@ _ITEMS = tuple(TAG[name] for name in ("li", "tr", "article"))
 _LI, _TR, _ARTICLE = _ITEMS
 _TD, _TH = TAG["td"], TAG["th"]
 # The shape of an element without classes, by tag: nothing says that one in the other is a record in a record.
-_BARE = np.array([int(tables.fnv(name.encode())) >> 33 for name in TAGS], np.int32)
+_BARE = np.array([int(tables.fnv(name)) >> 33 for name in TAGS], np.int32)
 _MAX_TEMPLATES = 8  # of one parent that an element is compared with: the last ones found
 # Least likeness (`_likeness` of the shapes inside) to be of one template: with the same classes, in items, else.
 _SAME_SHAPE, _SAME_ITEM, _OTHER_SHAPE = 0.25, 0.25, 0.6

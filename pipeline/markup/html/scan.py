@@ -15,14 +15,9 @@ from pipeline.compiled.views import view
 from pipeline.markup.html import layout as L
 from pipeline.markup.html.elements import grown
 from pipeline.markup.html.layout import Scanned, Tables
-from pipeline.markup.html.lexing import (
-    SEEN_RUNS,
-    after_markup_declaration,
-)
+from pipeline.markup.html.lexing import SEEN_RUNS, after_markup_declaration
 from pipeline.markup.html.read_tag import read_tag
-from pipeline.markup.html.tags import (
-    PAIRS_OF_TAG,
-)
+from pipeline.markup.html.tags import PAIRS_OF_TAG
 from pipeline.markup.html.text import end_block, read_text
 
 
@@ -136,15 +131,9 @@ def scan(
     if state[L.S_OPEN]:
         end_block(blocks, state, text, text_keys, text_values)
     return (
-        text[: state[L.S_OUT]],
-        blocks[: state[L.S_BLOCKS]],
-        nodes[: state[L.S_NODES]],
-        pairs[: state[L.S_PAIRS]],
-        state[L.S_TITLE_START],
-        state[L.S_TITLE_END],
-        state[L.S_MET],
-        tags[: max(0, state[L.S_TAGS])],
-    )
+        text[: state[L.S_OUT]], blocks[: state[L.S_BLOCKS]], nodes[: state[L.S_NODES]], pairs[: state[L.S_PAIRS]],
+        state[L.S_TITLE_START], state[L.S_TITLE_END], state[L.S_MET], tags[: max(0, state[L.S_TAGS])],
+    )  # fmt: skip
 
 
 def scan_page(data: bytes, looked_up: Tables) -> Scanned:

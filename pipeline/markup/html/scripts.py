@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.compiled.cache import kernel
 from pipeline.markup import scripts
 from pipeline.markup.html.layout import S_DUE, S_FRACTION, S_LAST, S_OPEN, S_OUT, S_PENDING
-from pipeline.markup.html.lexing import change_of_depth, read_reference
+from pipeline.markup.html.lexing import change_of_depth, find_byte, read_reference
 from pipeline.markup.scripts import DIGIT, LETTER, MARK, MARK_BRACES, NO_MARK, SIGN, SPACE, SYMBOL
 
 NUMERATOR = 3
@@ -44,9 +44,7 @@ def _after_space(
             # sp(an), sm(all), fo(nt)
             if not ((name == 115 and following in (112, 109)) or (name == 102 and following == 111)):
                 return 60, start, place + 1
-            while place < end and data[place] != 62:
-                place += 1
-            place += 1
+            place = find_byte(data, place, 62) + 1
             tags += 1
             continue
         cp = np.int64(byte)
@@ -173,9 +171,7 @@ def script_mark(
         is_parted = is_parted or breaks > 0
     if place >= end:  # nothing closes it
         chars = scripts.MAX_CHARACTERS + 1
-    while place < data.size and data[place] != 62:
-        place += 1
-    place += 1  # behind the end tag
+    place = find_byte(data, place, 62) + 1  # behind the end tag
     if is_sup and (digits or letters) and chars <= scripts.MAX_CHARACTERS:
         slash = after_slash(data, place, entity_keys, entity_values, entity_characters, low_characters)
         if slash >= 0:

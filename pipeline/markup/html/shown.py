@@ -15,16 +15,7 @@ from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME, TAG, hashed
 _NUMBERS = (
     *("linenos", "linenodiv", "lineno", "linenumber", "linenumbers", "line-number", "line-numbers", "line_number"),
     *("line_numbers", "linenum", "line-num", "lineNumber", "lineNumbers", "lnum", "LineNr", "ln", "lnt", "lntd", "gl"),
-    *(
-        "gutter",
-        "rouge-gutter",
-        "blob-num",
-        "js-line-number",
-        "diff-line-num",
-        "hljs-ln-numbers",
-        "hljs-ln-n",
-        "lines-num",
-    ),
+    *("gutter", "rouge-gutter", "blob-num", "js-line-number", "diff-line-num", "hljs-ln-numbers", "hljs-ln-n"),
     *("line-numbers-rows", "react-syntax-highlighter-line-number", "code-line-number", "crayon-nums", "crayon-num"),
     *("CodeMirror-linenumber", "CodeMirror-gutter-wrapper", "ace_gutter-cell", "ace_gutter", "cm-gutterElement"),
     *("d2h-code-linenumber", "d2h-code-side-linenumber", "react-line-number", "code-gutter", "ln-num", "lines-num"),
@@ -33,50 +24,37 @@ _CODE = (
     *("blob-code", "blob-code-inner", "react-code-text", "react-file-line", "cm-line", "CodeMirror-line", "ace_line"),
     *("view-line", "crayon-line", "d2h-code-line-ctn", "hljs-ln-code", "code-line", "codeline"),
 )
-_FRACTIONS = ("frac", "sfrac", "fraction")
 _REFERENCES = (
-    "reference",
-    "footnote",
-    "footnote-ref",
-    "footnoteref",
-    "footnote-reference",
-    "fn",
-    "citation",
-    "noteref",
+    *("reference", "footnote", "footnote-ref", "footnoteref", "footnote-reference", "fn", "citation", "noteref"),
 )
+FRACTIONS = ("frac", "sfrac", "fraction")
 # Signatures of functions that are laid out as tables or lists; buttons beside code, and links to its source; lines of
 # code, and what such lines stand in.
 _SIGNATURES = ("memproto", "sig-object", "code-header")
 _UNREAD = (
     *("viewcode-link", "srclink", "test-arrow", "copybtn", "copy-btn", "copy-button", "copybutton", "btn-copy"),
     *("btn-clipboard", "copy-code-button", "code-copy-button", "clipboard-button", "copy-to-clipboard-button"),
-    *(
-        "zeroclipboard-container",
-        "js-clipboard-copy",
-        "hljs-copy-button",
-        "copy-icon",
-        "md-clipboard",
-        "md-code__button",
-    ),
+    *("zeroclipboard-container", "js-clipboard-copy", "hljs-copy-button", "copy-icon"),
+    *("md-clipboard", "md-code__button"),
 )
 _LINES = ("line", "token-line", "hljs-line")
 _CODE_BOXES = (
     *("highlight", "highlighter", "code", "codehilite", "codeblock", "sourcecode", "fragment", "syntaxhighlighter"),
     *("crayon", "hljs", "prism", "shiki", "snippet", "gist", "program", "programlisting", "terminal", "console"),
 )
-_BOX_KEYS, _BOX_VALUES = hashed({name.encode(): 1 for name in _CODE_BOXES})
+_BOX_KEYS, _BOX_VALUES = hashed(dict.fromkeys(_CODE_BOXES, 1))
 _CLASSES = {
     **dict.fromkeys(sorted(formula_classes.ALL), L.SAYS_FORMULA),
     **dict.fromkeys(_NUMBERS, L.SAYS_NUMBERS),
     **dict.fromkeys(_CODE, L.SAYS_CODE),
-    **dict.fromkeys(_FRACTIONS, L.SAYS_FRACTION),
+    **dict.fromkeys(FRACTIONS, L.SAYS_FRACTION),
     **dict.fromkeys(_REFERENCES, L.SAYS_REFERENCE),
     **dict.fromkeys(_SIGNATURES, L.SAYS_SIGNATURE),
     **dict.fromkeys(_UNREAD, L.SAYS_UNREAD),
     **dict.fromkeys(_LINES, L.SAYS_LINE),
     "src": L.SAYS_SOURCE,
 }
-_CLASS_KEYS, _CLASS_VALUES = hashed({name.encode(): value for name, value in _CLASSES.items()})
+_CLASS_KEYS, _CLASS_VALUES = hashed(_CLASSES)
 # https://www.w3.org/TR/wai-aria-1.2/#role_definitions
 _ROLES = {
     **dict.fromkeys(("table", "grid", "treegrid"), TAG["table"]),
@@ -85,7 +63,7 @@ _ROLES = {
     **{"row": TAG["tr"], "rowgroup": TAG["tbody"], "list": TAG["ul"], "listitem": TAG["li"], "heading": TAG["h2"]},
     **{"superscript": TAG["sup"], "subscript": TAG["sub"], "paragraph": TAG["p"], "blockquote": TAG["blockquote"]},
 }
-_ROLE_KEYS, _ROLE_VALUES = hashed({name.encode(): value for name, value in _ROLES.items()})
+_ROLE_KEYS, _ROLE_VALUES = hashed(_ROLES)
 _STYLES = {
     "display:none": L.SAYS_HIDDEN,
     "visibility:hidden": L.SAYS_HIDDEN,
@@ -99,7 +77,7 @@ _STYLES = {
     "vertical-align:sub": L.SAYS_SUB,
     **dict.fromkeys((f"{vendor}user-select:none" for vendor in ("", "-webkit-", "-moz-", "-ms-")), L.SAYS_NUMBERS),
 }
-_STYLE_KEYS, _STYLE_VALUES = hashed({name.encode(): value for name, value in _STYLES.items()})
+_STYLE_KEYS, _STYLE_VALUES = hashed(_STYLES)
 _COLON = np.uint64(58)
 _MAX_NUMBERS = 1 << 16  # bytes of a gutter
 

@@ -6,7 +6,7 @@ A table is a pair of arrays (keys, values) with open addressing; the key of a na
 from __future__ import annotations
 
 import html.entities
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -26,18 +26,8 @@ TAGS = (
     *("fieldset", "legend", "hgroup", "menu", "search", "html", "head", "body", "area", "base", "col", "embed", "img"),
     *("input", "link", "meta", "param", "source", "track", "wbr", "colgroup", "font", "plaintext", "map", "ruby", "rt"),
     *("rp", "q", "cite", "small", "big", "u", "s", "abbr", "annotation", "annotation-xml", "frameset", "output"),
-    *(
-        "textpath",
-        "listing",
-        "applet",
-        "marquee",
-        "figurecaption",
-        "progress",
-        "meter",
-        "mml:math",
-        "mjx-container",
-        "m:math",
-    ),
+    *("textpath", "listing", "applet", "marquee", "figurecaption", "progress", "meter", "mml:math"),
+    *("mjx-container", "m:math"),
 )
 TAG = {name: number for number, name in enumerate(TAGS)}
 
@@ -61,26 +51,8 @@ _VOID_TAGS = (
 _RAW_TAGS = ("script", "style", "title", "textarea", "noscript", "iframe", "noembed", "noframes", "xmp", "plaintext")
 # Elements that stand in a line of text: what hides one of them hides its text and no more.
 _INLINE_TAGS = (
-    *(
-        "span",
-        "a",
-        "b",
-        "strong",
-        "em",
-        "i",
-        "u",
-        "s",
-        "small",
-        "big",
-        "sup",
-        "sub",
-        "font",
-        "abbr",
-        "cite",
-        "q",
-        "code",
-    ),
-    *("time", "label", "math"),
+    *("span", "a", "b", "strong", "em", "i", "u", "s", "small", "big", "sup", "sub", "font", "abbr", "cite", "q"),
+    *("code", "time", "label", "math"),
 )
 # Elements whose text nobody reads as part of a page.
 _SKIPPED_TAGS = (
@@ -89,22 +61,21 @@ _SKIPPED_TAGS = (
 )
 
 
-def fnv(data: bytes) -> int:
-    """The 64-bit FNV-1a hash. 0 marks an empty place in a table; no name that we know hashes to it."""
+def fnv(name: str) -> int:
+    """The 64-bit FNV-1a hash of a name. 0 marks an empty place in a table; no name that we know hashes to it."""
     value = int(FNV_OFFSET)
-    for byte in data:
+    for byte in name.encode():
         value = ((value ^ byte) * int(FNV_PRIME)) & _MASK
     return value
 
 
-def hashed(names: Mapping[bytes, int] | Iterable[tuple[bytes, int]]) -> tuple[np.ndarray, np.ndarray]:
+def hashed(names: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Keys (uint64) and values (int32) of a table at most a third full."""
-    pairs = list(names.items()) if isinstance(names, Mapping) else list(names)
     size = 16
-    while size < 3 * len(pairs):
+    while size < 3 * len(names):
         size *= 2
     keys, values = np.zeros(size, np.uint64), np.zeros(size, np.int32)
-    for name, value in pairs:
+    for name, value in names.items():
         key = fnv(name)
         place = (key ^ (key >> 32)) & (size - 1)
         while keys[place]:
@@ -116,20 +87,11 @@ def hashed(names: Mapping[bytes, int] | Iterable[tuple[bytes, int]]) -> tuple[np
 def tag_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Keys and numbers of the tags, and each tag's kind: a sum of BLOCK, VOID, RAW, SKIP, CLOSES_P and INLINE."""
     kinds = np.zeros(len(TAGS), np.uint8)
-    for names, kind in (
-        (_BLOCK_TAGS, BLOCK),
-        (_VOID_TAGS, VOID),
-        (_RAW_TAGS, RAW),
-        (_SKIPPED_TAGS, SKIP),
-        (_INLINE_TAGS, INLINE),
-    ):
+    tags_of_kinds = {BLOCK: _BLOCK_TAGS, VOID: _VOID_TAGS, RAW: _RAW_TAGS, SKIP: _SKIPPED_TAGS, INLINE: _INLINE_TAGS}
+    for kind, names in (tags_of_kinds | {CLOSES_P: set(_BLOCK_TAGS) - _NOT_CLOSING_P}).items():
         for name in names:
             kinds[TAG[name]] |= kind
-    for name in _BLOCK_TAGS:
-        if name not in _NOT_CLOSING_P:
-            kinds[TAG[name]] |= CLOSES_P
-    keys, values = hashed({name.encode(): number for number, name in enumerate(TAGS) if number})
-    return keys, values, kinds
+    return *hashed({name: number for name, number in TAG.items() if number}), kinds
 
 
 def entity_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -146,8 +108,7 @@ def entity_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             characters.append((ord(text[0]), ord(text[1]) if len(text) > 1 else 0))
         if not name.endswith(";"):
             names[bare] |= 1
-    keys, values = hashed({name.encode(): value for name, value in names.items()})
-    return keys, values, np.array(characters, np.int32)
+    return *hashed(names), np.array(characters, np.int32)
 
 
 def windows_1252() -> np.ndarray:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.compiled.cache import kernel
-from pipeline.markup.html import tables
 from pipeline.markup.html.layout import (
     ARIA_HIDDEN,
     HIDDEN,
@@ -21,10 +20,10 @@ from pipeline.markup.html.layout import (
     MET_STREAMED,
     SAYS_HIDDEN,
 )
-from pipeline.markup.html.lexing import add_words, read_number
+from pipeline.markup.html.lexing import add_words, find_byte, read_number
 from pipeline.markup.html.pictures import address_is_formula, alt_is_formula, class_is_formula, type_is_formula
 from pipeline.markup.html.shown import read_class, role_tag, style_says
-from pipeline.markup.html.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG
+from pipeline.markup.html.tables import BLOCK, CLOSES_P, FNV_OFFSET, FNV_PRIME, TAG, fnv
 
 MAX_ATTRIBUTE = 300  # bytes of a class or id that are looked at
 PAIRS_OF_TAG = 2 * MAX_ATTRIBUTE
@@ -41,17 +40,15 @@ _THEAD, _TFOOT, _H1, _H2, _H6, TAG_BR = (TAG[name] for name in ("thead", "tfoot"
 _SVG, _MATH, _IMG, _HTML, _HEAD, _BODY = (TAG[name] for name in ("svg", "math", "img", "html", "head", "body"))
 _FORM, _TEMPLATE = TAG["form"], TAG["template"]
 _CLASS, _ID, _STYLE, _HREF, _HIDDEN, _ARIA, _ROLE, _ITEMPROP, _REL = (
-    np.uint64(tables.fnv(name))
-    for name in (b"class", b"id", b"style", b"href", b"hidden", b"aria-hidden", b"role", b"itemprop", b"rel")
+    np.uint64(fnv(name))
+    for name in ("class", "id", "style", "href", "hidden", "aria-hidden", "role", "itemprop", "rel")
 )
-_START, _VALUE, _TYPE, _REVERSED, _LEVEL, _SHADOW = (
-    np.uint64(tables.fnv(name)) for name in (b"start", b"value", b"type", b"reversed", b"aria-level", b"shadowrootmode")
+_START, _VALUE, _TYPE, _REVERSED, _LEVEL, _SHADOW, _ALT, _MATHML = (
+    np.uint64(fnv(name))
+    for name in ("start", "value", "type", "reversed", "aria-level", "shadowrootmode", "alt", "data-mathml")
 )
-_SRC, _ALT, _MATHML = (np.uint64(tables.fnv(name)) for name in (b"src", b"alt", b"data-mathml"))
-# Where a picture that is loaded when it is scrolled to has its address.
-_DATA_SRC, _LAZY_SRC, _ORIGINAL = (
-    np.uint64(tables.fnv(name)) for name in (b"data-src", b"data-lazy-src", b"data-original")
-)
+# A picture that is loaded when it is scrolled to has its address in another attribute.
+_ADDRESSES = tuple(np.uint64(fnv(name)) for name in ("src", "data-src", "data-lazy-src", "data-original"))
 
 
 @kernel
@@ -110,11 +107,8 @@ def read_attributes(
             if i < end and (data[i] == 34 or data[i] == 39):
                 quote = data[i]
                 value_start = i + 1
-                i += 1
-                while i < end and data[i] != quote:
-                    i += 1
-                value_end = i
-                i += 1
+                value_end = find_byte(data, value_start, quote)
+                i = value_end + 1
             else:
                 value_start = i
                 while i < end and data[i] > 32 and data[i] != 62:
@@ -128,7 +122,7 @@ def read_attributes(
             stop = min(value_end, value_start + MAX_ATTRIBUTE)
             if (
                 (key == _CLASS and class_is_formula(data, value_start, stop))
-                or (key in (_SRC, _DATA_SRC, _LAZY_SRC, _ORIGINAL) and address_is_formula(data, value_start, stop))
+                or (key in _ADDRESSES and address_is_formula(data, value_start, stop))
                 or (key == _ALT and alt_is_formula(data, value_start, value_end))
                 or key == _MATHML
             ):

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.compiled.cache import kernel
 from pipeline.markup.columns import spaceless_ranges
 from pipeline.markup.html import layout as L
-from pipeline.markup.html.lexing import find_value, read_reference
+from pipeline.markup.html.lexing import find_byte, find_value, read_reference
 from pipeline.markup.html.tables import FNV_OFFSET, FNV_PRIME
 
 _SPACELESS = np.array(spaceless_ranges(), np.int64)
@@ -129,10 +129,7 @@ def read_text(
     end = data.size
     flags = state[L.S_FLAGS]
     if flags & L.IN_SKIP or state[L.S_LINK_SKIP]:
-        i += 1
-        while i < end and data[i] != 60:
-            i += 1
-        return i
+        return int(find_byte(data, i + 1, 60))
     is_pre = flags & (L.IN_PRE | L.SPACES_SHOWN) != 0
     is_code = flags & L.IN_CODE != 0
     is_prose = flags & L.LINES_SHOWN != 0 and flags & (L.IN_PRE | L.IN_CODE) == 0

@@ -9,11 +9,11 @@ import numpy as np
 
 from pipeline.compiled.cache import entry, kernel
 from pipeline.markup.html import layout as L
+from pipeline.markup.html.markdown.grid import table_of
 from pipeline.markup.html.tables import TAG
 
 ASIDE = L.IN_NAV | L.IN_FOOTER | L.IN_ASIDE | L.IN_FORM | L.IN_BUTTON
 _TD, _TH, _LI, _UL, _OL = (TAG[name] for name in ("td", "th", "li", "ul", "ol"))
-_THEAD, _TBODY, _TFOOT = (TAG[name] for name in ("thead", "tbody", "tfoot"))
 # A table holds data if it has two rows, nearly two cells a row, most text directly in cells, and short cells. It is
 # kept as a whole if its mean score is above the last number. Measured: no change of the scores, but no torn tables.
 _MIN_ROWS, _MIN_CELLS, _CELL_SHARE, _MAX_CELL, _MIN_MEAN = 2, 1.7, 0.7, 120, 0.2
@@ -31,13 +31,7 @@ _MIN_BETWEEN, _MAX_BETWEEN, _MAX_LINKED = 0.04, 60, 0.4
 _MAX_REST, _MIN_REST, _MIN_EACH = 60, 0.1, 0.02
 _COLON, _WIDE_COLON = 0x3A, 0xFF1A
 
-
-@kernel
-def _table_of(nodes: np.ndarray, row: int) -> int:
-    table = nodes[row, L.N_PARENT]
-    if nodes[table, L.N_TAG] in (_THEAD, _TBODY, _TFOOT):
-        table = nodes[table, L.N_PARENT]
-    return int(table)
+_table_of = kernel(table_of)
 
 
 @kernel
