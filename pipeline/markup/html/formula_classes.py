@@ -12,23 +12,15 @@ MATHJAX = frozenset(
     {"MathJax_Preview", "MathJax", "MathJax_Display", "MathJax_SVG", "MathJax_SVG_Display", "MathJax_CHTML"}
     | {"MathJax_MathML", "mjx-chtml", "MJXc-display", "MathJax_PlainSource", "MathJax_PHTML"}
 )
-# Elements that hold the TeX of a formula as their text, with or without delimiters.
-WORDED = frozenset(
-    {"math", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math", "display-math"}
-    | {"mathjax", "mathjax-tex", "mathjax-latex", "mathjax-inline", "mathjax-block", "mathjax-env", "arithmatex"}
-    | {"kdmath", "wp-katex-eq", "katex-eq", "katex-inline", "katex-block", "js-render-math", "jsmath", "asciimath"}
-    | {
-        "latex",
-        "latex-formula",
-        "tex-formula",
-        "equation",
-        "formula",
-        "filter_mathjaxloader_equation",
-        "tex2jax_process",
-    }
-)
-# Those of them whose text is TeX only where it has a sign of TeX: `\\`, `^` or `_`.
+# Elements whose text is TeX only where it has a sign of TeX: `\\`, `^` or `_`.
 VAGUE = frozenset({"latex", "latex-formula", "tex-formula", "equation", "formula", "mathjax", "tex2jax_process"})
+# These, and others that hold the TeX of a formula as their text, with or without delimiters.
+WORDED = VAGUE | frozenset(
+    {"math", "math-container", "math-tex", "math-inline", "math-display", "math-block", "inline-math", "display-math"}
+    | {"mathjax-tex", "mathjax-latex", "mathjax-inline", "mathjax-block", "mathjax-env", "arithmatex"}
+    | {"kdmath", "wp-katex-eq", "katex-eq", "katex-inline", "katex-block", "js-render-math", "jsmath", "asciimath"}
+    | {"filter_mathjaxloader_equation"}
+)
 # Those of them whose text is AsciiMath.
 ASCIIMATH = frozenset({"asciimath"})
 # Tables of LaTeXML: a row an equation, its parts and its number in cells.

@@ -13,25 +13,14 @@ import html
 import re
 
 from pipeline.markup.html import formula_classes
+from pipeline.markup.html.formulas import find
 from pipeline.markup.html.formulas.asciimath import tex_of_asciimath
-from pipeline.markup.html.formulas.find import (
-    MATHML,
-    SCRIPT,
-    aligned,
-    formula_of,
-    is_display,
-    is_picture,
-    looks_like_tex,
-    numbered,
-    plain_words,
-    tex_of,
-)
 from pipeline.markup.html.layout import MET_DELIMITERS, MET_FORMULA, MET_FRACTION, MET_RAW, MET_SHADOW, MET_STREAMED
 from pipeline.markup.html.shadow import flattened
+from pipeline.markup.html.shown import FRACTIONS
 from pipeline.markup.html.streamed import in_place
 from pipeline.markup.html.tokens import TOKEN, Ends, attributes_of, is_void, without_tags
 
-_FRACTIONS = frozenset({"frac", "sfrac", "fraction"})
 _MATH_TAGS = frozenset({"math", "mml:math", "m:math", "mjx-container", "tex-math"})
 _HOLDERS = frozenset({"span", "div", "nobr", "p", "code", "pre", "section", "figure", "eq", "td"})
 _CODE = frozenset({"pre", "code"})
@@ -142,8 +131,8 @@ class _Rewriter:
         if raw == "xmp":
             return self._put(token.start(), token.end(), f"<pre>{html.escape(token[3], quote=False)}</pre>")
         if raw == "script":
-            if SCRIPT.match(token[0]) is not None:
-                return self._put_formula(token.start(), token.end(), *formula_of(token[0]))
+            if find.SCRIPT.match(token[0]) is not None:
+                return self._put_formula(token.start(), token.end(), *find.formula_of(token[0]))
         elif name and not token[4]:
             if name == "plaintext":
                 rest = html.escape(self._text[token.end() :], quote=False)
@@ -151,8 +140,8 @@ class _Rewriter:
             if name in _MATH_TAGS:
                 return self._read_element(token, name)
             if name == "img":
-                if is_picture(token[6]):
-                    return self._put_formula(token.start(), token.end(), *formula_of(token[0]))
+                if find.is_picture(token[6]):
+                    return self._put_formula(token.start(), token.end(), *find.formula_of(token[0]))
             elif "class" in token[6]:
                 words = frozenset(attributes_of(token[6]).get("class", "").split())
                 if name == "table" and words & formula_classes.EQUATIONS:
@@ -161,7 +150,7 @@ class _Rewriter:
                     return self._read_element(token, name, is_mathjax=not words.isdisjoint(formula_classes.MATHJAX))
                 if name in _HOLDERS and words & formula_classes.WORDED:
                     return self._read_worded(token, name, words)
-                if name == "span" and words & _FRACTIONS:
+                if name == "span" and not words.isdisjoint(FRACTIONS):
                     return self._read_fraction(token)
             if name in _CODE and self._is_typeset:
                 inside = self._ends.of(name, token.end())
@@ -178,13 +167,13 @@ class _Rewriter:
                 position = opening.end()
                 continue
             words = html.unescape(_LINES.sub(" ", _SHORT_CODE.sub("", found[0])))
-            tex, is_own_line = tex_of(words)
+            tex, is_own_line = find.tex_of(words)
             position = found.end()
             if found[0][0] == "[":  # whoever wrote it meant a formula, on its own line or not
                 before = max(0, found.start() - 200), found.start()
                 begins = is_own_line or _BEGINS_LINE.search(self._text, *before) is not None
                 is_own_line = begins and _ENDS_LINE.match(self._text, position) is not None
-            elif found[0][0] != "\\" and (_SAYS_SOMETHING.search(tex) is None or not looks_like_tex(tex)):
+            elif found[0][0] != "\\" and (_SAYS_SOMETHING.search(tex) is None or not find.looks_like_tex(tex)):
                 continue
             if tex:
                 self._put_formula(found.start(), position, tex, is_own_line)
@@ -200,19 +189,19 @@ class _Rewriter:
         if "<" in content:
             return token.end()  # what is in it is looked at
         text = " ".join(html.unescape(content).split())
-        tex, is_own_line = tex_of(html.unescape(content))
+        tex, is_own_line = find.tex_of(html.unescape(content))
         if tex == text and not is_own_line:  # without delimiters
-            if not looks_like_tex(text) or "$" in text or "\\(" in text or "\\[" in text:
+            if not find.looks_like_tex(text) or "$" in text or "\\(" in text or "\\[" in text:
                 return token.end()
             if _SIGN_OF_TEX.search(text) is None and not words & (formula_classes.WORDED - formula_classes.VAGUE):
                 return token.end()
             is_own_line = name in ("div", "p", "pre", "section", "figure") or any("display" in word for word in words)
-            is_own_line = is_own_line or "math-block" in words or is_display(token[0])
+            is_own_line = is_own_line or "math-block" in words or find.is_display(token[0])
             if words & formula_classes.ASCIIMATH:
                 tex = tex_of_asciimath(tex)
         elif name == "div" and "arithmatex" in words:
             is_own_line = True
-        return self._put_formula(token.start(), inside[1], numbered(tex, number), is_own_line)
+        return self._put_formula(token.start(), inside[1], find.numbered(tex, number), is_own_line)
 
     def _read_equations(self, token: re.Match[str]) -> int:
         """A table of LaTeXML: rows of equations, with rows of words between them."""
@@ -220,7 +209,7 @@ class _Rewriter:
         if inside is None or "<table" in (content := self._text[token.end() : inside[0]]):
             self._failed += inside is not None
             return token.end()
-        if MATHML.search(content) is None:
+        if find.MATHML.search(content) is None:
             return token.end()
         parts: list[str] = []
         rows: list[tuple[list[str], str]] = []
@@ -228,8 +217,8 @@ class _Rewriter:
             cells: list[str] = []
             number = ""
             for attributes, cell in _CELL.findall(row):
-                if len(_WORD.findall(without_tags(MATHML.sub("", cell)))) >= _MANY_WORDS:
-                    words = MATHML.sub(lambda math: _shown(formula_of(math[0])[0], False), cell)
+                if len(_WORD.findall(without_tags(find.MATHML.sub("", cell)))) >= _MANY_WORDS:
+                    words = find.MATHML.sub(lambda math: _shown(find.formula_of(math[0])[0], False), cell)
                     parts += [_equations(rows), f"<p>{words}</p>"]
                     rows, cells = [], []
                     break
@@ -252,11 +241,11 @@ class _Rewriter:
         if numbers is not None and "alttext" not in token[6]:
             return self._put(token.start(), after, self._spaced(token.start(), f"{numbers[1]}/{numbers[2]}"))
         markup, number = _without_number(self._text[token.start() : after])
-        tex, is_own_line = formula_of(markup)
+        tex, is_own_line = find.formula_of(markup)
         if not tex:
             self._failed += 1
             return token.end()
-        return self._put_formula(token.start(), after, numbered(tex, number), is_own_line)
+        return self._put_formula(token.start(), after, find.numbered(tex, number), is_own_line)
 
     def _has_script(self, position: int) -> bool:
         """Whether the script of a formula follows, behind other copies of it."""
@@ -265,7 +254,7 @@ class _Rewriter:
             if token is None or self._text[position : token.start()].strip():
                 return False
             if token[1]:
-                return SCRIPT.match(token[0]) is not None
+                return find.SCRIPT.match(token[0]) is not None
             name = (token[5] or "").lower()
             if (
                 not name
@@ -313,7 +302,7 @@ class _Rewriter:
             return self._put(start, end, _shown(tex, False))
         behind = _NUMBER_BEHIND.match(self._text, end)
         if behind is not None and (behind[2][0] + behind[2][-1] == "()" or _SAYS_NUMBER.search(behind[1]) is not None):
-            self._put(start, end, f"<br>{_shown(numbered(tex, behind[2]), True)}<br>")
+            self._put(start, end, f"<br>{_shown(find.numbered(tex, behind[2]), True)}<br>")
             return self._put(behind.start(2), behind.end(2), "")
         line = _shown(tex, True)
         if (punctuation := _PUNCTUATION.match(self._text, end)) is not None:
@@ -347,10 +336,10 @@ def _without_number(markup: str) -> tuple[str, str]:
 def _equations(rows: list[tuple[list[str], str]]) -> str:
     """Rows of cells, each with its number, as one formula, or a formula each where more than one has a number."""
     if sum(bool(number) for _, number in rows) > 1:
-        lines = [numbered(" ".join(filter(None, cells)), number) for cells, number in rows]
+        lines = [find.numbered(" ".join(filter(None, cells)), number) for cells, number in rows]
     else:
         number = next((number for _, number in rows if number), "")
-        lines = [numbered(aligned([cells for cells, _ in rows]), number)] if rows else []
+        lines = [find.numbered(find.aligned([cells for cells, _ in rows]), number)] if rows else []
     return "".join(f"<p>{_shown(line, True)}</p>" for line in lines)
 
 
@@ -358,8 +347,8 @@ def _cell(markup: str) -> str:
     """The formulas of a cell, with the words between them."""
     parts: list[str] = []
     position = 0
-    for found in MATHML.finditer(markup):
-        parts += [plain_words(markup[position : found.start()]), formula_of(found[0])[0]]
+    for found in find.MATHML.finditer(markup):
+        parts += [find.plain_words(markup[position : found.start()]), find.formula_of(found[0])[0]]
         position = found.end()
-    parts.append(plain_words(markup[position:]))
+    parts.append(find.plain_words(markup[position:]))
     return " ".join(filter(None, parts))

@@ -13,26 +13,8 @@ from pipeline.markup.html.tokens import TOKEN, Ends, attributes_of, is_void
 
 _SHADOW = re.compile(r"shadowrootmode\s*=\s*[\"']?(?:open|closed)(?![\w-])", re.IGNORECASE)
 _HOSTS = frozenset(
-    {
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "div",
-        "footer",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "main",
-        "nav",
-        "p",
-        "section",
-        "span",
-    }
+    {"article", "aside", "blockquote", "body", "div", "footer", "header", "main", "nav", "p", "section", "span"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6"}
 )
 _MAX_DEPTH = 24  # of shadow trees in each other
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from pipeline.markup.html.elsewhere.linked_data import description, hidden_properties, linked_text, longest_article
 from pipeline.markup.html.elsewhere.prose import words_of
@@ -117,16 +115,12 @@ def _state(page: str, title: str, shows_little: bool, readers: Readers) -> str:
         if not shows_little:
             continue
         for text_of in (record_text, state_text):  # all that components are given only where the rest says little
-            markup = PageOfStream(found, partial(_text_given, text_of, title)).markup()
+            markup = PageOfStream(found, text_of, title).markup()
             best = readers.main(markup.encode("utf-8", "replace"))
             if len(best) >= LONG_NOTICE:
                 break
     text = readers.whole(state_text(trees, title)) if trees else ""
     return max(best, text, key=len)
-
-
-def _text_given(text_of: Callable[[list[Any], str], str], title: str, given: dict[str, Any]) -> str:
-    return text_of([given], title)
 
 
 def _share_inside(text: str, other: str) -> float:

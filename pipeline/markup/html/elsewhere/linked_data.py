@@ -178,6 +178,7 @@ def _steps(value: Any, writer: Writer, depth: int) -> None:
             writer.item(part) if "<" not in part and "\n" not in part.strip() else writer.text(part)
 
 
+_PREFIX = re.compile(r"^(?:schema:|https?://schema\.org/)")  # of properties; those of other vocabularies stay
 _META = re.compile(rb"<meta(?=[\s/])", re.IGNORECASE)
 _REST_OF_TAG = re.compile(rb"(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
 _ATTRIBUTE = re.compile(r"([^\s\"'<>/=]{1,60})\s{0,16}=\s{0,16}(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'<>]{1,4000}))")
@@ -203,17 +204,12 @@ def metas(data: bytes) -> list[tuple[str, str]]:
     return found
 
 
-def _without_prefix(prop: str) -> str:
-    """The name of a property as schema.org has it; the address or the prefix of another vocabulary stays."""
-    return re.sub(r"^(?:schema:|https?://schema\.org/)", "", prop)
-
-
 def hidden_properties(data: bytes) -> str:
     """The texts of microdata and RDFa that stand in `<meta>`, which no page shows, as markup."""
     writer = Writer()
     for name, content in metas(data):
         kind, *properties = name.split()
-        known = () if kind == "name" else _PROPERTIES & set(map(_without_prefix, properties))
+        known = () if kind == "name" else _PROPERTIES & {_PREFIX.sub("", prop) for prop in properties}
         prop = min(known, default="")
         if prop in _HEADINGS:
             writer.begin(content)

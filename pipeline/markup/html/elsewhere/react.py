@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.markup.html.elsewhere.loose_json import read_json
@@ -26,11 +25,8 @@ _MAX_DEPTH = 200
 _MOST_CHARACTERS = 8 << 20
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(dict[str, Any]):
     """The rows of a stream by their ids, in order."""
-
-    rows: dict[str, Any]
 
 
 def is_stream(text: str) -> bool:
@@ -44,7 +40,7 @@ def is_element(value: Any) -> bool:
 
 def read_stream(text: str) -> Stream:
     """The rows of a stream. Rows that are code, hints or cut off are left out."""
-    rows: dict[str, Any] = {}
+    rows = Stream()
     data = text.encode("utf-8", "surrogatepass")  # lengths of texts are in bytes
     place = 0
     while place < len(data):
@@ -59,20 +55,20 @@ def read_stream(text: str) -> Stream:
         if head is not None and not head[3]:
             rows[head[1].decode()] = read_json(data[head.end() : end].decode("utf-8", "replace"))
         place = end + 1
-    return Stream(rows)
+    return rows
 
 
 class PageOfStream:
     """Writes the elements of a stream as the page that they stand for. Each row is written once."""
 
-    def __init__(self, stream: Stream, text_of: Callable[[dict[str, Any]], str]) -> None:
-        self._rows = stream.rows
-        self._text_of = text_of
-        self._left = dict.fromkeys(stream.rows)
+    def __init__(self, stream: Stream, text_of: Callable[[list[Any], str], str], title: str) -> None:
+        self._rows = stream
+        self._text_of, self._title = text_of, title
+        self._left = dict.fromkeys(stream)
         self._room = _MOST_CHARACTERS
 
     def markup(self) -> str:
-        """The whole page; text_of gives the text of properties of a component."""
+        """The whole page; text_of gives the text of properties of a component, in a page of this title."""
         parts = []
         while self._left:
             first = "0" if "0" in self._left else next(iter(self._left))
@@ -121,7 +117,8 @@ class PageOfStream:
             others = {name: part for name, part in properties.items() if name != "children" and name not in _INSTEAD}
             given = {name: self._filled(part) for name, part in others.items() if not _has_element(part)}
             slots = [part for name, part in others.items() if name not in given]
-            return inner + self._text_of(given) + "".join(self._elements_in(part, depth + 1) for part in slots)
+            inner += self._text_of([given], self._title)
+            return inner + "".join(self._elements_in(part, depth + 1) for part in slots)
         raw = properties.get("dangerouslySetInnerHTML")
         if isinstance(raw, dict) and isinstance(raw.get("__html"), str):
             inner = self._filled(raw["__html"])

@@ -37,33 +37,14 @@ _MARKS = {
 _PAIRS = {"frac": "\\frac", "root": "\\sqrt", "stackrel": "\\overset", "overset": "\\overset", "underset": "\\underset"}
 _OPENING = {"(": "(", "[": "[", "{": "\\{", "(:": "\\langle", "{:": ""}
 _CLOSING = {")": ")", "]": "]", "}": "\\}", ":)": "\\rangle", ":}": ""}
-_WORDS = sorted(
-    {
-        *_SIGNS,
-        *_GREEK,
-        *_MARKS,
-        *_PAIRS,
-        *_OPENING,
-        *_CLOSING,
-        *texnames.FUNCTIONS,
-        "text",
-        "abs",
-        "norm",
-        "floor",
-        "ceil",
-    },
-    key=len,
-    reverse=True,
-)
+_AROUND = {
+    "abs": ("|", "|"), "norm": ("\\|", "\\|"), "floor": ("\\lfloor ", "\\rfloor"), "ceil": ("\\lceil ", "\\rceil"),
+}  # fmt: skip
+_KNOWN = {*_SIGNS, *_GREEK, *_MARKS, *_PAIRS, *_OPENING, *_CLOSING, *_AROUND, *texnames.FUNCTIONS, "text"}
+_WORDS = sorted(_KNOWN, key=len, reverse=True)
 _TOKEN = re.compile(
     r"\s*(?:\"([^\"]*)\"|text\(([^()]*)\)|(\d+(?:\.\d+)?)|(" + "|".join(map(re.escape, _WORDS)) + r")|(\S))", re.DOTALL
 )
-_AROUND = {
-    "abs": ("|", "|"),
-    "norm": ("\\|", "\\|"),
-    "floor": ("\\lfloor ", "\\rfloor"),
-    "ceil": ("\\lceil ", "\\rceil"),
-}
 _MAX_DEPTH = 50
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.markup.html.formulas.mathml import Node, row_of
+from pipeline.markup.html.formulas.mathml import Node, row_of, text_of
 
 _TOP = re.compile(r"(?:^|;)\s*top\s*:\s*(-?[\d.]+)em")
 _HEIGHT = re.compile(r"(?:^|;)\s*height\s*:\s*(-?[\d.]+)em")
@@ -44,10 +44,6 @@ def _found(node: Node, *names: str) -> Node | None:
 
 def _holds(box: Node, name: str) -> bool:
     return any(name in _classes(child) for child in box.children)
-
-
-def _text(node: Node) -> str:
-    return node.text + "".join(map(_text, node.children))
 
 
 def _number(pattern: re.Pattern[str], node: Node) -> float:
@@ -129,7 +125,9 @@ def _box(node: Node, around: set[str]) -> list[Node]:
         width = re.search(r"(?:margin-right|width)\s*:\s*(\d+(?:\.\d+)?em)", node.attributes.get("style", ""))
         return [Node("mspace", {"width": width[1]})] if width is not None and float(width[1][:-2]) > 0.5 else []
     if classes & {"tag", "eqn-num"}:
-        return [Node("mtable", children=[Node("mlabeledtr", children=[Node("mtext", text=_text(node)), Node("mtd")])])]
+        return [
+            Node("mtable", children=[Node("mlabeledtr", children=[Node("mtext", text=text_of(node)), Node("mtd")])])
+        ]
     if "mfrac" in classes:
         boxes = [box for _, box in _stacked(node)]
         parts = [_inside(box) for box in boxes if not _holds(box, "frac-line")]
@@ -149,8 +147,8 @@ def _box(node: Node, around: set[str]) -> list[Node]:
     if classes & {"fbox", "boxpad", "colorbox"} and "stretchy" not in classes:
         return [Node("menclose", {"notation": "box"}, _boxes(node.children, around))]
     if "text" in classes and not classes & {"sizing"}:
-        return [Node("mtext", text=_text(node))]
-    if "rlap" in classes and "\ue020" in _text(node):
+        return [Node("mtext", text=text_of(node))]
+    if "rlap" in classes and "\ue020" in text_of(node):
         return [Node("mo", text="\ue020")]
     if "x-arrow" in classes:
         return [_arrow(node)]
@@ -179,7 +177,7 @@ def _arrow(node: Node) -> Node:
 
 
 def _delimiter(node: Node, *, is_open: bool) -> str:
-    text = _text(node).replace("\u200b", "").strip()
+    text = text_of(node).replace("\u200b", "").strip()
     if text:
         return _PIECES.get(text[0], text[0])
     picture = _svg(node)
@@ -225,7 +223,7 @@ def _over_and_under(node: Node, classes: set[str]) -> list[Node]:
     )
     if "accent" in classes:
         accent = next((box for place, (_, box) in enumerate(boxes) if place != at), None)
-        sign = (_text(accent).strip("\u200b ") or _mark(accent, True)) if accent is not None else ""
+        sign = (text_of(accent).strip("\u200b ") or _mark(accent, True)) if accent is not None else ""
         return [Node("mover", children=[_inside(boxes[at][1]), Node("mo", text=sign)])]
     shown = [_inside(box) for _, box in boxes]
     over, under = shown[:at], shown[at + 1 :]
@@ -238,7 +236,7 @@ def _over_and_under(node: Node, classes: set[str]) -> list[Node]:
 
 
 def _is_shown(node: Node) -> bool:
-    return node.name in ("mfrac", "msqrt", "mtable") or bool(_text(node).strip())
+    return node.name in ("mfrac", "msqrt", "mtable") or bool(text_of(node).strip())
 
 
 def _table(node: Node) -> Node:

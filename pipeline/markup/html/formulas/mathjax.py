@@ -12,6 +12,9 @@ from pipeline.markup.html.formulas.texnames import ACCENTS
 
 _GLYPH = re.compile(r"\bmjx-c([0-9A-F]{2,6})\b")
 _SCRIPTED = frozenset({"msub", "msup", "msubsup", "munder", "mover", "munderover"})
+_NOT_SHOWN = frozenset(
+    {"spacer", "nstrut", "dstrut", "tstrut", "line", "surd", "assistive-mml", "labels", "mphantom", "speech"}
+)
 _STRIKES = {"ustrike": "updiagonalstrike", "dstrike": "downdiagonalstrike", "hstrike": "horizontalstrike"}
 _BRACES = "\ue150\ue151\ue152\ue153\ue154"  # pieces, in its fonts
 
@@ -80,18 +83,7 @@ def _drawn(node: Node) -> list[Node]:
         is_upright = kind == "mi" and len(text) == 1 and text.isalpha() and text.isascii()
         font = "script" if _is_calligraphic(node) else "normal" if is_upright else ""
         return [Node(kind, {"mathvariant": font} if font else {}, text=text)]
-    if kind in (
-        "spacer",
-        "nstrut",
-        "dstrut",
-        "tstrut",
-        "line",
-        "surd",
-        "assistive-mml",
-        "labels",
-        "mphantom",
-        "speech",
-    ):
+    if kind in _NOT_SHOWN:
         return []
     if kind == "mspace":
         width = re.search(r"width\s*:\s*([\d.]+em)", node.attributes.get("style", ""))

@@ -334,8 +334,9 @@ def label_of(text: str) -> str:
     return f"\\tag{{{text}}}" if text else ""
 
 
-def _text(node: Node) -> str:
-    return node.text + "".join(map(_text, node.children))
+def text_of(node: Node) -> str:
+    """All text in an element."""
+    return node.text + "".join(map(text_of, node.children))
 
 
 def _table(node: Node, environment: str = "") -> str:
@@ -343,7 +344,7 @@ def _table(node: Node, environment: str = "") -> str:
     for row in node.children:
         cells, label = row.children, ""
         if row.name == "mlabeledtr" and cells:
-            label, cells = label_of(_text(cells[0])), cells[1:]
+            label, cells = label_of(text_of(cells[0])), cells[1:]
         if row.name in ("mtr", "mlabeledtr"):
             rows.append(([_tex(cell) for cell in cells], label))
         elif tex := _tex(row):

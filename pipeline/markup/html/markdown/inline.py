@@ -10,16 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 
-from pipeline.markup.escapes import (
-    END_LINK,
-    FORMULA,
-    LINK,
-    SPAN,
-    code_span,
-    escaped,
-    escaped_heading,
-    escaped_link_text,
-)
+from pipeline.markup import escapes
 from pipeline.markup.html.layout import B_END, T_AT, T_OUT, T_TAG, Scanned
 from pipeline.markup.html.tables import TAG
 from pipeline.markup.html.tokens import attributes_at
@@ -35,7 +26,7 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f]+")
 _FORMULA = re.compile(
     r"\$\$(?=\S)(?:[^$\x00-\x02\\]|\\.)+\$\$|(?<!\$)\$(?=[^\s$])(?:[^$\x00-\x02\\]|\\.)+(?<=\S)\$(?![\d$])"
 )
-_MARKED = re.compile(f"{LINK}([^{END_LINK}]*){END_LINK}|{SPAN}")
+_MARKED = re.compile(f"{escapes.LINK}([^{escapes.END_LINK}]*){escapes.END_LINK}|{escapes.SPAN}")
 
 
 class _Span(NamedTuple):
@@ -138,14 +129,14 @@ class Inline:
         text, shown = self._marked(spans, start, end)
         formulas = _FORMULA.findall(text) if "$" in text else []
         if formulas:
-            text = _FORMULA.sub(FORMULA, text)
-        text = escaped_heading(text) if kind == "heading" else escaped(text, begins_line=kind == "text")
+            text = _FORMULA.sub(escapes.FORMULA, text)
+        text = escapes.escaped_heading(text) if kind == "heading" else escapes.escaped(text, begins_line=kind == "text")
         if kind != "text":
             text = " ".join(text.split("\n"))
         if shown:
             text = _with_spans(text, shown)
         for formula in formulas:
-            text = text.replace(FORMULA, formula, 1)
+            text = text.replace(escapes.FORMULA, formula, 1)
         return text.replace("|", "\\|") if kind == "cell" else text
 
     def _marked(self, spans: list[_Span], start: int, end: int) -> tuple[str, list[str]]:
@@ -155,20 +146,20 @@ class Inline:
         open_link = -1
         for span in spans:
             if 0 <= open_link <= span.start:
-                parts += [self._cut(start, open_link), END_LINK]
+                parts += [self._cut(start, open_link), escapes.END_LINK]
                 start, open_link = open_link, -1
             parts.append(self._cut(start, span.start))
             start = span.start
             if span.address:
-                parts.append(LINK)
+                parts.append(escapes.LINK)
                 shown.append(span.address)
                 open_link = span.end
             else:
-                parts.append(SPAN)
-                shown.append(code_span(self._cut(span.start, span.end)))
+                parts.append(escapes.SPAN)
+                shown.append(escapes.code_span(self._cut(span.start, span.end)))
                 start = span.end
         if open_link >= 0:
-            parts += [self._cut(start, open_link), END_LINK]
+            parts += [self._cut(start, open_link), escapes.END_LINK]
             start = open_link
         return "".join([*parts, self._cut(start, end)]), shown
 
@@ -185,10 +176,10 @@ def _with_spans(text: str, shown: list[str]) -> str:
     left = iter(shown)
 
     def put(mark: re.Match[str]) -> str:
-        if mark[0] == SPAN:
+        if mark[0] == escapes.SPAN:
             return next(left)
         address = next(left)
-        label = escaped_link_text(mark[1]).replace(SPAN, "\x03")
+        label = escapes.escaped_link_text(mark[1]).replace(escapes.SPAN, "\x03")
         while "\x03" in label:
             label = label.replace("\x03", next(left), 1)
         return f"[{label}]({address})"
