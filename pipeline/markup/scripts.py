@@ -34,26 +34,10 @@ def kind_of(cp: int) -> int:
 
 
 def mark_of(
-    is_sup: bool,
-    before: int,
-    before_kind: int,
-    is_glued: bool,
-    is_behind_digit: bool,
-    is_variable: bool,
-    is_link: bool,
-    is_nested: bool,
-    is_parted: bool,
-    chars: int,
-    digits: int,
-    letters: int,
-    signs: int,
-    symbols: int,
-    points: int,
-    first: int,
-    first_kind: int,
-    last_kind: int,
-    is_before_digit: bool,
-) -> int:
+    is_sup: bool, before: int, before_kind: int, is_glued: bool, is_behind_digit: bool, is_variable: bool,
+    is_link: bool, is_nested: bool, is_parted: bool, chars: int, digits: int, letters: int, signs: int, symbols: int,
+    points: int, first: int, first_kind: int, last_kind: int, is_before_digit: bool,
+) -> int:  # fmt: skip
     """How a superscript or subscript is marked.
 
     before: the last character before it; whether no white space stands between; whether that follows a digit. What the

@@ -81,15 +81,9 @@ def _author_lines(scanned: Scanned, bits: np.ndarray) -> np.ndarray:
 
 
 def with_options(
-    scanned: Scanned,
-    kept: np.ndarray,
-    region: np.ndarray,
-    under_article: bool,
-    word_groups: np.ndarray,
-    ids: np.ndarray,
-    table: np.ndarray,
-    options: Options,
-) -> np.ndarray:
+    scanned: Scanned, kept: np.ndarray, region: np.ndarray, under_article: bool, word_groups: np.ndarray,
+    ids: np.ndarray, table: np.ndarray, options: Options,
+) -> np.ndarray:  # fmt: skip
     """The kept blocks, then comments under the article where the options want them, and author lines of posts added or
     left out. region: of each block whether it stands in an element of comments; under_article: whether those are it;
     ids and table: those of `records`.

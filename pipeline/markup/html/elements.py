@@ -43,23 +43,10 @@ def close_elements(place: int, state: np.ndarray, stack: np.ndarray, last: np.nd
 
 @kernel
 def open_element(
-    tag: int,
-    name: int,
-    start: int,
-    shown: int,
-    is_block: bool,
-    due: int,
-    flags: int,
-    shape: np.uint64,
-    is_link: bool,
-    number: int,
-    style: int,
-    state: np.ndarray,
-    nodes: np.ndarray,
-    stack: np.ndarray,
-    last: np.ndarray,
+    tag: int, name: int, start: int, shown: int, is_block: bool, due: int, flags: int, shape: np.uint64, is_link: bool,
+    number: int, style: int, state: np.ndarray, nodes: np.ndarray, stack: np.ndarray, last: np.ndarray,
     blocks: np.ndarray,
-) -> None:
+) -> None:  # fmt: skip
     """Add an element inside the innermost open one. Links are not put on the stack: they end where `</a>` is.
 
     name, start: the hash of the tag's name, and where it stands. shown: the tag of an element that is shown as this

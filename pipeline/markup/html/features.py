@@ -78,18 +78,10 @@ def _set_words(
 
 @entry
 def set_features(
-    text: np.ndarray,
-    blocks: np.ndarray,
-    nodes: np.ndarray,
-    words: np.ndarray,
-    word_weights: np.ndarray,
-    text_keys: np.ndarray,
-    text_values: np.ndarray,
-    text_weights: np.ndarray,
-    title: np.ndarray,
-    ids: np.ndarray,
+    text: np.ndarray, blocks: np.ndarray, nodes: np.ndarray, words: np.ndarray, word_weights: np.ndarray,
+    text_keys: np.ndarray, text_values: np.ndarray, text_weights: np.ndarray, title: np.ndarray, ids: np.ndarray,
     table: np.ndarray,
-) -> None:
+) -> None:  # fmt: skip
     """Set `table`: a row of NUM_FEATURES numbers (float32) a block, but for the types of the page; and `ids`: see
     `records.set_records`.
     """

@@ -151,15 +151,9 @@ def read_reference(
 
 @kernel
 def _add_word(
-    data: np.ndarray,
-    start: int,
-    end: int,
-    keys: np.ndarray,
-    values: np.ndarray,
-    pairs: np.ndarray,
-    count: int,
+    data: np.ndarray, start: int, end: int, keys: np.ndarray, values: np.ndarray, pairs: np.ndarray, count: int,
     node: int,
-) -> int:
+) -> int:  # fmt: skip
     """Add the known words of one run of letters: itself, or the known words that it starts and ends with."""
     key = FNV_OFFSET
     prefix, prefix_end = -1, start
@@ -193,17 +187,9 @@ def _add_word(
 
 @kernel
 def add_words(
-    data: np.ndarray,
-    start: int,
-    end: int,
-    keys: np.ndarray,
-    values: np.ndarray,
-    seen_keys: np.ndarray,
-    seen_values: np.ndarray,
-    pairs: np.ndarray,
-    count: int,
-    node: int,
-) -> int:
+    data: np.ndarray, start: int, end: int, keys: np.ndarray, values: np.ndarray, seen_keys: np.ndarray,
+    seen_values: np.ndarray, pairs: np.ndarray, count: int, node: int,
+) -> int:  # fmt: skip
     """Add (node, word) for the known words of an attribute; returns the new number of pairs.
 
     Words are runs of ASCII letters, and end where a capital follows a small letter. The caller sees to it that `pairs`

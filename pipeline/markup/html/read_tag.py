@@ -37,31 +37,13 @@ _MML, _M_MATH, _MATHJAX, _BUTTON, _MAIN, _LABEL, _SPAN = (
 
 @kernel
 def read_tag(
-    data: np.ndarray,
-    i: int,
-    state: np.ndarray,
-    text: np.ndarray,
-    blocks: np.ndarray,
-    nodes: np.ndarray,
-    pairs: np.ndarray,
-    stack: np.ndarray,
-    last: np.ndarray,
-    tags: np.ndarray,
-    tag_keys: np.ndarray,
-    tag_values: np.ndarray,
-    tag_kinds: np.ndarray,
-    tag_flags: np.ndarray,
-    class_keys: np.ndarray,
-    class_values: np.ndarray,
-    seen_keys: np.ndarray,
-    seen_values: np.ndarray,
-    text_keys: np.ndarray,
-    text_values: np.ndarray,
-    entity_keys: np.ndarray,
-    entity_values: np.ndarray,
-    entity_characters: np.ndarray,
+    data: np.ndarray, i: int, state: np.ndarray, text: np.ndarray, blocks: np.ndarray, nodes: np.ndarray,
+    pairs: np.ndarray, stack: np.ndarray, last: np.ndarray, tags: np.ndarray, tag_keys: np.ndarray,
+    tag_values: np.ndarray, tag_kinds: np.ndarray, tag_flags: np.ndarray, class_keys: np.ndarray,
+    class_values: np.ndarray, seen_keys: np.ndarray, seen_values: np.ndarray, text_keys: np.ndarray,
+    text_values: np.ndarray, entity_keys: np.ndarray, entity_values: np.ndarray, entity_characters: np.ndarray,
     low_characters: np.ndarray,
-) -> int:
+) -> int:  # fmt: skip
     """Read the tag at `i` (its `<`), and the content of an element of raw text; returns where it stopped."""
     end = data.size
     tag_start = i

@@ -181,15 +181,9 @@ def _is_nested(nodes: np.ndarray, below: np.ndarray, n: int, record: int) -> boo
 
 @kernel
 def set_records(
-    blocks: np.ndarray,
-    nodes: np.ndarray,
-    length: np.ndarray,
-    density: np.ndarray,
-    prose: np.ndarray,
-    sums: np.ndarray,
-    ids: np.ndarray,
-    table: np.ndarray,
-) -> None:
+    blocks: np.ndarray, nodes: np.ndarray, length: np.ndarray, density: np.ndarray, prose: np.ndarray, sums: np.ndarray,
+    ids: np.ndarray, table: np.ndarray,
+) -> None:  # fmt: skip
     """Set `table`: a row of NUM_RECORDS numbers (float32, see NAMES) a block; and `ids` (int32): group, record and slot
     of each. length, density and prose are `signals.lengths` of the blocks; sums has, for each element with all that is
     in it, length, length in links, prose and number of blocks.

@@ -23,31 +23,13 @@ from pipeline.markup.html.text import end_block, read_text
 
 @kernel
 def _scan_on(
-    data: np.ndarray,
-    i: int,
-    state: np.ndarray,
-    text: np.ndarray,
-    blocks: np.ndarray,
-    nodes: np.ndarray,
-    pairs: np.ndarray,
-    stack: np.ndarray,
-    last: np.ndarray,
-    tags: np.ndarray,
-    tag_keys: np.ndarray,
-    tag_values: np.ndarray,
-    tag_kinds: np.ndarray,
-    tag_flags: np.ndarray,
-    class_keys: np.ndarray,
-    class_values: np.ndarray,
-    seen_keys: np.ndarray,
-    seen_values: np.ndarray,
-    text_keys: np.ndarray,
-    text_values: np.ndarray,
-    entity_keys: np.ndarray,
-    entity_values: np.ndarray,
-    entity_characters: np.ndarray,
+    data: np.ndarray, i: int, state: np.ndarray, text: np.ndarray, blocks: np.ndarray, nodes: np.ndarray,
+    pairs: np.ndarray, stack: np.ndarray, last: np.ndarray, tags: np.ndarray, tag_keys: np.ndarray,
+    tag_values: np.ndarray, tag_kinds: np.ndarray, tag_flags: np.ndarray, class_keys: np.ndarray,
+    class_values: np.ndarray, seen_keys: np.ndarray, seen_values: np.ndarray, text_keys: np.ndarray,
+    text_values: np.ndarray, entity_keys: np.ndarray, entity_values: np.ndarray, entity_characters: np.ndarray,
     low_characters: np.ndarray,
-) -> int:
+) -> int:  # fmt: skip
     """Scan until the page ends or one of the arrays has no room for one more; returns where it stopped.
 
     Arrays are neither replaced nor taken out of a tuple in here: compiled code counts references to them, which would

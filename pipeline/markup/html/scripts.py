@@ -94,19 +94,10 @@ def starts_tag(data: np.ndarray, place: int, first: int, second: int, third: int
 
 @kernel
 def script_mark(
-    data: np.ndarray,
-    place: int,
-    name_start: int,
-    name_end: int,
-    is_sup: bool,
-    before: int,
-    is_glued: bool,
-    is_behind_digit: bool,
-    entity_keys: np.ndarray,
-    entity_values: np.ndarray,
-    entity_characters: np.ndarray,
+    data: np.ndarray, place: int, name_start: int, name_end: int, is_sup: bool, before: int, is_glued: bool,
+    is_behind_digit: bool, entity_keys: np.ndarray, entity_values: np.ndarray, entity_characters: np.ndarray,
     low_characters: np.ndarray,
-) -> tuple[int, int]:
+) -> tuple[int, int]:  # fmt: skip
     """The mark of a superscript or subscript, and the place of the `<sub>` that follows a NUMERATOR (0: none).
 
     place: where its content starts. before: the last character before it. is_glued: no white space stands between the
@@ -222,19 +213,10 @@ def write_due(state: np.ndarray, text: np.ndarray) -> None:
 
 @kernel
 def begin_script(
-    data: np.ndarray,
-    i: int,
-    tag_start: int,
-    name_start: int,
-    name_end: int,
-    is_sup: bool,
-    state: np.ndarray,
-    text: np.ndarray,
-    entity_keys: np.ndarray,
-    entity_values: np.ndarray,
-    entity_characters: np.ndarray,
+    data: np.ndarray, i: int, tag_start: int, name_start: int, name_end: int, is_sup: bool, state: np.ndarray,
+    text: np.ndarray, entity_keys: np.ndarray, entity_values: np.ndarray, entity_characters: np.ndarray,
     low_characters: np.ndarray,
-) -> int:
+) -> int:  # fmt: skip
     """Write what stands before a superscript or subscript in the open block; returns what is due at its end."""
     if state[S_FRACTION] > 0 and state[S_FRACTION] == tag_start:
         state[S_FRACTION] = 0

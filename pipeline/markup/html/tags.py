@@ -53,18 +53,9 @@ _ADDRESSES = tuple(np.uint64(fnv(name)) for name in ("src", "data-src", "data-la
 
 @kernel
 def read_attributes(
-    data: np.ndarray,
-    i: int,
-    look: int,
-    shape: np.uint64,
-    pairs: np.ndarray,
-    num_pairs: int,
-    node: int,
-    class_keys: np.ndarray,
-    class_values: np.ndarray,
-    seen_keys: np.ndarray,
-    seen_values: np.ndarray,
-) -> tuple[int, int, bool, int, np.uint64, int, int, int, int, int, int]:
+    data: np.ndarray, i: int, look: int, shape: np.uint64, pairs: np.ndarray, num_pairs: int, node: int,
+    class_keys: np.ndarray, class_values: np.ndarray, seen_keys: np.ndarray, seen_values: np.ndarray,
+) -> tuple[int, int, bool, int, np.uint64, int, int, int, int, int, int]:  # fmt: skip
     """Read what stands between a tag's name and its `>`, where the first place goes.
 
     Then: whether there is an address in `href` (TO_PAGE, TO_PLACE on the page), whether the tag closes itself, flags

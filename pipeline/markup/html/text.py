@@ -110,17 +110,9 @@ def _is_space(pending: int, last: int, cp: int) -> bool:
 
 @kernel
 def read_text(
-    data: np.ndarray,
-    i: int,
-    state: np.ndarray,
-    text: np.ndarray,
-    blocks: np.ndarray,
-    stack: np.ndarray,
-    entity_keys: np.ndarray,
-    entity_values: np.ndarray,
-    entity_characters: np.ndarray,
-    low_characters: np.ndarray,
-) -> int:
+    data: np.ndarray, i: int, state: np.ndarray, text: np.ndarray, blocks: np.ndarray, stack: np.ndarray,
+    entity_keys: np.ndarray, entity_values: np.ndarray, entity_characters: np.ndarray, low_characters: np.ndarray,
+) -> int:  # fmt: skip
     """Read characters up to the next `<`, and at least one; returns where it stopped.
 
     `blocks` must have room for one block more, `text` for a quarter more than the bytes of the page. Before a block is
