@@ -22,9 +22,8 @@ _ROOTS = {
     "gpx": "application/gpx+xml", "oembed": "application/xml", "svg": "image/svg+xml", "error": "application/xml",
     "response": "application/xml", "soap:envelope": "application/xml", "oai-pmh": "application/xml",
 }  # fmt: skip
-_NEEDS_DECLARATION = frozenset(
-    {"feed", "entry", "error", "response", "svg", "kml", "opml"}
-)  # else of a page's own tags
+# Else they are of a page's own tags.
+_NEEDS_DECLARATION = frozenset({"feed", "entry", "error", "response", "svg", "kml", "opml"})
 _COMMENTS = re.compile(r"(?:/\*.{0,3000}?\*/\s*|//[^\n]{0,500}\n\s*)*+", re.DOTALL)
 _SCRIPT = re.compile(
     r"[;!(]*\s*function\s*[\w$]*\s*\(|[!(]+\s*(?:async\s*)?(?:\([^()]{0,100}\)|\w+)\s*=>|[\"']use strict[\"']|"

@@ -145,9 +145,8 @@ def indents_of(scanned: Scanned, blocks: np.ndarray) -> tuple[list[int], np.ndar
         if indents[run].max() < _LEAST_INDENT or is_code[run].all() or nodes[places[run], L.N_ITEM].max() >= 0:
             continue
         lines = [scanned.text[a:b].tobytes().decode("utf-8") for a, b in blocks[run, L.B_START : L.B_END + 1].tolist()]
-        looks_like_code[run] = len(lines) > 1 and 2 * sum(_CODE_LINE.search(line) is not None for line in lines) >= len(
-            lines
-        )
+        num_code = sum(_CODE_LINE.search(line) is not None for line in lines)
+        looks_like_code[run] = len(lines) > 1 and 2 * num_code >= len(lines)
         is_verse = len(lines) >= _MIN_VERSE and indents[run].min() == 0 and max(map(len, lines)) <= _LONGEST_VERSE
         if is_verse or looks_like_code[run].any():
             shown[run] = indents[run]

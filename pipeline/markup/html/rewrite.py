@@ -48,10 +48,8 @@ _LINES = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SIGN_OF_TEX = re.compile(r"[\\^_]")
-_ROW, _CELL = (
-    re.compile(r"<tr\b", re.IGNORECASE),
-    re.compile(r"<td\b([^>]*)>(.*?)(?=<td\b|</tr|\Z)", re.IGNORECASE | re.DOTALL),
-)
+_ROW = re.compile(r"<tr\b", re.IGNORECASE)
+_CELL = re.compile(r"<td\b([^>]*)>(.*?)(?=<td\b|</tr|\Z)", re.IGNORECASE | re.DOTALL)
 _WORD, _MANY_WORDS = re.compile(r"[^\W\d_]{2,}"), 3  # in a cell that is prose
 _METADATA = re.compile(r"<(div|span)\s[^>]*ltx_(?:metadata|note)[^>]*>.*?</\1>", re.DOTALL | re.IGNORECASE)
 # A number rather than a formula: it is written as other fractions are.
@@ -73,11 +71,9 @@ _NUMBER_BEHIND = re.compile(
     r"(\(?(?:[A-Z]\.?)?\d{1,3}(?:[.-]\d{1,3}){0,3}[a-z]?\)?)\s*+(?=</)",
 )
 _SAYS_NUMBER = re.compile(r"eqno|eqn-num|eq-num|equation[-_]*num|equation-label|numcol|\blabel\b", re.IGNORECASE)
-_NUMERATOR = re.compile(
-    r"class\s*=\s*[\"']?(?:[^\"'>]*\s)?num(?:erator)?(?:\s[^\"'>]*)?[\"']?[^>]*>(.*?)</span", re.DOTALL
-)
-_DENOMINATOR = re.compile(
-    r"class\s*=\s*[\"']?(?:[^\"'>]*\s)?den(?:om|ominator)?(?:\s[^\"'>]*)?[\"']?[^>]*>(.*?)</span", re.DOTALL
+_NUMERATOR, _DENOMINATOR = (
+    re.compile(rf"class\s*=\s*[\"']?(?:[^\"'>]*\s)?{name}(?:\s[^\"'>]*)?[\"']?[^>]*>(.*?)</span", re.DOTALL)
+    for name in ("num(?:erator)?", "den(?:om|ominator)?")
 )
 _UNSEEN = re.compile(r"<span\s[^>]*(?:sr-only|visually-?hidden|screen-reader|display\s*:\s*none)[^>]*>[^<]*</span>")
 _PLAIN_FRACTION = re.compile(r"(?:(\d+) )?(\d+) ?[/\u2044\u2215] ?(\d+)")

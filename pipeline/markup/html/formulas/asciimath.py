@@ -10,19 +10,16 @@ from pipeline.markup.html.formulas.texnames import joined
 _SIGNS = {
     "+-": "\\pm", "**": "\\ast", "xx": "\\times", "-:": "\\div", "@": "\\circ", "o+": "\\oplus", "ox": "\\otimes",
     "^^": "\\wedge", "vv": "\\vee", "nn": "\\cap", "uu": "\\cup", "!=": "\\ne", "<=": "\\le", ">=": "\\ge",
-    "-=": "\\equiv",
     "~=": "\\cong", "~~": "\\approx", "!in": "\\notin", "sub": "\\subset", "sup": "\\supset", "sube": "\\subseteq",
     "supe": "\\supseteq", "=>": "\\Rightarrow", "<=>": "\\Leftrightarrow", "->": "\\to", "|->": "\\mapsto",
-    "oo": "\\infty",
     "del": "\\partial", "grad": "\\nabla", "O/": "\\emptyset", "AA": "\\forall", "EE": "\\exists", "...": "\\ldots",
     "NN": "\\mathbb{N}", "QQ": "\\mathbb{Q}", "RR": "\\mathbb{R}", "ZZ": "\\mathbb{Z}", "CC": "\\mathbb{C}",
     "not": "\\neg", "and": "\\text{ and }", "or": "\\text{ or }", "if": "\\text{ if }", "prop": "\\propto",
-    "*": "\\cdot",
     "quad": "\\quad", "rarr": "\\to", "larr": "\\leftarrow", "harr": "\\leftrightarrow", "rArr": "\\Rightarrow",
     "ne": "\\ne", "le": "\\le", "ge": "\\ge", "lt": "<", "gt": ">", "int": "\\int", "oint": "\\oint", "sum": "\\sum",
     "prod": "\\prod", "dx": "dx", "dy": "dy", "dt": "dt", "dz": "dz", "%": "\\%", "#": "\\#", "pm": "\\pm",
     "infty": "\\infty", "nabla": "\\nabla", "partial": "\\partial", "times": "\\times", "cdot": "\\cdot", "to": "\\to",
-    "in": "\\in", "cdots": "\\cdots", "mod": "\\bmod",
+    "in": "\\in", "cdots": "\\cdots", "mod": "\\bmod", "-=": "\\equiv", "oo": "\\infty", "*": "\\cdot",
 }  # fmt: skip
 _LETTERS = """
 alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma tau

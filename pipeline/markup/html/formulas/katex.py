@@ -12,11 +12,10 @@ from pipeline.markup.html.formulas.mathml import Node, row_of, text_of
 
 _TOP = re.compile(r"(?:^|;)\s*top\s*:\s*(-?[\d.]+)em")
 _HEIGHT = re.compile(r"(?:^|;)\s*height\s*:\s*(-?[\d.]+)em")
-_WITHOUT_TEXT = """
-strut pstrut vlist-s nulldelimiter frac-line arraycolsep hide-tail overline-line underline-line fix vertical-separator
-hline hdashline rule
-"""
-_NOTHING = frozenset(_WITHOUT_TEXT.split())
+_NOTHING = frozenset(
+    {"strut", "pstrut", "vlist-s", "nulldelimiter", "frac-line", "arraycolsep", "hide-tail", "overline-line", "rule"}
+    | {"underline-line", "fix", "vertical-separator", "hline", "hdashline"}
+)
 _FONTS = {
     "mathbb": "double-struck", "mathcal": "script", "mathscr": "script", "mathfrak": "fraktur", "mathbf": "bold",
     "boldsymbol": "bold-italic", "mathsf": "sans-serif", "mathtt": "monospace", "mathrm": "normal", "textbf": "bold",
