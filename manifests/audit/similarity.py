@@ -114,7 +114,9 @@ class Ngrams:
         number = max(1, len(self.words) - num_words + 1) if self.words else 0
         self.different = {tuple(self.words[at : at + num_words]) for at in range(number)}
         is_short = 1 < num_words > len(self.words) // 4
-        self.repeats_itself = 2 * len(self.different) < number or (
+        width = max(3, num_words)  # shorter n-grams repeat in every long text
+        telling = {tuple(self.words[at : at + width]) for at in range(max(0, len(self.words) - width + 1))}
+        self.repeats_itself = 2 * len(telling) < len(self.words) - width + 1 or (
             is_short and 0 < 2 * len(set(self.words)) <= len(self.words)
         )
 

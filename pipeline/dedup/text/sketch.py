@@ -36,6 +36,7 @@ _STEP = 0x9E3779B97F4A7C15
 _MASK64 = (1 << 64) - 1
 _NGRAM_SEED = 0x6E6772616D73  # any fixed number; a change of it changes every hash of an n-gram
 _FINE_SEED = 0x66696E65
+_TELLING = 3  # words: shorter n-grams repeat in every long text
 
 
 class Sketches(NamedTuple):
@@ -90,23 +91,29 @@ class Sketcher:
 
     def ngrams(self, text: str) -> NGrams:
         """The n-grams that decide, and whether the text repeats itself."""
+        values = self._different(text)
+        sequence, num_words = self._states[1, [SEQUENCE, NUM_WORDS]].tolist()
+        width = max(self._width, _TELLING)
+        counted = values if width == self._width else self._sketcher(width)._different(text)
+        is_repetitive = 2 * counted.size < num_words - width + 1
+        if 1 < self._width > num_words // _SHORT:
+            is_repetitive |= 0 < 2 * self._sketcher(1)._different(text).size <= num_words
+        return NGrams(values, sequence, is_repetitive)
+
+    def _different(self, text: str) -> NDArray[np.uint64]:
+        """The different n-grams that decide, ascending."""
         self._begin()
         found = []
         for codes, composed, is_last in _pieces(text):
             decides = codes if self._is_folded else composed
             count = self._add(1, decides, self._table, self._ngram_seed, is_last)
             found.append(_unique(self._ngrams[:count].copy()))
-        values = found[0] if len(found) == 1 else _unique(np.concatenate(found))
-        sequence, num_words = self._states[1, [SEQUENCE, NUM_WORDS]].tolist()
-        is_repetitive = 2 * values.size < num_words - self._width + 1
-        if 1 < self._width > num_words // _SHORT:
-            is_repetitive |= 0 < 2 * self._words_alone.ngrams(text).values.size <= num_words
-        return NGrams(values, sequence, is_repetitive)
+        return found[0] if len(found) == 1 else _unique(np.concatenate(found))
 
-    @functools.cached_property
-    def _words_alone(self) -> Sketcher:
-        """A sketcher of n-grams of one word."""
-        return Sketcher(self._settings.model_copy(update={"ngram_words": 1}))
+    @functools.cache  # noqa: B019 - lives as long as its process
+    def _sketcher(self, width: int) -> Sketcher:
+        """A sketcher of n-grams of so many words."""
+        return Sketcher(self._settings.model_copy(update={"ngram_words": width}))
 
     def _begin(self) -> None:
         self._words.fill(0)

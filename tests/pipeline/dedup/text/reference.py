@@ -88,6 +88,7 @@ def is_repetitive(words: list[str], width: int) -> bool:
     """Whether a text of these words repeats itself."""
     if len(words) < 4 * width and width > 1 and words and 2 * len(set(words)) <= len(words):
         return True
+    width = max(3, width)
     ngrams = [tuple(words[at : at + width]) for at in range(len(words) - width + 1)]
     return 2 * len(set(ngrams)) < len(ngrams)
 

@@ -222,3 +222,37 @@ def test_a_long_text_needs_little_memory(unit: str) -> None:
 def test_characters_left_out_of_folding_fold_to_themselves() -> None:
     for first, last in characters._UNCHANGED:
         assert all(characters._fold(code) == characters._stand(code) == code for code in range(first, last))
+
+
+def test_words_that_occur_again_are_no_repetition() -> None:
+    """In a long text most single words, and many pairs, stood before; its n-grams of three did not."""
+    draw = random.Random(5)
+    text = " ".join(
+        draw.choices(
+            [
+                "the",
+                "of",
+                "and",
+                "to",
+                "in",
+                "is",
+                "that",
+                "it",
+                "for",
+                "was",
+                "on",
+                "are",
+                "as",
+                "with",
+                "his",
+                "they",
+                "at",
+                "be",
+                "this",
+            ],
+            k=400,
+        )
+    )
+    for width in (1, 2, 3, 5):
+        assert not Sketcher(MinHashSettings(ngram_words=width)).ngrams(text).is_repetitive
+        assert Sketcher(MinHashSettings(ngram_words=width)).ngrams("la " * 50).is_repetitive
