@@ -71,10 +71,7 @@ class Texts(LayoutPhase):
                 signatures.append(part.array(output, "signatures")[rows])
                 for facts, row in zip(known, rows_of(part, rows, output), strict=True):
                     if content_hash(row["text"])[0] != facts["content"]:
-                        raise UserError(
-                            f"{part.reading(output).build.url}/{part.entry.path}: was changed or damaged after its "
-                            "keys were made. Delete it and run its recipe again: it is made anew."
-                        )
+                        raise _damaged(part, output)
                     if is_compared[at]:
                         ngrams = sketcher.ngrams(row["text"])
                         values.write(ngrams.values.tobytes())
@@ -119,17 +116,27 @@ def rows_of(part: InputPart, rows: Int64Array, output: TaskOutput) -> Iterator[d
     reading = part.reading(output)
     if part.build is not None and part.entry.path.startswith(f"{output.stage}/"):
         rows = np.cumsum(part.array(output, "kept"), dtype=np.int64)[rows] - 1
-    with reading.build.open(part.entry.path) as file:
-        parquet = pq.ParquetFile(file)
-        begin = 0
-        for group in range(parquet.num_row_groups):
-            end = begin + parquet.metadata.row_group(group).num_rows
-            wanted = rows[slice(*np.searchsorted(rows, [begin, end]).tolist())]
-            if wanted.size:
-                table = parquet.read_row_group(group, columns=_COLUMNS).take(pa.array(wanted - begin))
-                for row, place in zip(table.to_pylist(), wanted.tolist(), strict=True):
-                    yield {**row, "row": place}
-            begin = end
+    try:
+        with reading.build.open(part.entry.path) as file:
+            parquet = pq.ParquetFile(file)
+            begin = 0
+            for group in range(parquet.num_row_groups):
+                end = begin + parquet.metadata.row_group(group).num_rows
+                wanted = rows[slice(*np.searchsorted(rows, [begin, end]).tolist())]
+                if wanted.size:
+                    table = parquet.read_row_group(group, columns=_COLUMNS).take(pa.array(wanted - begin))
+                    for row, place in zip(table.to_pylist(), wanted.tolist(), strict=True):
+                        yield {**row, "row": place}
+                begin = end
+    except (OSError, ValueError, pa.ArrowException):
+        raise _damaged(part, output) from None
+
+
+def _damaged(part: InputPart, output: TaskOutput) -> UserError:
+    return UserError(
+        f"{part.reading(output).build.url}/{part.entry.path}: is missing, or was changed or damaged after its keys "
+        "were made. Delete it, if it is there, and run the recipe of its build again: it is made anew."
+    )
 
 
 @dataclass

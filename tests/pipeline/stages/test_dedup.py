@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -430,16 +431,21 @@ def test_an_earlier_build_that_was_made_again_is_noted(tmp_path: Path) -> None:
     assert any("not here now" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("what", ["documents", "signatures", "keys", "kept"])
+@pytest.mark.parametrize(
+    "what",
+    [*(f"keys/web-00000.{one}.npy" for one in ("documents", "signatures", "keys", "kept")), "part-web-00000.parquet"],
+)
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
-def test_damaged_keys_of_an_earlier_build_are_named(tmp_path: Path, what: str, damage: str) -> None:
+def test_damaged_files_of_an_earlier_build_are_named(tmp_path: Path, what: str, damage: str) -> None:
     first = built(tmp_path, {"a": mixed(8)}, name="first")
-    file = first / f"dedup/keys/web-00000.{what}.npy"
+    file = first / "dedup" / what
     data = bytearray(file.read_bytes())
+    if what.startswith("part"):
+        data[8 : len(data) // 2] = bytes(len(data) // 2 - 8)
     data[-5] ^= 1
     file.unlink()
     if damage != "gone":
         file.write_bytes(data if damage == "changed" else data[:-20])
     made = recipe(tmp_path, {"a": mixed(12)}, 'dedup.against=["first"]')
-    with pytest.raises(UserError, match=rf"first/dedup/keys/web-00000\.{what}\.npy: is missing, or was changed"):
+    with pytest.raises(UserError, match=f"first/dedup/{re.escape(what)}: is missing, or was changed"):
         run_build(made, until="dedup")
