@@ -29,21 +29,19 @@ class Cluster(NamedTuple):
 def cluster_facts(clusters: Iterable[Cluster]) -> dict[str, Any]:
     """`sizes`: clusters by size. `removed`: documents that went, by their source and that of the survivor. `largest`:
     up to 20 clusters, the largest first."""
-    sizes: Counter[str] = Counter()
-    removed: dict[str, Counter[str]] = {}
-    largest: list[dict[str, Any]] = []
-    for found in clusters:
-        sizes[next((name for most, name in _SIZES if found.size <= most), _LARGEST_SIZE)] += 1
-        for source, number in found.removed.items():
-            removed.setdefault(source, Counter())[found.source] += number
-        largest.append({"cluster": found.cluster, "size": found.size, "kept": found.kept, "samples": found.samples})
-        if len(largest) >= 50 * _LARGEST:
-            largest = _first(largest)
-    return _facts(sizes, removed, largest)
+    return merged_cluster_facts(map(_facts_of, clusters))
+
+
+def _facts_of(found: Cluster) -> dict[str, Any]:
+    return {
+        "sizes": {next((name for most, name in _SIZES if found.size <= most), _LARGEST_SIZE): 1},
+        "removed": {source: {found.source: number} for source, number in found.removed.items()},
+        "largest": [{"cluster": found.cluster, "size": found.size, "kept": found.kept, "samples": found.samples}],
+    }
 
 
 def merged_cluster_facts(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The facts of all tasks as those of one."""
+    """The facts of several as one."""
     sizes: Counter[str] = Counter()
     removed: dict[str, Counter[str]] = {}
     largest: list[dict[str, Any]] = []
@@ -51,18 +49,10 @@ def merged_cluster_facts(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         sizes.update(facts["sizes"])
         for source, kept in facts["removed"].items():
             removed.setdefault(source, Counter()).update(kept)
-        largest = _first([*largest, *facts["largest"]])
-    return _facts(sizes, removed, largest)
-
-
-def _first(largest: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(largest, key=lambda row: (-row["size"], row["cluster"]))[:_LARGEST]
-
-
-def _facts(sizes: Counter[str], removed: dict[str, Counter[str]], largest: list[dict[str, Any]]) -> dict[str, Any]:
+        largest = sorted([*largest, *facts["largest"]], key=lambda row: (-row["size"], row["cluster"]))[:_LARGEST]
     names = [*(name for _, name in _SIZES), _LARGEST_SIZE]
     return {
         "sizes": {name: sizes[name] for name in names if sizes[name]},
         "removed": {source: dict(sorted(kept.items())) for source, kept in sorted(removed.items())},
-        "largest": _first(largest),
+        "largest": largest,
     }

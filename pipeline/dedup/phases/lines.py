@@ -6,6 +6,7 @@ own back.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,7 +85,7 @@ class Repeats(Phase):
 
 
 class GatherRepeats(Gather):
-    """Repeated units of some ranges -> by the group of their documents."""
+    """Repeated units of some ranges -> by the group of their documents, ascending by document."""
 
     name = "gather_repeats"
 
@@ -94,12 +95,17 @@ class GatherRepeats(Gather):
         tables = [output.read_array(entry.path) for entry in task.inputs]
         slices = [split_by(table["document"], bounds) for table in tables]
         for group in range(layout.num_groups):
-            yield f"{group:05d}", [table[mine[group]] for table, mine in zip(tables, slices, strict=True)]
+            found = np.concatenate([table[mine[group]] for table, mine in zip(tables, slices, strict=True)])
+            yield f"{group:05d}", [found[np.argsort(found["document"], kind="stable")]]
 
 
 def repeats_in(task: Task, output: TaskOutput, ordinal: int) -> NDArray[np.void]:
     """The repeated units of a part's documents, by document and key, of those that the task was given."""
-    found = received(task, output, GatherRepeats.name, REPEAT)
-    found = found[np.flatnonzero(found["document"] >> 32 == ordinal)]
-    ordered: NDArray[np.void] = found[np.lexsort([found["key"], found["document"]])]
+    mine = [np.empty(0, REPEAT)]
+    for entry in task.inputs:
+        if entry.path.startswith(f"{WORK}/{GatherRepeats.name}/"):
+            found = output.read_array(entry.path)  # of a whole group: only what is asked for is read
+            mine.append(found[slice(*(bisect_left(found["document"], at << 32) for at in (ordinal, ordinal + 1)))])
+    together = np.concatenate(mine)
+    ordered: NDArray[np.void] = together[np.lexsort([together["key"], together["document"]])]
     return ordered
