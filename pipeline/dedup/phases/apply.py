@@ -28,15 +28,13 @@ class Apply(Phase):
         return {
             "keys": self._keys,
             "exact": self._settings.exact,
-            "near": self._settings.minhash.enabled,
+            "near": self._settings.minhash.enabled and self._settings.minhash.num_buckets,
             "edits": edits if self._settings.lines.enabled else None,
         }
 
     def process(self, task: Task, output: TaskOutput) -> None:
         decided = decisions(task, output)
         upcoming = next(decided, None)
-        # Where exact copies are not looked for, equal texts are what they were found as.
-        equal = NEAR if self._settings.minhash.enabled else URL
         kept: list[bool] = []
         documents = PartReader(output.build, task.inputs[0], output.counts).run()
         with PartWriter(output, f"part-{task.name}") as writer, Editor(task, output, self._settings) as editor:
@@ -54,7 +52,15 @@ class Apply(Phase):
                         writer.write(document)
                 else:
                     kept.append(False)
-                    kind = decision["kind"] if self._settings.exact or decision["kind"] != EXACT else equal
-                    writer.add(document, REASONS[kind], decision["similarity"], evidence=decision)
+                    if decision["kind"] == EXACT and not self._settings.exact:
+                        decision |= self._equal()
+                    writer.add(document, REASONS[decision["kind"]], decision["similarity"], evidence=decision)
         if self._keys is not None:
             output.publish_array(f"{self._keys}/{task.name}.kept.npy", np.array(kept, dtype=np.bool_))
+
+    def _equal(self) -> dict[str, Any]:
+        """What equal texts were found as, where exact copies are not looked for."""
+        minhash = self._settings.minhash
+        if not minhash.enabled:
+            return {"kind": URL}
+        return {"kind": NEAR, "shared_buckets": minhash.num_buckets, "estimated_similarity": 1.0}

@@ -414,7 +414,9 @@ def test_equal_texts_of_one_url_are_what_was_looked_for(tmp_path: Path) -> None:
         ([], "exact_duplicate"),
     ):
         build = built(tmp_path, {"a": rows}, "dedup.url=true", *settings)
-        assert [row["reason"] for row in dropped(build).values()] == [reason] * 2
+        gone = dropped(build).values()
+        assert [row["reason"] for row in gone] == [reason] * 2
+        assert {row["shared_buckets"] for row in gone} == {14 if reason == "near_duplicate" else None}
         assert audit_build(str(build), deep=True).problems == []
 
 
