@@ -138,7 +138,7 @@ class _Documents:
     """What is stored of the documents that are in a pair, as arrays: some 50 bytes each."""
 
     def __init__(self, build: Build, paths: list[str], settings: dict[str, Any]) -> None:
-        equal = EXACT if settings["exact"] else NEAR if settings["minhash"]["enabled"] else URL
+        equal = EXACT if settings["exact"] else NEAR
         self.reasons = (None, REASONS[URL], REASONS[NEAR], REASONS[equal])  # by level
         stored = ["document", "length", "signal", "content", "tie", "is_earlier"]
         found = [np.empty(0, dtype=_DOCUMENT)]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dedup.rank import Int64Array, by_preference
-from pipeline.dedup.schema import EXACT, NEAR
+from pipeline.dedup.schema import EXACT, NEAR, URL
 
 FINE = 2
 ENTRY = np.dtype(
@@ -95,18 +95,18 @@ def _differs(*columns: NDArray[Any]) -> NDArray[np.bool_]:
     return differs
 
 
-def _pairs(entries: Entries, better: Int64Array, worse: Int64Array, are_copies: bool = False) -> Pairs:
-    """Pairs of entries, given by their places; their kind is that of their key, or EXACT."""
+def _pairs(entries: Entries, better: Int64Array, worse: Int64Array) -> Pairs:
+    """Pairs of entries, given by their places; their kind is that of their key."""
     pairs = np.empty(len(better), dtype=PAIR)
     pairs["better"], pairs["worse"] = entries["document"][better], entries["document"][worse]
     pairs["rank"], pairs["content"] = entries["rank"][better], entries["content"][better]
-    pairs["kind"] = kind = EXACT if are_copies else entries["key"][better] & np.uint64(3)
+    pairs["kind"] = kind = entries["key"][better] & np.uint64(3)
     pairs["shared"] = kind == NEAR
     return pairs
 
 
 def _apart(entries: Entries) -> tuple[Pairs, Entries]:
-    """Pairs of equal texts with one key; and the best document of each key and text, by (key, preference).
+    """Pairs of equal texts; and by (key, preference) the best document of each near key and text, and all of a URL.
 
     Each copy is paired with the best one and with the copy before it: the best one may go for another reason. Documents
     that share an exact key share their text, so no such entries are left; and those that share a near one and their
@@ -114,12 +114,12 @@ def _apart(entries: Entries) -> tuple[Pairs, Entries]:
     """
     order = by_preference(entries["rank"], entries["content"], entries["document"], entries["content"], entries["key"])
     ordered = entries[order]
-    is_best = _differs(ordered["key"], ordered["content"])
-    best = np.maximum.accumulate(np.where(is_best, np.arange(ordered.size), 0))
     kind = ordered["key"] & np.uint64(3)
-    copies = np.flatnonzero(~is_best & (kind != NEAR))
+    is_best = _differs(ordered["key"], ordered["content"]) | (kind == URL)
+    best = np.maximum.accumulate(np.where(is_best, np.arange(ordered.size), 0))
+    copies = np.flatnonzero(~is_best & (kind == EXACT))
     later = copies[best[copies] != copies - 1]
-    pairs = _pairs(ordered, np.concatenate([best[copies], later - 1]), np.concatenate([copies, later]), are_copies=True)
+    pairs = _pairs(ordered, np.concatenate([best[copies], later - 1]), np.concatenate([copies, later]))
     texts = ordered[is_best & (kind != EXACT)]
     return pairs, texts[by_preference(texts["rank"], texts["content"], texts["document"], texts["key"])]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.dedup.phases.clusters import decisions
 from pipeline.dedup.phases.edits import Editor
-from pipeline.dedup.schema import EXACT, NEAR, REASONS, URL
+from pipeline.dedup.schema import EXACT, NEAR, REASONS
 from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import PartReader, PartWriter
 from pipeline.engine.tasks import Phase, Task, TaskOutput
@@ -28,7 +28,7 @@ class Apply(Phase):
         return {
             "keys": self._keys,
             "exact": self._settings.exact,
-            "near": self._settings.minhash.enabled and self._settings.minhash.num_buckets,
+            "buckets": self._settings.minhash.num_buckets,
             "edits": edits if self._settings.lines.enabled else None,
         }
 
@@ -52,15 +52,9 @@ class Apply(Phase):
                         writer.write(document)
                 else:
                     kept.append(False)
-                    if decision["kind"] == EXACT and not self._settings.exact:
-                        decision |= self._equal()
+                    if decision["kind"] == EXACT and not self._settings.exact:  # then equal texts are near duplicates
+                        buckets = self._settings.minhash.num_buckets
+                        decision |= {"kind": NEAR, "shared_buckets": buckets, "estimated_similarity": 1.0}
                     writer.add(document, REASONS[decision["kind"]], decision["similarity"], evidence=decision)
         if self._keys is not None:
             output.publish_array(f"{self._keys}/{task.name}.kept.npy", np.array(kept, dtype=np.bool_))
-
-    def _equal(self) -> dict[str, Any]:
-        """What equal texts were found as, where exact copies are not looked for."""
-        minhash = self._settings.minhash
-        if not minhash.enabled:
-            return {"kind": URL}
-        return {"kind": NEAR, "shared_buckets": minhash.num_buckets, "estimated_similarity": 1.0}

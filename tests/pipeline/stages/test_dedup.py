@@ -451,3 +451,18 @@ def test_damaged_files_of_an_earlier_build_are_named(tmp_path: Path, what: str, 
     made = recipe(tmp_path, {"a": mixed(12)}, 'dedup.against=["first"]')
     with pytest.raises(UserError, match=f"first/dedup/{re.escape(what)}: is missing, or was changed"):
         run_build(made, until="dedup")
+
+
+@pytest.mark.parametrize("settings", [[], ["dedup.exact=false"], ["dedup.exact=false", "dedup.minhash.enabled=false"]])
+@pytest.mark.parametrize("number", [2, 5, 200])
+def test_one_document_of_a_url_stays(tmp_path: Path, settings: list[str], number: int) -> None:
+    """Also where its others are equal among themselves."""
+    rows = [{"id": "longest", "text": text(1), "url": "https://one.example/page"}]
+    rows += [
+        {"id": f"d{copy}", "text": text(2 + copy % 3, 200), "url": "http://one.example/page/"} for copy in range(number)
+    ]
+    rows += [{"id": "other", "text": text(2, 200), "url": "https://two.example/"}]
+    build = built(tmp_path, {"a": rows}, "dedup.url=true", *settings)
+    assert len(kept(build)) == 2
+    assert {"longest"} < set(kept(build))
+    assert audit_build(str(build), deep=True).problems == []
