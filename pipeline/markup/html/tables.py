@@ -43,8 +43,8 @@ _NOT_CLOSING_P = frozenset(
     {"thead", "tbody", "tfoot", "tr", "td", "th", "caption", "legend", "body", "option", "optgroup", "select"}
     | {"textarea", "iframe", "video", "audio", "object", "template"}
 )
-_VOID_TAGS = (
-    *("br", "hr", "area", "base", "col", "embed", "img", "input", "link", "meta", "param", "source", "track", "wbr"),
+VOID_TAGS = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 )
 # Elements whose content is no markup. `noscript` is one to a parser without scripts' eyes: what stands there repeats
 # or apologises.
@@ -87,7 +87,7 @@ def hashed(names: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
 def tag_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Keys and numbers of the tags, and each tag's kind: a sum of BLOCK, VOID, RAW, SKIP, CLOSES_P and INLINE."""
     kinds = np.zeros(len(TAGS), np.uint8)
-    tags_of_kinds = {BLOCK: _BLOCK_TAGS, VOID: _VOID_TAGS, RAW: _RAW_TAGS, SKIP: _SKIPPED_TAGS, INLINE: _INLINE_TAGS}
+    tags_of_kinds = {BLOCK: _BLOCK_TAGS, VOID: VOID_TAGS, RAW: _RAW_TAGS, SKIP: _SKIPPED_TAGS, INLINE: _INLINE_TAGS}
     for kind, names in (tags_of_kinds | {CLOSES_P: set(_BLOCK_TAGS) - _NOT_CLOSING_P}).items():
         for name in names:
             kinds[TAG[name]] |= kind

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from pipeline.markup.html.tables import VOID_TAGS
+
 _ATTRIBUTES = r"""((?:[^>"'=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+|["'])*+)"""
 # A comment; an element of raw text; a tag. Groups: name, attributes and content of raw text; slash, name, attributes.
 TOKEN = re.compile(
@@ -15,9 +17,6 @@ TOKEN = re.compile(
 )
 _ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]++))""")
 _START_TAG = re.compile(rf"<[a-z][^\s/>]*+{_ATTRIBUTES}>".encode(), re.IGNORECASE)
-_VOID = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
-)
 _TAGS = re.compile(r"<!--.*?-->|</?[a-z][^>]*+>", re.IGNORECASE | re.DOTALL)
 
 
@@ -37,7 +36,7 @@ def attributes_at(page: bytes, position: int) -> dict[str, str]:
 
 def is_void(name: str, attributes: str) -> bool:
     """Whether a start tag has no end: a void element, or one that closes itself."""
-    return name in _VOID or attributes.endswith("/")
+    return name in VOID_TAGS or attributes.endswith("/")
 
 
 def without_tags(markup: str) -> str:

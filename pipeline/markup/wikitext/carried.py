@@ -34,17 +34,14 @@ def _only(arguments: Arguments, language: str | None) -> str | None:
     return arguments.positional[0] if len(arguments.positional) == 1 and not arguments.named else None
 
 
-def _second(arguments: Arguments, language: str | None) -> str | None:
-    return arguments.positional[1] if len(arguments.positional) > 1 else _by_name(arguments)
+def _last_of(part: slice) -> Renderer:
+    """The last of these arguments; the one that has a name of a text where there is none."""
 
+    def render(arguments: Arguments, language: str | None) -> str | None:
+        words = arguments.positional[part]
+        return words[-1] if words else _by_name(arguments)
 
-def _last(arguments: Arguments, language: str | None) -> str | None:
-    return arguments.positional[-1] if arguments.positional else _by_name(arguments)
-
-
-def _last_of_two(arguments: Arguments, language: str | None) -> str | None:
-    """The text, behind what says how it looks where that is there."""
-    return arguments.positional[:2][-1] if arguments.positional else _by_name(arguments)
+    return render
 
 
 def _visible(arguments: Arguments, language: str | None) -> str | None:
@@ -146,9 +143,9 @@ _TEXTS: list[tuple[Renderer, str]] = [
         "|verse|verse translation|citazione|zitat|cita|citation bloc|citat|sitat|citaat|цитата|উক্তি|samp|kbd",
     ),
     (_only, "num|vr"),
-    (_last, "transl|transliteration|transcr|rl|audio|fontcolor|font color|colore"),
-    (_last_of_two, "resize|script"),
-    (_second, "lang|langx|rtl-lang|lang-rtl|langue|lang2|wikt-lang|color|fontsize|hover"),
+    (_last_of(slice(None)), "transl|transliteration|transcr|rl|audio|fontcolor|font color|colore"),
+    (_last_of(slice(2)), "resize|script"),  # behind what says how it looks, where that is there
+    (_last_of(slice(1, 2)), "lang|langx|rtl-lang|lang-rtl|langue|lang2|wikt-lang|color|fontsize|hover"),
     (_joined("+"), "key|keypress|key press|button"),
     (_joined(""), "linktext"),
     (_visible, "sort|sorted|table sort|tri|ordenar|ソート"),

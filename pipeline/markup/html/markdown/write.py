@@ -155,7 +155,7 @@ class _Markdown:
                     leaf = _Leaf("table", table, self._place(table), [], {}, [])
                 texts = leaf.rows.setdefault(row, {})
                 if nodes[node, L.N_FLAGS] & L.IN_PRE:
-                    line = code_span(scanned.text[start:end].tobytes().decode("utf-8")).replace("|", "\\|")
+                    line = code_span(self._as_it_is(start, end)).replace("|", "\\|")
                 else:
                     line = self._inline.line(number, start, end, kind="cell")
                 texts[cell] = f"{texts[cell]} {line}" if cell in texts else line
@@ -164,7 +164,7 @@ class _Markdown:
             place = self._place(node)
             is_code = bool(place.code or nodes[node, L.N_FLAGS] & LINE_OF_CODE == LINE_OF_CODE or looks)
             if is_code:
-                line = " " * indent + scanned.text[start:end].tobytes().decode("utf-8")
+                line = self._as_it_is(start, end, indent)
                 if (
                     leaf is not None
                     and leaf.kind == "code"
@@ -189,15 +189,12 @@ class _Markdown:
                     self._write(leaf)
                     leaf = _Leaf("text", node, place, [], {}, [])
                 leaf.lines.extend("  \n".join(line.split("\n")).split("\n"))
-                leaf.code.append(self._code(start, end, indent))
+                leaf.code.append(self._as_it_is(start, end, indent) if self._inline.is_code(start, end) else "")
             before, self._around = number, place.around
         self._write(leaf)
         return "\n".join(self._lines)
 
-    def _code(self, start: int, end: int, indent: int) -> str:
-        """The code of a block that holds nothing else; "" of others."""
-        if not self._inline.is_code(start, end):
-            return ""
+    def _as_it_is(self, start: int, end: int, indent: int = 0) -> str:
         return " " * indent + self._scanned.text[start:end].tobytes().decode("utf-8")
 
     def _write(self, leaf: _Leaf | None) -> None:
