@@ -67,8 +67,9 @@ class InputPart(NamedTuple):
 class Layout:
     """All parts in order, those of earlier builds last, and the groups that they form.
 
-    A group is about the square root of all parts, so that no task reads files of all. Groups follow from the parts and
-    their documents alone. `digest`: of all parts and their keys. What is done on numbers of documents depends on it.
+    There are about as many groups as parts in each, and at most 64, so that no task reads files of all parts. Groups
+    follow from the parts and their documents alone. `digest`: of all parts and their keys. What is done on numbers of
+    documents depends on it.
     """
 
     def __init__(self, own: list[InputPart], earlier: list[InputPart], keys: list[list[FileEntry]]) -> None:
