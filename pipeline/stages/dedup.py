@@ -37,7 +37,8 @@ from pipeline.engine.tasks import WORK, Task
 from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks, say_compiling
 
 RANGE_BYTES = 256 << 20  # what proposing the pairs of one range may use
-# For `--plan`, of a document: its keys and signature, and what clustering holds of it and of its pairs, about one in 5.
+_LIBRARY_BYTES = 0.25e9  # for `--plan`: a worker that holds no texts
+# Of a document: its keys and signature, and what clustering holds of it and of its pairs, about one in 5.
 _KEY_BYTES, _CLUSTER_BYTES = 500, 40
 _KEEP = ("first", "longest", "newest", "source")
 _KEY_FILES = ("documents", "signatures", "keys", "kept")  # of a part of an earlier build
@@ -49,7 +50,7 @@ class DedupStage(Stage):
 
     name = "dedup"
     libraries = ("numba", "numpy", "pyarrow", "xxhash")
-    worker_bytes = 0.4e9
+    worker_bytes = 0.42e9
 
     def expected_disk(self, num_bytes: float, num_documents: float) -> float:
         """The documents once more, keys, and of documents in pairs, about a third, their n-grams: 8 bytes each."""
@@ -58,7 +59,8 @@ class DedupStage(Stage):
     def expected_memory(self, workers: int, num_documents: float) -> float:
         """Of workers that propose pairs of a range each, or of the one that clusters all of them."""
         entries = min(RANGE_BYTES, 3 * num_documents * self._keys_a_document() * ENTRY.itemsize)
-        return max(workers * (self.worker_bytes + entries), self.worker_bytes + num_documents * _CLUSTER_BYTES)
+        worker = max(self.worker_bytes, _LIBRARY_BYTES + entries)
+        return max(workers * worker, _LIBRARY_BYTES + num_documents * _CLUSTER_BYTES)
 
     def _keys_a_document(self) -> int:
         settings = self.recipe.dedup

@@ -11,6 +11,7 @@ import pytest
 from manifests.storage import Folder
 from pipeline.build import run_build
 from pipeline.commands.needs import expect
+from pipeline.dedup.candidates import ENTRY
 from pipeline.recipe import Recipe, load_recipe
 
 _DOCUMENTS = 400
@@ -39,8 +40,8 @@ def test_disk_follows_the_documents_of_the_build(recipe: Recipe) -> None:
     documents = sum(Folder(recipe.output).folder("filter").sizes("").get(path, 0) for path in _parts(recipe))
     known = expect(recipe, build, 1)["dedup"].disk_bytes
     assert known is not None
-    # A document has some 500 bytes of keys and signature, and 15 entries of 32 bytes.
-    assert known == pytest.approx(documents * (1 + 2.8 / 3) + _DOCUMENTS * (500 + 15 * 32))
+    # A document has some 500 bytes of keys and signature, and 15 entries.
+    assert known == pytest.approx(documents * (1 + 2.8 / 3) + _DOCUMENTS * (500 + 15 * ENTRY.itemsize))
 
 
 def _parts(recipe: Recipe) -> list[str]:
