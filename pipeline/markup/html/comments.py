@@ -123,14 +123,9 @@ def _name_and_date(
 
 
 def _comments(
-    scanned: Scanned,
-    region: np.ndarray,
-    bits: np.ndarray,
-    by_author: np.ndarray,
-    ids: np.ndarray,
-    table: np.ndarray,
+    scanned: Scanned, region: np.ndarray, bits: np.ndarray, by_author: np.ndarray, ids: np.ndarray, table: np.ndarray,
     authors: bool,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Numbers of the blocks that are comments, with their author lines if wanted. ids and table: see `records`."""
     blocks, nodes = scanned.blocks, scanned.nodes
     flags = nodes[blocks[:, L.B_INNER], L.N_FLAGS]

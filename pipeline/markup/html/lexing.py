@@ -86,12 +86,7 @@ def end_of_raw_text(data: np.ndarray, position: int, name_start: int, name_end: 
 
 @kernel
 def read_reference(
-    data: np.ndarray,
-    position: int,
-    keys: np.ndarray,
-    values: np.ndarray,
-    characters: np.ndarray,
-    low: np.ndarray,
+    data: np.ndarray, position: int, keys: np.ndarray, values: np.ndarray, characters: np.ndarray, low: np.ndarray
 ) -> tuple[int, int, int]:
     """The one or two characters that a reference at `position` (its `&`) means, and where it ends.
 

@@ -133,14 +133,9 @@ def _evaluate(
 
 @kernel
 def _score_all(
-    feature: np.ndarray,
-    threshold: np.ndarray,
-    right: np.ndarray,
-    roots: np.ndarray,
-    table: np.ndarray,
-    least: np.ndarray,
-    scores: np.ndarray,
-) -> None:
+    feature: np.ndarray, threshold: np.ndarray, right: np.ndarray, roots: np.ndarray, table: np.ndarray,
+    least: np.ndarray, scores: np.ndarray,
+) -> None:  # fmt: skip
     """Set the scores of the rows whose `least` is great enough to be looked at."""
     for b in range(table.shape[0]):
         if least[b] >= _HOPELESS:

@@ -24,13 +24,9 @@ _kind_of, _mark_of = kernel(scripts.kind_of), kernel(scripts.mark_of)
 
 @kernel
 def _after_space(
-    data: np.ndarray,
-    place: int,
-    entity_keys: np.ndarray,
-    entity_values: np.ndarray,
-    entity_characters: np.ndarray,
+    data: np.ndarray, place: int, entity_keys: np.ndarray, entity_values: np.ndarray, entity_characters: np.ndarray,
     low_characters: np.ndarray,
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int]:  # fmt: skip
     """The first character from `place` on that is no white space (`<` for a tag that is no wrapper), where it and what
     follows it are. Wrappers, `<span>`, `<small>` and `<font>`, are gone past."""
     end = data.size
@@ -65,13 +61,9 @@ def _after_space(
 
 @kernel
 def after_slash(
-    data: np.ndarray,
-    place: int,
-    entity_keys: np.ndarray,
-    entity_values: np.ndarray,
-    entity_characters: np.ndarray,
+    data: np.ndarray, place: int, entity_keys: np.ndarray, entity_values: np.ndarray, entity_characters: np.ndarray,
     low_characters: np.ndarray,
-) -> int:
+) -> int:  # fmt: skip
     """Where what follows the slash of a fraction starts, if there is one at `place`; else -1."""
     cp, _, place = _after_space(data, place, entity_keys, entity_values, entity_characters, low_characters)
     if cp != 47 and cp != 0x2044 and cp != 0x2215:
