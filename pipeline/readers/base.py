@@ -121,20 +121,10 @@ class Reader(Block):
 
     def document(self, id: str, text: str = "", **metadata: Any) -> Document:
         """A document of this file with every provenance column present."""
-        columns: dict[str, Any] = {
-            "url": None,
-            "title": None,
-            "source": self.file.source,
-            "language": self.file.language,
-            "language_score": None,
-            "date": None,
-            "file": self.file.key,
-            "offset": -1,
-            "length": -1,
-            "digest": None,
-        }
-        columns.update(metadata)
-        return Document(text=text, id=id, metadata=columns)
+        file = self.file
+        columns = {"url": None, "title": None, "source": file.source, "language": file.language, "language_score": None}
+        columns |= {"date": None, "file": file.key}
+        return Document(text=text, id=id, metadata={**columns, "offset": -1, "length": -1, "digest": None, **metadata})
 
     def drop_record(
         self, document: Document, reason: str, value: float | None = None, detail: str | None = None

@@ -49,7 +49,7 @@ class CsvReader(Reader):
                 return
             header = self._header(rows)
             if self.file.before and header is not None:
-                rows = rows.moved(self.stream(raw, start=self.file.start), self.file.before)
+                rows.move(self.stream(raw, start=self.file.start), self.file.before)
             stream = rows.stream
             while True:
                 if header is not None:
@@ -94,9 +94,7 @@ class CsvReader(Reader):
     @staticmethod
     def _codec(stream: MemberStream) -> str | None:
         """The encoding of a file in which ASCII is not ASCII, by its beginning, which stays; None for others."""
-        while len(stream.buffer) < DETECTED_BYTES and stream.fill():
-            pass
-        head = bytes(stream.buffer[:DETECTED_BYTES])
+        head = stream.head(DETECTED_BYTES)
         wide = wide_codec(head)
         if wide is not None:
             return wide
@@ -106,9 +104,7 @@ class CsvReader(Reader):
     def _header(self, rows: RowScanner) -> list[str] | None:
         """The column names; None where the file has none to read."""
         stream = rows.stream
-        while len(stream.buffer) < len(_BYTE_ORDER_MARK) and stream.fill():
-            pass
-        if stream.buffer.startswith(_BYTE_ORDER_MARK):
+        if stream.head(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK:
             rows.pass_bytes(len(_BYTE_ORDER_MARK))
         while (first := rows.header_fields(b",")) and stands_before_header(
             [field.decode("latin-1") for field in first]
@@ -160,7 +156,7 @@ class CsvReader(Reader):
                     row.what = f"{len(row.fields)} fields where the header has {len(header)}"
                 else:
                     try:
-                        texts = rows.texts.decode([row.fields[place] for place in places.values()])
+                        texts = rows.decode([row.fields[place] for place in places.values()])
                         values = dict(zip(places, texts, strict=True))
                     except UnicodeError as error:
                         row.what = str(error)
@@ -176,6 +172,6 @@ class CsvReader(Reader):
 
 def _names(rows: RowScanner, fields: list[bytes]) -> list[str]:
     try:
-        return rows.texts.decode(fields)
+        return rows.decode(fields)
     except UnicodeError:
         return [field.decode("utf-8", "replace") for field in fields]

@@ -54,15 +54,32 @@ class _BadRow(Exception):
         self.at = at
 
 
-class _Texts:
-    """Decodes the fields of a file that is UTF-8, or has rows that are not.
+class RowScanner:
+    """Splits decompressed bytes into rows. After a row that cannot be made out it goes on at the next line.
 
     A row that is not UTF-8 is in the encoding that the bytes from the first such row on look like.
     """
 
-    def __init__(self, stream: MemberStream) -> None:
-        self._stream = stream
+    _STATE = ("line", "passed_bytes", "scanned_bytes", "codec")
+
+    def __init__(self, stream: MemberStream, max_row_bytes: int = MAX_ROW_BYTES) -> None:
+        self.stream = stream
+        self.max_row_bytes = max_row_bytes
+        self.delimiter = b","
+        self.line = 1
+        self.passed_bytes = 0
+        self.scanned_bytes = 0
         self.codec: str | None = None  # of rows that are not UTF-8, once one was seen
+
+    def state(self) -> dict[str, Any]:
+        """What reading on from here needs of what was read so far."""
+        return {name: getattr(self, name) for name in self._STATE}
+
+    def move(self, stream: MemberStream, state: dict[str, Any]) -> None:
+        """Go on at the start of another stream of the same file, with a state of `state`."""
+        self.stream = stream
+        for name in self._STATE:
+            setattr(self, name, state[name])
 
     def decode(self, fields: list[bytes]) -> list[str]:
         """The fields of one row, whose bytes are out of the buffer. Raises `UnicodeError` where they mean nothing."""
@@ -73,53 +90,18 @@ class _Texts:
         except UnicodeDecodeError:
             pass
         if self.codec is None:
-            while len(self._stream.buffer) < DETECTED_BYTES and self._stream.fill():
-                pass
-            self.codec = decode(whole + b"\n" + bytes(self._stream.buffer[:DETECTED_BYTES]), is_html=False).codec
+            self.codec = decode(whole + b"\n" + self.stream.head(DETECTED_BYTES), is_html=False).codec
         texts = [field.decode(self.codec, "replace") for field in fields]
         num_broken = sum(text.count("\ufffd") for text in texts)
         if num_broken > MAX_BROKEN_FRACTION * sum(map(len, texts)):
             raise UnicodeError(f"neither UTF-8 nor {self.codec}, which the file looks like")
         return texts
 
-
-class RowScanner:
-    """Splits decompressed bytes into rows. After a row that cannot be made out it goes on at the next line."""
-
-    def __init__(self, stream: MemberStream, max_row_bytes: int = MAX_ROW_BYTES) -> None:
-        self.stream = stream
-        self.max_row_bytes = max_row_bytes
-        self.delimiter = b","
-        self.texts = _Texts(stream)
-        self.line = 1
-        self._passed_bytes = 0
-        self._scanned_bytes = 0
-
-    def state(self) -> dict[str, Any]:
-        """What reading on from here needs of what was read so far."""
-        return {
-            "line": self.line,
-            "passed_bytes": self._passed_bytes,
-            "scanned_bytes": self._scanned_bytes,
-            "codec": self.texts.codec,
-        }
-
-    def moved(self, stream: MemberStream, state: dict[str, Any]) -> RowScanner:
-        """A scanner of the same file that goes on at the start of another stream, with a state of `state`."""
-        rows = RowScanner(stream, self.max_row_bytes)
-        rows.delimiter = self.delimiter
-        rows.line, rows.texts.codec = state["line"], state["codec"]
-        rows._passed_bytes, rows._scanned_bytes = state["passed_bytes"], state["scanned_bytes"]
-        return rows
-
     def pass_sound_rows(self, most_bytes: int) -> int:
         """Pass over rows in which nothing is amiss, in as many bytes at most. Returns how many bytes they are."""
-        most_bytes = min(most_bytes, self.max_row_bytes)
-        while len(self.stream.buffer) < most_bytes and self.stream.fill():
-            pass
-        block = bytes(memoryview(self.stream.buffer)[:most_bytes])
+        block = self.stream.head(min(most_bytes, self.max_row_bytes))
         end = len(block)
-        if self.texts.codec is None:
+        if self.codec is None:
             try:
                 block.decode()
             except UnicodeDecodeError as error:
@@ -142,7 +124,7 @@ class RowScanner:
             except _BadRow as error:
                 if self._is_torn():
                     return
-                self._scanned_bytes += error.at
+                self.scanned_bytes += error.at
                 yield self._pass_line(str(error), error.at)
                 continue
             if parsed is None:
@@ -255,7 +237,7 @@ class RowScanner:
 
     def pass_bytes(self, length: int) -> None:
         self.stream.consume(length)
-        self._passed_bytes += length
+        self.passed_bytes += length
 
     def _pass_line(self, what: str, scanned: int = 0) -> Row:
         """Pass over one line, or over the lines that were scanned where so much was in vain that there is no end of it.
@@ -263,7 +245,7 @@ class RowScanner:
         scanned: bytes that were looked at.
         """
         stream = self.stream
-        if self._scanned_bytes > _RESCAN_BYTES + self._passed_bytes:
+        if self.scanned_bytes > _RESCAN_BYTES + self.passed_bytes:
             last = stream.buffer.rfind(b"\n", 0, scanned)
             if last >= 0:
                 return self._take(None, last + 1, what)

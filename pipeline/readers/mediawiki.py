@@ -114,9 +114,7 @@ class MediaWikiReader(Reader):
     def read(self) -> Iterator[Document]:
         with open_raw(self.file.path) as raw:
             beginning = self.stream(raw)
-            while len(beginning.buffer) < _DECLARATION_BYTES and beginning.fill():
-                pass  # the first member may be as short as it likes
-            codec = xml_codec(bytes(beginning.buffer[:_DECLARATION_BYTES]))
+            codec = xml_codec(beginning.head(_DECLARATION_BYTES))  # the first member may be as short as it likes
             site = self._site(self.stream(raw, codec))
             self._is_last_range = self.file.stop is None or self.file.stop >= raw.seek(0, 2)
             stream = self.stream(raw, codec, start=self.file.start, stop=self.file.stop)

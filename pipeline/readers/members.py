@@ -139,6 +139,12 @@ class MemberStream:
             self._decompress_some(self.compression)
         return len(self.buffer) > before
 
+    def head(self, num_bytes: int) -> bytes:
+        """So many of the bytes to come, or all that the run has; they stay in the buffer."""
+        while len(self.buffer) < num_bytes and self.fill():
+            pass
+        return bytes(memoryview(self.buffer)[:num_bytes])
+
     def _decompress_some(self, compression: Compression) -> None:
         if self._member is None:
             self._begin_member(compression)

@@ -64,9 +64,7 @@ def not_parquet(stream: MemberStream) -> str:
 
 
 def _head(stream: MemberStream) -> bytes:
-    while len(stream.buffer) < _HEAD_BYTES and stream.fill():
-        pass
-    return bytes(stream.buffer[:_HEAD_BYTES])
+    return stream.head(_HEAD_BYTES)
 
 
 def _known(head: bytes) -> str | None:

@@ -59,7 +59,7 @@ class JsonlReader(Reader):
                 if other := other_format(stream):
                     self.drop_unreadable(0, stream.size, f"not JSON but {other}")
                     return
-                codec = _wide_codec(stream)
+                codec = encodings.wide_codec(stream.head(encodings.HEAD_BYTES))
                 if codec is not None:
                     stream = self.stream(raw, codec, errors="replace")
             rows = self._lines if is_range or holds_lines(stream) else self._values
@@ -90,8 +90,8 @@ class JsonlReader(Reader):
         """After each line of a file that is not compressed. `before`: `rows`, the number of lines so far."""
         with open_raw(self.file.path) as raw:
             stream = self.stream(raw)
-            is_plain = stream.compression is None and other_format(stream) is None and _wide_codec(stream) is None
-            if not is_plain or not holds_lines(stream):
+            codec = encodings.wide_codec(stream.head(encodings.HEAD_BYTES))
+            if stream.compression or codec or other_format(stream) or not holds_lines(stream):
                 return
             for number, _ in enumerate(self._split(stream), 1):
                 if stream.position < stream.size:
@@ -102,18 +102,12 @@ class JsonlReader(Reader):
             if line is None:
                 yield None, f"a line of over {self.max_line_bytes} bytes", start, 0
                 continue
-            error = ""
-            row = None
-            if line.strip():
+            row, error = _BLANK, ""
+            if line.strip() not in (b"", codecs.BOM_UTF8):
                 try:
                     row = read_json(line)
                 except (ValueError, RecursionError) as what:
-                    if line.strip() == codecs.BOM_UTF8:
-                        row = _BLANK
-                    else:
-                        error = str(what)
-            else:
-                row = _BLANK
+                    row, error = None, str(what)
             yield row, error, start, len(line)
 
     def _values(self, stream: MemberStream) -> Iterator[tuple[Any, str, int, int]]:
@@ -182,14 +176,7 @@ class JsonlReader(Reader):
         self.drop_record(document, "bad_json", number, f"line {number}: {what}")
 
 
-_BLANK = object()  # a line without a value
-
-
-def _wide_codec(stream: MemberStream) -> str | None:
-    """The UTF-16 or UTF-32 that a file is in, by its beginning, which stays in the buffer."""
-    while len(stream.buffer) < encodings.HEAD_BYTES and stream.fill():
-        pass
-    return encodings.wide_codec(bytes(stream.buffer[: encodings.HEAD_BYTES]))
+_BLANK: Any = object()  # a line without a value
 
 
 def missing_column(where: str, name: str, there: Sequence[str], what: str = "no column") -> str:

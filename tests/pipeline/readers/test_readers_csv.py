@@ -281,7 +281,7 @@ def test_broken_quotes_in_every_line_are_read_a_few_times_only(monkeypatch: pyte
     scanner = RowScanner(MemberStream(io.BytesIO(data)), max_row_bytes=100_000)
     rows = list(scanner.rows())
     assert sum(row.length for row in rows) == len(data)
-    assert scanner._scanned_bytes < 4 * len(data) + (2 << 20)
+    assert scanner.scanned_bytes < 4 * len(data) + (2 << 20)
 
 
 FIELDS = st.text(st.sampled_from("ab ,;\t|\"\n\r'\\ü\0"), max_size=8)
