@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 
 from manifests.errors import UserError
@@ -81,8 +80,3 @@ def bad_words_digest(path: str) -> str:
         return file_digest(Path(path))
     except OSError as error:
         raise _unreadable(path, error) from None
-
-
-def bad_words_digests(paths: Mapping[str, str]) -> dict[str, str]:
-    """`bad_words_digest` of each language's list."""
-    return {language: bad_words_digest(path) for language, path in sorted(paths.items())}

@@ -58,12 +58,8 @@ def _contractions() -> dict[str, tuple[str, ...]]:
 
     endings = {
         "i": "'m",
-        "you": "'re 've",
-        "he": "'s",
-        "she": "'s",
-        "it": "'s",
-        "we": "'re 've",
-        "they": "'re 've",
+        **dict.fromkeys(("you", "we", "they"), "'re 've"),
+        **dict.fromkeys(("he", "she", "it"), "'s"),
         **dict.fromkeys(("who", "what", "when", "where", "why", "how", "there", "that"), "'s 're 've"),
         "this": "'s 're 've",
     }

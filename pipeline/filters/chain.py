@@ -18,13 +18,7 @@ from pipeline.filters.classifier.signals import SIGNALS as CLASSIFIER_SIGNALS
 from pipeline.filters.classifier.signals import Classifier
 from pipeline.filters.custom.rule import CustomRule
 from pipeline.filters.judgement import Judgement, Verdict
-from pipeline.filters.language import (
-    Language,
-    LanguageRule,
-    check_languages,
-    identify_languages,
-    load_language_model,
-)
+from pipeline.filters.language import Language, LanguageRule, check_languages, identify_languages, load_language_model
 from pipeline.filters.language.rule import IS_WANTED, SCORE, refusal
 from pipeline.filters.language.rule import REASON as LANGUAGE
 from pipeline.filters.pii.redact import redact

@@ -11,13 +11,7 @@ from typing import NamedTuple
 from pipeline.filters.boundaries import PUBLISHED
 from pipeline.filters.language.tags import language_of
 from pipeline.filters.text.measurer import code_points
-from pipeline.filters.text.scripts import (
-    SYLLABIC,
-    UNITS_PER_WORD,
-    UNKNOWN_SCRIPT,
-    UNPUNCTUATED,
-    script_of_text,
-)
+from pipeline.filters.text.scripts import SYLLABIC, UNITS_PER_WORD, UNKNOWN_SCRIPT, UNPUNCTUATED, script_of_text
 
 _SURE = 0.65
 """The smallest probability of a language by which a text is judged as one in it: FineWeb's threshold for English."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.filters.bad_words import bad_words_digests, load_bad_words
+from pipeline.filters.bad_words import bad_words_digest, load_bad_words
 from pipeline.filters.boundaries import boundaries_of
 from pipeline.filters.classifier.signals import digests as classifier_digests
 from pipeline.filters.custom.rule import CustomRule
@@ -74,6 +74,6 @@ def digests(settings: FilterSettings) -> dict[str, str]:
         found[name_of_list(number, file)] = digest
     found |= classifier_digests(settings.classifier)
     found |= custom_digests(settings.custom)
-    found |= bad_words_digests(settings.c4.bad_words)
+    found |= {language: bad_words_digest(path) for language, path in sorted(settings.c4.bad_words.items())}
     found["stop_words"] = stop_words_digest()
     return found

@@ -122,8 +122,7 @@ class C4Settings(Settings):
     min_lines: int = 1
     """Lines that must be left in a text."""
     bad_words: dict[str, str] = Field(
-        default={},
-        description="Paths of lists by language code, relative to the recipe; a word or phrase a line.",
+        default={}, description="Paths of lists by language code, relative to the recipe; a word or phrase a line."
     )
     max_bad_words: int = Field(default=0, description="Different words of the list that a text may have.")
 

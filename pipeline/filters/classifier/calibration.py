@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,12 @@ class Bin(NamedTuple):
     share: float
 
 
+def balance(labels: _Array) -> _Array:
+    """Weights by which both sides count the same."""
+    counts = np.bincount(labels, minlength=2)
+    return np.asarray(1.0 / (2 * counts[labels]))
+
+
 def calibration_bins(scores: _Array, labels: _Array, weights: _Array) -> list[Bin]:
     """Ten bins of equal width; empty ones are left out. The weights sum to 1."""
     places = np.minimum((scores * _NUM_BINS).astype(int), _NUM_BINS - 1)
@@ -38,8 +45,7 @@ def calibration_bins(scores: _Array, labels: _Array, weights: _Array) -> list[Bi
 def calibration_svg(scores: _Array, labels: _Array, title: str) -> str:
     """A drawing: the share of positives over the mean score, a point for each bin, larger for more documents; below it
     how the scores of both sides are spread."""
-    counts = np.bincount(labels, minlength=2)
-    bins = calibration_bins(scores, labels, 1.0 / (2 * counts[labels]))
+    bins = calibration_bins(scores, labels, balance(labels))
     width, height = _SIZE + 2 * _MARGIN, _SIZE + 2 * _MARGIN + 84
 
     def x(value: float) -> str:
@@ -52,7 +58,7 @@ def calibration_svg(scores: _Array, labels: _Array, title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="{_MARGIN}" y="24" font-size="14">{_escaped(title)}</text>',
+        f'<text x="{_MARGIN}" y="24" font-size="14">{escape(title, quote=False)}</text>',
         f'<rect x="{_MARGIN}" y="{_MARGIN}" width="{_SIZE}" height="{_SIZE}" fill="none" stroke="#888"/>',
         f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="#bbb" stroke-dasharray="4 4"/>',
     ]
@@ -88,7 +94,3 @@ def _spread(scores: _Array, labels: _Array) -> str:
                 f' height="{50 * share:.1f}" fill="{color}"/>'
             )
     return "\n".join(bars)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

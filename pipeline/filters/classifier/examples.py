@@ -21,7 +21,6 @@ from pipeline.filters.language import identify_language
 SECTION_CHARACTERS = 5 * EXCERPT_CHARACTERS
 MOST_SECTIONS = 20  # of one document, so that a book counts for more than a page, and not for a thousand
 _COMMON_HOST = 0.1
-_COPY_BYTES = 1 << 20
 
 
 class Part(NamedTuple):
@@ -61,11 +60,9 @@ def find_parts(paths: list[str], side: str) -> list[Part]:
                 "(OUT/extract), whose part-*.parquet are taken."
             )
         for name in names:
-            digest = hashlib.sha256()
             with fs.open(name, "rb") as file:
-                while block := file.read(_COPY_BYTES):
-                    digest.update(block)
-            part = Part(fs.unstrip_protocol(name), name.rpartition("/")[2], digest.hexdigest())
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            part = Part(fs.unstrip_protocol(name), name.rpartition("/")[2], sha256)
             found[part.sha256] = part
     return [found[digest] for digest in sorted(found)]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from manifests.code import library_versions
 from manifests.draws import fraction
 from manifests.errors import UserError
-from pipeline.filters.classifier.calibration import calibration_bins
+from pipeline.filters.classifier.calibration import balance, calibration_bins
 from pipeline.filters.classifier.examples import Example, Part, read_examples
 from pipeline.filters.classifier.features import EXCERPT_CHARACTERS, Hasher
 from pipeline.filters.classifier.model import model_bytes
@@ -211,22 +211,16 @@ def _choose(data: _Set, seed: int) -> tuple[float, float, float]:
     return best[1:]
 
 
-def _balance(labels: _Array) -> _Array:
-    """Weights by which both sides count the same."""
-    counts = np.bincount(labels, minlength=2)
-    return np.asarray(1.0 / (2 * counts[labels]))
-
-
 def _log_loss(scores: _Array, labels: _Array) -> float:
     right = np.where(labels == 1, scores, 1 - scores)
-    return float(-(np.log(np.clip(right, 1e-12, 1)) * _balance(labels)).sum())
+    return float(-(np.log(np.clip(right, 1e-12, 1)) * balance(labels)).sum())
 
 
 def _figures(scores: _Array, labels: _Array, lengths: list[int]) -> dict[str, Any]:
     """How good held-out scores are, both sides counting the same."""
     from sklearn.metrics import roc_auc_score
 
-    weights = _balance(labels)
+    weights = balance(labels)
     bins = calibration_bins(scores, labels, weights)
     return {
         "auc": round(float(roc_auc_score(labels, scores)), 4),

@@ -10,12 +10,7 @@ from pipeline.compiled.cache import entry, kernel
 from pipeline.compiled.memory import u32
 from pipeline.filters.text.duplicates import count_duplicates, split_at_new_lines, split_filled, strip
 from pipeline.filters.text.kernels import same_span
-from pipeline.filters.text.lines import (
-    NUM_COUNTS,
-    NUM_WORDS,
-    ends_in_dots,
-    remove_lines,
-)
+from pipeline.filters.text.lines import NUM_COUNTS, NUM_WORDS, ends_in_dots, remove_lines
 from pipeline.filters.text.ngrams import (
     COMMONEST,
     DUPLICATES,

@@ -19,16 +19,7 @@ from pipeline.filters.text.characters import (
     SPACE,
     UNSPACED_SCRIPT,
 )
-from pipeline.filters.text.kernels import (
-    FEW_SLOTS,
-    FREE,
-    SEED,
-    clear_slots,
-    grow_slots,
-    same_span,
-    slot_of,
-    step,
-)
+from pipeline.filters.text.kernels import FEW_SLOTS, FREE, SEED, clear_slots, grow_slots, same_span, slot_of, step
 from pipeline.filters.text.phrases import (
     NUM_PHRASES,
     find_phrase,

@@ -5,12 +5,4 @@ from pipeline.filters.urls.block import UrlFilter
 from pipeline.filters.urls.rule import UrlRule, compile_url_rule
 from pipeline.filters.urls.settings import UrlSettings, digests
 
-__all__ = [
-    "Address",
-    "UrlFilter",
-    "UrlRule",
-    "UrlSettings",
-    "compile_url_rule",
-    "digests",
-    "read_address",
-]
+__all__ = ["Address", "UrlFilter", "UrlRule", "UrlSettings", "compile_url_rule", "digests", "read_address"]

@@ -65,15 +65,13 @@ class UrlRule:
         self._words = words
         asked = {
             "url_opt_out": settings.opt_out is not None,
-            "url_domain": bool(settings.block_lists),
-            "url_host": bool(settings.block_lists),
-            "url_exact": bool(settings.block_lists),
+            **dict.fromkeys(("url_domain", "url_host", "url_exact"), bool(settings.block_lists)),
             "url_word": words is not None or bool(self._expressions),
         }
-        reasons = [reason for reason in REASONS if asked[reason]]
         found = [
             Comparison(reason, f"urls.{reason}", "at_most", _SETTINGS.get(reason, "urls.block_lists"), 0.0)
-            for reason in reasons
+            for reason in REASONS
+            if asked[reason]
         ]
         if settings.adult_words == "soft":
             most = settings.max_soft_words
