@@ -16,7 +16,6 @@ from pipeline.mirrors.network import Network
 from pipeline.mirrors.remote import RemoteFile
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.sources.crawl_index import list_index_files
 from pipeline.sources.hub import HuggingFaceSource, list_hub
 from pipeline.sources.kinds import Source, is_behind_mirror, is_in_place, list_in_place, list_mirror
 from pipeline.sources.pins import Pin, PinnedSource, listing_settings, pin_hub, pin_local, pin_remote, write_pin
@@ -75,11 +74,7 @@ def pin_source(
         return pin_hub(source, list_hub(source, recipe_folder))
     if is_behind_mirror(source):
         in_ranges = isinstance(source, CommonCrawlSource) and source.index is not None
-        if isinstance(source, CommonCrawlSource) and in_ranges:
-            listed = list_index_files(source, downloader)
-        else:
-            listed = list_mirror(source, downloader, seed)
-        files = pin_remote(listed, downloader, acquired, in_ranges)
+        files = pin_remote(list_mirror(source, downloader, seed), downloader, acquired, in_ranges)
     else:
         assert is_in_place(source)
         files = pin_local(list_in_place(source, recipe_folder), _digest)

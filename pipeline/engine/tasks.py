@@ -19,6 +19,7 @@ from pydantic import Field
 from manifests.manifest import Counts, FileEntry, SourceCounts
 from manifests.settings import Settings, canonical_json
 from manifests.storage import Folder
+from pipeline.engine.fingerprint import code_of
 from pipeline.engine.records import TaskRecord, record_path
 
 WORK = "work"  # files that later phases of a stage read; removed when the stage is complete
@@ -67,22 +68,17 @@ class CountsBuilder:
 
     def build(self) -> Counts:
         names = sorted({*self._in, *self._out, *self._dropped, *self._other, *self._edited})
-        return Counts.sum(
-            [
-                Counts(
-                    sources={
-                        name: SourceCounts(
-                            documents_in=self._in[name],
-                            documents_out=self._out[name],
-                            dropped=dict(self._dropped[name]),
-                            other_records=dict(self._other[name]),
-                            edited=dict(self._edited[name]),
-                        )
-                        for name in names
-                    }
-                )
-            ]
-        )
+        sources = {
+            name: SourceCounts(
+                documents_in=self._in[name],
+                documents_out=self._out[name],
+                dropped=dict(self._dropped[name]),
+                other_records=dict(self._other[name]),
+                edited=dict(self._edited[name]),
+            )
+            for name in names
+        }
+        return Counts.sum([Counts(sources=sources)])
 
 
 class TaskOutput:
@@ -152,14 +148,17 @@ class Phase(ABC):
 
     name: str
     threads: ClassVar[int] = 1  # tasks at a time in one worker: more than one where a task mostly waits
+    shaped_by: ClassVar[tuple[str, ...] | None] = None  # modules that, with what they use, shape its output
 
     def settings(self) -> dict[str, Any]:
         """What decides this phase's output beside the task's inputs and the stage's code."""
         return {}
 
     def made_by(self) -> dict[str, Any] | None:
-        """Code and libraries that shape this phase's output; None where all those of the stage do."""
-        return None
+        """Code and libraries that shape this phase's output: `shaped_by`; None where all those of the stage do."""
+        if self.shaped_by is None:
+            return None
+        return {"code": code_of(*self.shaped_by)} if self.shaped_by else {}
 
     @abstractmethod
     def process(self, task: Task, output: TaskOutput) -> None:

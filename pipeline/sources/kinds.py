@@ -11,6 +11,7 @@ from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.remote import RemoteFile
 from pipeline.sources.code import CodeSource, list_code_files
 from pipeline.sources.common_crawl import CommonCrawlSource, list_common_crawl
+from pipeline.sources.crawl_index import list_index_files
 from pipeline.sources.files import FilesSource, list_local_files, list_mirror_files
 from pipeline.sources.hub import HuggingFaceSource
 from pipeline.sources.wikipedia import WikipediaSource, list_wikipedia
@@ -50,11 +51,14 @@ def is_in_place(source: Source) -> TypeGuard[LocalSource]:
 
 
 def list_mirror(source: MirrorSource, downloader: Downloader, seed: int = 0) -> list[RemoteFile]:
-    """The files of a source behind a mirror, sorted by key, each key once. `seed`: the recipe's, where a hash chooses.
+    """The files of a source behind a mirror, sorted by key, each key once; of an indexed crawl those of its index.
 
+    `seed`: the recipe's, where a hash chooses.
     Raises `UserError` where there is nothing, or where the mirror's listing cannot be read or trusted.
     """
     if isinstance(source, CommonCrawlSource):
+        if source.index is not None:
+            return list_index_files(source, downloader)
         return list_common_crawl(source, downloader, seed)
     if isinstance(source, WikipediaSource):
         return list_wikipedia(source, downloader)

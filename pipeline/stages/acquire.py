@@ -43,7 +43,6 @@ from pipeline.stages.acquire_phases import (
     pinned_rows,
     remote_file,
     seed_setting,
-    shards_of,
     sum_faults,
 )
 from pipeline.stages.base import Stage, StageResult
@@ -245,7 +244,7 @@ class AcquireStage(Stage):
                 settings={"source": name, "dataset": settings[name], "shard": shard.model_dump()},
             )
             for name in self._datasets
-            for shard in shards_of(self._listing(name))
+            for shard in HubListing.model_validate(self._listing(name)).shards()
         ]
         fetched = runner.run(FetchRows(self._datasets, self.recipe.folder), tasks)
         records += fetched

@@ -10,15 +10,14 @@ from typing import Any
 
 from manifests.code import library_versions
 from manifests.manifest import FileEntry, json_bytes
-from pipeline.engine.fingerprint import code_of
 from pipeline.engine.tasks import Phase, Task, TaskOutput
 from pipeline.mirrors.download import Downloader
 from pipeline.mirrors.network import Network
 from pipeline.mirrors.remote import RemoteFile, Version, join_url, public_url
 from pipeline.sources.common_crawl import CommonCrawlSource
-from pipeline.sources.crawl_index import Batch, cut_batches, list_index_files, read_batch, scan_index_file, write_scan
+from pipeline.sources.crawl_index import Batch, cut_batches, read_batch, scan_index_file, write_scan
 from pipeline.sources.crawl_records import UNAVAILABLE, fetch_records
-from pipeline.sources.hub import HubListing, HubShard, HuggingFaceSource, list_hub
+from pipeline.sources.hub import HubShard, HuggingFaceSource, list_hub
 from pipeline.sources.hub_rows import fetch_shard
 from pipeline.sources.kinds import MirrorSource, list_mirror
 from pipeline.sources.pins import PinnedSource, check_remote
@@ -95,22 +94,16 @@ class List(Fetching):
     """A source behind a mirror -> the list of its files; of an indexed one, the files of the index."""
 
     name = "list"
+    shaped_by = ()  # a listing is read once, and then is what the build keeps to
 
     def __init__(self, sources: dict[str, MirrorSource], network: Network, seed: int) -> None:
         super().__init__(sources, network)
         self._seed = seed
 
-    def made_by(self) -> dict[str, Any]:
-        """A listing is read once, and then is what the build keeps to."""
-        return {}
-
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source, rows = self._sources[task.name], task.settings["known"]
         if rows is None:
-            if isinstance(source, CommonCrawlSource) and source.index is not None:
-                files = list_index_files(source, downloader)
-            else:
-                files = list_mirror(source, downloader, self._seed)
+            files = list_mirror(source, downloader, self._seed)
             rows = [{field: getattr(file, field) for field in _LISTING_FIELDS} for file in files]
         with output.publish(listing_path(task.name)) as listing:
             listing.write(json_bytes(rows))
@@ -123,14 +116,11 @@ class Fetch(Fetching):
     """
 
     name = "fetch"
+    shaped_by = ()  # a file is what the mirror has, whatever fetched it
 
     def __init__(self, sources: dict[str, MirrorSource], network: Network, expected_bytes: int | None) -> None:
         super().__init__(sources, network)
         self._expected_bytes = expected_bytes
-
-    def made_by(self) -> dict[str, Any]:
-        """A file is what the mirror has, whatever fetched it."""
-        return {}
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source = self._sources[task.settings["source"]]
@@ -170,9 +160,7 @@ class CutStreams(Phase):
     """A multistream dump and its index -> where the dump can be cut into ranges that are tasks of their own."""
 
     name = "streams"
-
-    def made_by(self) -> dict[str, Any]:
-        return {"code": code_of("pipeline.sources.wikipedia")}
+    shaped_by = ("pipeline.sources.wikipedia",)
 
     def process(self, task: Task, output: TaskOutput) -> None:
         dump, index = (f"{output.folder.url}/{entry.path}" for entry in task.inputs)
@@ -185,14 +173,12 @@ class ScanIndex(Fetching):
     """One file of a crawl's columnar index -> the addresses of the records that answer the source's query."""
 
     name = "index"
+    shaped_by = ("pipeline.sources.crawl_index",)
     threads = 2  # each holds columns of a row group
 
     def __init__(self, sources: dict[str, CommonCrawlSource], network: Network, seed: int) -> None:
         super().__init__(sources, network)
         self._seed = seed
-
-    def made_by(self) -> dict[str, Any]:
-        return {"code": code_of("pipeline.sources.crawl_index")}
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source = self._sources[task.settings["source"]]
@@ -208,13 +194,11 @@ class CutBatches(Phase):
     """All that the scans of a source found -> batches, one task of `FetchRecords` each."""
 
     name = "batches"
+    shaped_by = ("pipeline.sources.crawl_index",)
 
     def __init__(self, sources: dict[str, CommonCrawlSource], seed: int) -> None:
         self._sources = sources
         self._seed = seed
-
-    def made_by(self) -> dict[str, Any]:
-        return {"code": code_of("pipeline.sources.crawl_index")}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         path = batches_path(task.name)
@@ -228,14 +212,12 @@ class FetchRecords(Fetching):
     """A batch of records of an index -> a local WARC file that holds them."""
 
     name = "records"
+    shaped_by = ("pipeline.sources.crawl_records",)
 
     def __init__(self, sources: dict[str, CommonCrawlSource], network: Network, row_groups: dict[str, int]) -> None:
         super().__init__(sources, network)
         self._arrived_before = network.budget.num_bytes
         self._row_groups = row_groups  # by task; no part of a task, since it moves when another crawl is added
-
-    def made_by(self) -> dict[str, Any]:
-        return {"code": code_of("pipeline.sources.crawl_records")}
 
     def fetch(self, task: Task, output: TaskOutput, downloader: Downloader) -> None:
         source = self._sources[task.settings["source"]]
@@ -262,14 +244,11 @@ class ListHub(Phase):
     """A dataset -> its data files, in one version."""
 
     name = "hub"
+    shaped_by = ()  # a listing is read once, and then is what the build keeps to
 
     def __init__(self, sources: dict[str, HuggingFaceSource], recipe_folder: Path) -> None:
         self._sources = sources
         self._recipe_folder = recipe_folder
-
-    def made_by(self) -> dict[str, Any]:
-        """A listing is read once, and then is what the build keeps to."""
-        return {}
 
     def process(self, task: Task, output: TaskOutput) -> None:
         listing = task.settings["known"]
@@ -283,13 +262,11 @@ class FetchRows(Phase):
     """A data file of a dataset -> its documents as Parquet."""
 
     name = "rows"
+    shaped_by = ("pipeline.sources.hub_rows",)
 
     def __init__(self, sources: dict[str, HuggingFaceSource], recipe_folder: Path) -> None:
         self._sources = sources
         self._recipe_folder = recipe_folder
-
-    def made_by(self) -> dict[str, Any]:
-        return {"code": code_of("pipeline.sources.hub_rows")}
 
     def settings(self) -> dict[str, Any]:
         return library_versions(("datasets", "pyarrow"))
@@ -302,11 +279,6 @@ class FetchRows(Phase):
         output.facts["rows"] = counts.model_dump()
         output.counts.read(source.name)
         output.counts.kept(source.name)
-
-
-def shards_of(listing: dict[str, Any]) -> list[HubShard]:
-    """The shards of a published listing of a dataset."""
-    return HubListing.model_validate(listing).shards()
 
 
 def sum_faults(runs: list[dict[str, Any]]) -> dict[str, int]:

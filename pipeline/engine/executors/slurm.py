@@ -16,16 +16,12 @@ from manifests.errors import UserError
 from pipeline.engine.settings import ClusterSettings
 
 
-class _Quiet:
-    """Mixed into an executor: datatrove's own lines stay out of the user's terminal."""
+class _SlurmExecutor(SlurmPipelineExecutor):
+    """Submits an array job and waits for its end (`sbatch --wait`)."""
 
     def _run_for_rank(self, *arguments: Any, **keywords: Any) -> Any:
-        logger.disable("datatrove")
-        return super()._run_for_rank(*arguments, **keywords)  # type: ignore[misc]
-
-
-class _SlurmExecutor(_Quiet, SlurmPipelineExecutor):
-    """Submits an array job and waits for its end (`sbatch --wait`)."""
+        logger.disable("datatrove")  # its own lines stay out of the user's terminal
+        return super()._run_for_rank(*arguments, **keywords)
 
     def launch_merge_stats(self) -> None:
         """Does nothing: counts are in groundup's own records."""
