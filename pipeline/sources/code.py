@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905
 """Source code: every file of checkouts on a disk, and the licence files among them.
 
 What is source and what is vendored, generated or minified is decided when a file is read, so that each file that is
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -30,42 +31,11 @@ _MOST_LICENCE_BYTES = 1 << 20
 _MOST_REFERENCES = 5  # from HEAD to a commit; git follows as many
 # Folders whose content others wrote: see `vendored_folder`.
 _VENDORED_FOLDERS = frozenset(
-    [
-        "node_modules",
-        "bower_components",
-        "jspm_packages",
-        "vendor",
-        "vendors",
-        "vendored",
-        "_vendor",
-        "third_party",
-        "third-party",
-        "thirdparty",
-        "3rdparty",
-        "3rd-party",
-        "external",
-        "externals",
-        "extern",
-        "deps",
-        "godeps",
-        "pods",
-        "carthage",
-        "site-packages",
-        "dist-packages",
-        "dist",
-        "virtualenv",
-        "venv",
-        ".venv",
-        ".tox",
-        ".nox",
-        ".yarn",
-        ".bundle",
-        ".eggs",
-        ".gradle",
-        ".cargo",
-        "__pypackages__",
-        "__macosx",
-    ]
+    """
+    node_modules bower_components jspm_packages vendor vendors vendored _vendor third_party third-party thirdparty
+    3rdparty 3rd-party external externals extern deps godeps pods carthage site-packages dist-packages dist virtualenv
+    venv .venv .tox .nox .yarn .bundle .eggs .gradle .cargo __pypackages__ __macosx
+    """.split()
 )
 
 
@@ -95,20 +65,14 @@ class CodeSource(SourceSettings, CodeRules):
 
     kind: Literal["code"] = "code"
     """The kind of source."""
+    format: ClassVar[RawFormat] = "code"
+    """Format of its raw files."""
+    language: ClassVar[str | None] = None
+    """Code has no natural language."""
     paths: list[str] = Field(min_length=1)
     """Folders, relative to the recipe or absolute, each the root of a checkout."""
     exclude: list[str] = Field(default_factory=list)
     """Paths inside a checkout that are not looked at, as patterns: `data/*.bin`, or `build` with all that is in it."""
-
-    @property
-    def format(self) -> RawFormat:
-        """Format of its raw files."""
-        return "code"
-
-    @property
-    def language(self) -> str | None:
-        """Code has no natural language."""
-        return None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -233,14 +197,9 @@ def checkout_facts(folder: Path) -> dict[str, str]:
     """
     git = _git_folder(folder)
     shared = git / (_read_line(git / "commondir") or ".")  # worktrees have branches and settings in common
-    facts: dict[str, str] = {}
-    commit = _commit(git, shared)
-    if commit:
-        facts["commit"] = commit
     remote = _without_credentials(_origin_url(_read_line(shared / "config")))
-    if remote:
-        facts["remote"] = remote
-    return facts
+    facts = {"commit": _commit(git, shared), "remote": remote}
+    return {name: value for name, value in facts.items() if value}
 
 
 def _git_folder(folder: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -30,6 +30,8 @@ class CommonCrawlSource(MirrorSettings):
 
     kind: Literal["common_crawl"] = "common_crawl"
     """The kind of source."""
+    language: ClassVar[str | None] = None
+    """Language of all of its documents: not known before they are read."""
     mirror: str = "https://data.commoncrawl.org"
     """URL below which `crawl-data/` lies: https, or s3://commoncrawl. It changes no byte of the files."""
     crawl: list[_CrawlName] = Field(default_factory=list)
@@ -91,11 +93,6 @@ class CommonCrawlSource(MirrorSettings):
     def format(self) -> RawFormat:
         """Format of its raw files."""
         return self.records
-
-    @property
-    def language(self) -> str | None:
-        """Language of all of its documents: not known before they are read."""
-        return None
 
     def _folders(self) -> list[str]:
         return [f"crawl-data/{crawl}/" for crawl in self.crawl]

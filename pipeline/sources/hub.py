@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -27,9 +27,8 @@ from pipeline.sources.settings import RawFormat, SourceSettings
 # Readers of `datasets` that give text. The others give images, sound and the like.
 _TEXT_READERS = ("arrow", "csv", "json", "parquet", "text")
 _PATHS_AT_ONCE = 500
-_MOST_RETRIES = (
-    8  # of `datasets`, each after some attempts of the hub's client: minutes in all, not a quarter of an hour
-)
+# Of `datasets`, each after some attempts of the hub's client: minutes in all, not a quarter of an hour.
+_MOST_RETRIES = 8
 _DATA_NAME = re.compile(r"\.(arrow|csv|json|jsonl|ndjson|parquet|tsv|txt)(\.\w+)?$")
 _MISREAD = re.compile(r"::|[*?\[\n\r]")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -61,6 +60,8 @@ class HuggingFaceSource(SourceSettings):
 
     kind: Literal["huggingface"] = "huggingface"
     """The kind of source."""
+    format: ClassVar[RawFormat] = "parquet"
+    """Format of its raw files, as they are stored here."""
     path: str = Field(min_length=1)
     """A repository of the hub (`wikimedia/wikipedia`), or a local folder that begins with ./, ../, / or ~."""
     config: str | None = None
@@ -93,11 +94,6 @@ class HuggingFaceSource(SourceSettings):
             if "://" in pattern or pattern.startswith("/") or ".." in pattern.split("/") or not pattern.strip():
                 raise ValueError("a data file is a path or a pattern below the dataset")
         return patterns
-
-    @property
-    def format(self) -> RawFormat:
-        """Format of its raw files, as they are stored here."""
-        return "parquet"
 
     @property
     def is_local(self) -> bool:

@@ -22,14 +22,7 @@ from manifests.records.unpacked import unpacked_file
 from manifests.records.values import sound, text_of
 from manifests.settings import Settings
 from pipeline.charsets.charset import MAX_BROKEN_FRACTION, decode
-from pipeline.sources.hub import (
-    HubShard,
-    HuggingFaceSource,
-    dataset_place,
-    hub_errors,
-    import_datasets,
-    scratch_folder,
-)
+from pipeline.sources.hub import HubShard, HuggingFaceSource, dataset_place, hub_errors, import_datasets, scratch_folder
 
 COLUMNS = ("text", "id", "url", "title", "date", "language")
 _ROWS_AT_ONCE = 256

@@ -221,14 +221,7 @@ def pin_hub(source: HuggingFaceSource, listing: HubListing) -> PinnedSource:
     """Pin Hugging Face data: its commit, and its files with the digests that the hub or the disk says."""
     place = None if listing.revision is None else f"hf://datasets/{source.path}@{listing.revision}"
     files = [
-        PinnedFile(
-            key=file.key,
-            format=listing.reader,
-            url=f"{place}/{file.key}" if place else None,
-            bytes=file.bytes,
-            sha256=file.sha256,
-            blob=file.blob,
-        )
+        PinnedFile(format=listing.reader, url=f"{place}/{file.key}" if place else None, **file.model_dump())
         for file in listing.files
     ]
     return PinnedSource(

@@ -10,7 +10,7 @@ import bz2
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import IO, Any, Literal
+from typing import IO, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -40,17 +40,14 @@ class WikipediaSource(MirrorSettings):
 
     kind: Literal["wikipedia"] = "wikipedia"
     """The kind of source."""
+    format: ClassVar[RawFormat] = "mediawiki"
+    """Format of its raw files."""
     mirror: str = "https://dumps.wikimedia.org"
     """URL below which the wikis' folders lie. It changes no byte of the files."""
     wiki: str = Field(default="simplewiki", pattern=r"^[a-z][a-z0-9_]*$")
     """Database name of the wiki, such as enwiki."""
     date: str = Field(pattern=r"^(latest|[0-9]{8})$")
     """Date of the dump as YYYYMMDD, or `latest` for the newest complete one (which changes with time)."""
-
-    @property
-    def format(self) -> RawFormat:
-        """Format of its raw files."""
-        return "mediawiki"
 
     @property
     def language(self) -> str | None:

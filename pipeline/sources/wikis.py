@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905
 """Database names of Wikimedia's wikis: which project a wiki belongs to, and in which language it is written."""
 
 from __future__ import annotations
@@ -10,65 +11,20 @@ _DATABASE_NAME = re.compile(rf"(?P<code>[a-z0-9_]+?)(?P<project>wiki|{'|'.join(_
 _DOMAINS = frozenset(("wikipedia", "wikimedia", "wikidata", "mediawiki", "wikifunctions", *_PROJECTS))
 # Wikis of many languages or of none, and those of Wikimedia's own organisation.
 _NO_LANGUAGE = frozenset(
-    [
-        "api",
-        "apiportal",
-        "arbcom",
-        "beta",
-        "board",
-        "commons",
-        "donate",
-        "foundation",
-        "foundationwiki",
-        "incubator",
-        "login",
-        "media",
-        "mediawiki",
-        "meta",
-        "office",
-        "ombudsmen",
-        "outreach",
-        "quality",
-        "sources",
-        "species",
-        "spcom",
-        "steward",
-        "strategy",
-        "techconduct",
-        "test",
-        "test2",
-        "test_commons",
-        "testwikidata",
-        "thankyou",
-        "usability",
-        "vote",
-        "wikidata",
-        "wikifunctions",
-        "wikimania",
-        "wikitech",
-    ]
+    """
+    api apiportal arbcom beta board commons donate foundation foundationwiki incubator login media mediawiki meta office
+    ombudsmen outreach quality sources species spcom steward strategy techconduct test test2 test_commons testwikidata
+    thankyou usability vote wikidata wikifunctions wikimania wikitech
+    """.split()
 )
 _COMMITTEE = re.compile(r"(?:arbcom|sysop|wikimania|wg|auditcom|checkuser|ec|il|vrt|grants)(?:_.*|[0-9]+)")
 _NONE = frozenset(["und", "mul", "zxx", "qqx", "qqq"])  # codes of no language
 # Codes that are not, or not only, the language's code of ISO 639.
 _LANGUAGES = {
-    "als": "gsw",
-    "bat_smg": "sgs",
-    "be_x_old": "be",
-    "cbk_zam": "cbk",
-    "eml": "egl",
-    "fiu_vro": "vro",
-    "map_bms": "jv",
-    "mo": "ro",
-    "nds_nl": "nds",
-    "roa_rup": "rup",
-    "roa_tara": "nap",
-    "simple": "en",
-    "tokipona": "tok",
-    "zh_classical": "lzh",
-    "zh_min_nan": "nan",
-    "zh_yue": "yue",
-}
+    "als": "gsw", "bat_smg": "sgs", "be_x_old": "be", "cbk_zam": "cbk", "eml": "egl", "fiu_vro": "vro", "map_bms": "jv",
+    "mo": "ro", "nds_nl": "nds", "roa_rup": "rup", "roa_tara": "nap", "simple": "en", "tokipona": "tok",
+    "zh_classical": "lzh", "zh_min_nan": "nan", "zh_yue": "yue",
+}  # fmt: skip
 
 
 def split_database_name(wiki: str) -> tuple[str, str] | None:
