@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 
 from manifests.errors import UserError
 from manifests.storage import Folder, PublishedFile
@@ -70,9 +69,7 @@ class Downloader:
     def __enter__(self) -> Downloader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -201,7 +198,6 @@ class Downloader:
                 self._receive(file, partial, faults)
             sha256 = partial.verifier.finish()
             if check is not None:
-                partial.flush()
                 check(partial.file_path)
             return sha256
         except Damaged:

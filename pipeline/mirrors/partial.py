@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from manifests.storage import Folder, PublishedFile, writing
@@ -52,12 +53,7 @@ class Partial:
         """Start over, with bytes of this version. The state is written when no old byte is left to be taken for new."""
         self.discard()
         self.version, self._total = version, total
-        state = {
-            "etag": version.etag,
-            "last_modified": version.last_modified,
-            "date": version.date,
-            "bytes": total,
-        }
+        state = {**asdict(version), "bytes": total}
         with self._writing():
             Path(self._state_path).write_text(json.dumps(state), encoding="utf-8")
 
@@ -65,13 +61,8 @@ class Partial:
         """Take the next bytes; they reach the disk even if they turn out wrong, and are discarded then."""
         with self._writing():
             self._file.write(data)
-            self._file.flush()  # a kill loses nothing of it
+            self._file.flush()  # a kill loses nothing of it, and a check can read it
         self.verifier.feed(data)
-
-    def flush(self) -> None:
-        """Make what was appended readable under `file_path`."""
-        with self._writing():
-            self._file.flush()
 
     def discard(self) -> None:
         """Forget every byte."""
@@ -89,7 +80,6 @@ class Partial:
         """
         num_bytes = self.num_bytes
         with self._writing():
-            self._file.flush()
             if self._folder.is_local:
                 modified = self.version.modified_seconds if self.version else None
                 if modified is not None:

@@ -61,10 +61,7 @@ class Retrier:
     """
 
     def __init__(
-        self,
-        settings: RetrySettings,
-        wait: Callable[[float], None] = time.sleep,
-        budget: Budget | None = None,
+        self, settings: RetrySettings, wait: Callable[[float], None] = time.sleep, budget: Budget | None = None
     ) -> None:
         self.settings = settings
         self.faults: Counter[str] = Counter()

@@ -23,12 +23,7 @@ class Interrupted(Exception):
     """
 
     def __init__(
-        self,
-        fault: str,
-        detail: str,
-        retry_after: float | None = None,
-        reached: bool = True,
-        url: str | None = None,
+        self, fault: str, detail: str, retry_after: float | None = None, reached: bool = True, url: str | None = None
     ) -> None:
         super().__init__(detail)
         self.fault = fault
