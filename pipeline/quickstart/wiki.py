@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from html import escape
 from pydoc_data.topics import topics
 
+import numpy as np
+
 WIKI = "pydocwiki"
 DATE = "20260101"
 _TIMESTAMP = "2026-01-01T00:00:00Z"
@@ -199,13 +201,7 @@ def _page_xml(page: WikiPage, number: int) -> str:
 
 def _base36(digest: bytes) -> str:
     """A sha1 as MediaWiki writes it: 31 digits of base 36."""
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    number = int.from_bytes(digest, "big")
-    text = ""
-    while number:
-        number, digit = divmod(number, 36)
-        text = digits[digit] + text
-    return text.rjust(31, "0")
+    return np.base_repr(int.from_bytes(digest, "big"), 36).lower().rjust(31, "0")
 
 
 def dump_files(pages: list[WikiPage]) -> dict[str, bytes]:
