@@ -15,13 +15,13 @@ such as a wrong answer, is found by itself from six words on.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dedup.evaluation_sets import EvaluationFile, Item, Piece, items
+from pipeline.dedup.text.sketch import code_points
 from pipeline.dedup.text.word_spans import SIGNS, Int64Array, UInt64Array, WordRuns, WordSpans, word_spans
 
 CONTAMINATED = "contaminated"
@@ -31,7 +31,7 @@ _SHORTEST, _FREE = 3, 6  # words of a short text; words from which on it counts 
 _SIGN = 5  # halves of words that a sign counts more, beside numbers of this many halves
 _NUMBERS = 4
 _MOST_PAIRED = 16  # short texts of an item of which any two are taken together
-_BATCH_CHARACTERS = 1 << 24
+_BATCH_ITEMS = 1000
 
 
 class Found(NamedTuple):
@@ -51,10 +51,8 @@ class Index:
         hashes = np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in found)])
         owners = np.concatenate([np.empty(0, np.int64), *(owners for _, owners in found)])
         order = np.lexsort([owners, hashes])
-        hashes = hashes[order]
-        is_first = np.ones(len(hashes), np.bool_)
-        is_first[1:] = hashes[1:] != hashes[:-1]
-        self.hashes, self.owners = hashes[is_first], owners[order][is_first].astype(np.int32)
+        self.hashes, first = np.unique(hashes[order], return_index=True)
+        self.owners = owners[order][first].astype(np.int32)
         # Whether a hash begins with these bits: most hashes of a document need no search.
         self._shift = np.uint64(64 - max(10, (8 * len(self.hashes)).bit_length()))
         self._begins = np.zeros(1 << (64 - int(self._shift)), np.bool_)
@@ -65,7 +63,7 @@ class Index:
         places = np.flatnonzero(self._begins[hashes >> self._shift])
         at = np.searchsorted(self.hashes, hashes[places])
         at[at == len(self.hashes)] = 0
-        is_known = self.hashes[at] == hashes[places] if len(places) else np.empty(0, np.bool_)
+        is_known = self.hashes[at] == hashes[places]
         return places[is_known], self.owners[at[is_known]].astype(np.int64)
 
 
@@ -75,23 +73,19 @@ class Decontaminator:
     def __init__(self, files: list[EvaluationFile], ngram_words: int) -> None:
         self._width = ngram_words
         self._names: list[str] = []
-        self._starts: list[int] = []  # the number of the first item of each set
-        self._sets = [file.name for file in files]
+        self.num_items: dict[str, int] = {}  # of each set
         self._found: dict[str, list[tuple[UInt64Array, Int64Array]]] = {"long": [], "short": [], "begins": []}
         for file in files:
-            self._starts.append(len(self._names))
-            for batch in _batches(items(file)):
-                self._add(batch)
+            first, remaining = len(self._names), items(file)
+            while batch := list(itertools.islice(remaining, _BATCH_ITEMS)):
+                self._add(file.name, batch)
+            self.num_items[file.name] = len(self._names) - first
         self._long, self._short, self._begins = map(Index, self._found.values())
         del self._found
 
-    def num_items(self) -> dict[str, int]:
-        """The number of items of each set."""
-        return dict(zip(self._sets, np.diff([*self._starts, len(self._names)]).tolist(), strict=True))
-
-    def _add(self, batch: list[Item]) -> None:
+    def _add(self, name: str, batch: list[Item]) -> None:
         first = len(self._names)
-        self._names += [item.name for item in batch]
+        self._names += [f"{name} {item.name}" for item in batch]
         owners = np.repeat(np.arange(first, len(self._names)), [len(item.pieces) for item in batch])
         pieces = [piece for item in batch for piece in item.pieces]
         text = "\n".join(piece.text for piece in pieces)
@@ -170,13 +164,9 @@ class Decontaminator:
             else:
                 merged.append((begin, end, owner))
         return [
-            Found(int(spans.starts[begin]), int(spans.ends[end - 1]), end - begin, self._name(owner))
+            Found(int(spans.starts[begin]), int(spans.ends[end - 1]), end - begin, self._names[owner])
             for begin, end, owner in merged
         ]
-
-    def _name(self, owner: int) -> str:
-        place = int(np.searchsorted(self._starts, owner, side="right")) - 1
-        return f"{self._sets[place]} {self._names[owner]}"
 
 
 def _gap(text: str, spans: WordSpans, word: int) -> int:
@@ -189,7 +179,7 @@ def _gap(text: str, spans: WordSpans, word: int) -> int:
 
 def _where(text: str, spans: WordSpans, table: Int64Array) -> NDArray[np.int64]:
     """Where each text, given by its words, counts."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")[spans.starts]
+    codes = code_points(text)[spans.starts]
     is_sign, is_number = np.isin(codes, SIGNS), np.isin(codes, np.arange(ord("0"), ord("9") + 1))
     halves, signs, numbers = (
         np.diff(np.concatenate([[0], np.cumsum(count)])[table])[:, ::2].sum(axis=1)
@@ -198,16 +188,3 @@ def _where(text: str, spans: WordSpans, table: Int64Array) -> NDArray[np.int64]:
     words = table[:, 1] - table[:, 0] + table[:, 3] - table[:, 2]
     halves += _SIGN * signs * ((signs + numbers == words) & (halves - signs >= _NUMBERS))
     return np.select([halves >= least for least in _HALVES], [_ANYWHERE, _PARTED, _LINE], _NOWHERE)
-
-
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    size = 0
-    for item in items:
-        batch.append(item)
-        size += sum(len(piece.text) for piece in item.pieces)
-        if size > _BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

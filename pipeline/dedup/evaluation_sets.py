@@ -91,11 +91,12 @@ def items(file: EvaluationFile) -> Iterator[Item]:
     quotes (`.csv`), or else lines, whose fields tabs part.
     """
     name = re.sub(rf"\.({'|'.join(BY_ENDING)})$", "", file.path.lower())
-    read = _json_items if name.endswith((".jsonl", ".ndjson", ".json")) else _row_items
+    is_json = name.endswith((".jsonl", ".ndjson", ".json"))
     try:
         with open(file.path, "rb") as raw:
             stream = Unpacked(raw, file.path, must_end=True)
-            for number, (fields, identity) in enumerate(read(stream, is_csv=name.endswith(".csv")), 1):
+            rows = _json_items(stream) if is_json else _row_items(stream, name.endswith(".csv"))
+            for number, (fields, identity) in enumerate(rows, 1):
                 if pieces := [piece for field in fields for piece in _pieces(field)]:
                     yield Item(sound(identity) or str(number), pieces)
             if stream.damage is not None:
@@ -117,7 +118,7 @@ def _pieces(field: Piece) -> Iterator[Piece]:
         yield from (field._replace(text=text) for text in (line[:end], line[end:]) if text)
 
 
-def _json_items(stream: Unpacked, is_csv: bool) -> Iterator[tuple[list[Piece], str]]:
+def _json_items(stream: Unpacked) -> Iterator[tuple[list[Piece], str]]:
     for number, value in enumerate(json_values(stream, _MOST_BYTES), 1):
         if value.error:
             raise ValueError(f"value {number}: {value.error}")

@@ -15,6 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipeline.dedup.rank import Int64Array, UInt64Array, by_preference
+from pipeline.dedup.text.sketch import code_points
 from pipeline.dedup.text.word_spans import WordRuns, word_spans
 
 FEWEST_WORDS = 4
@@ -51,7 +52,7 @@ def units(text: str, unit: Literal["line", "paragraph", "three_sentences"]) -> U
     starts, ends = np.array(places, np.int64).reshape(-1, 2).T
     spans = word_spans(text, keeps_digits=False)
     first, last = np.searchsorted(spans.starts, starts), np.searchsorted(spans.starts, ends)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")[spans.starts]
+    codes = code_points(text)[spans.starts]
     num_words = np.concatenate([[0], np.cumsum((codes < ord("0")) | (codes > ord("9")))])
     is_long = num_words[last] - num_words[first] >= FEWEST_WORDS
     starts, ends, first, last = (array[is_long] for array in (starts, ends, first, last))
@@ -92,17 +93,10 @@ def repeats(entries: NDArray[np.void], min_documents: int) -> NDArray[np.void]:
 
 def places_to_cut(keys: UInt64Array, repeated: NDArray[np.void]) -> list[tuple[int, int]]:
     """Places of units to cut out of a document, each with that of its `REPEAT`, ascending by key."""
-    at = np.searchsorted(repeated["key"], keys)
-    at[at == len(repeated)] = 0
-    found: list[tuple[int, int]] = []
-    kept: set[int] = set()
-    for place in np.flatnonzero(repeated["key"][at] == keys).tolist() if len(repeated) else []:
-        which = int(at[place])
-        if repeated["keeps"][which] and which not in kept:
-            kept.add(which)
-        else:
-            found.append((place, which))
-    return found
+    which = {key: at for at, key in enumerate(repeated["key"].tolist())}
+    found = [(place, which[key]) for place, key in enumerate(keys.tolist()) if key in which]
+    kept = {at: place for place, at in reversed(found) if repeated["keeps"][at]}
+    return [(place, at) for place, at in found if kept.get(at) != place]
 
 
 def whole(text: str, start: int, end: int) -> tuple[int, int]:

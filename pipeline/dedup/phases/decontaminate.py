@@ -45,4 +45,4 @@ class Decontaminate(Phase):
                 rows += [{"row": number, **one._asdict(), "drops": drops} for one in found]
         with output.publish(f"{FOLDER}/{task.name}.parquet") as file:
             pq.write_table(pa.Table.from_pylist(rows, SHARED_SCHEMA), file, compression="zstd")
-        output.facts["num_items"] = self._finder.num_items()
+        output.facts["num_items"] = self._finder.num_items

@@ -110,7 +110,7 @@ def test_overlaps_are_one_find_and_the_first_item_names_it(tmp_path: Path) -> No
     text = "Start here. " + " ".join(words) + " end."
     ((item, cut),) = shared(index, text)
     assert (item, cut) == ("a.txt 1", " ".join(words[5:35]))
-    assert index.num_items() == {"a.txt": 1, "b.txt": 1, "c.txt": 1}
+    assert index.num_items == {"a.txt": 1, "b.txt": 1, "c.txt": 1}
 
 
 def test_long_texts_are_looked_at_in_pieces(tmp_path: Path) -> None:
