@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.dedup.phases.clusters import decisions
-from pipeline.dedup.phases.edits import Editor
+from pipeline.dedup.phases.edits import editing
 from pipeline.dedup.schema import EXACT, NEAR, REASONS
 from pipeline.dedup.settings import DedupSettings
 from pipeline.documents.parts import PartReader, PartWriter
@@ -37,7 +37,7 @@ class Apply(Phase):
         upcoming = next(decided, None)
         kept: list[bool] = []
         documents = PartReader(output.build, task.inputs[0], output.counts).run()
-        with PartWriter(output, f"part-{task.name}") as writer, Editor(task, output, self._settings) as editor:
+        with PartWriter(output, f"part-{task.name}") as writer, editing(task, output, self._settings) as editor:
             for row, document in enumerate(documents):
                 decision = None
                 if upcoming is not None and upcoming[0] == row:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,7 @@ _MOST_CHARACTERS = 300  # of the shared words that a drop shows
 
 
 class Editor:
-    """Edits the documents of a part, one after the other, and writes down what it cut out.
-
-    Where nothing can be cut out, it does nothing and writes no file.
-    """
+    """Edits the documents of a part, one after the other, and writes down what it cut out; see `editing`."""
 
     def __init__(self, task: Task, output: TaskOutput, settings: DedupSettings) -> None:
         self._output = output
@@ -36,20 +33,7 @@ class Editor:
         self._found = found_in(task, output)
         self._repeats = repeats_in(task, output, task.settings["ordinal"])
         self._first = task.settings["ordinal"] << 32  # the number of the part's first document
-        self._path = f"{EDITS}/part-{task.name}.parquet"
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Editor:
-        self._is_on = self._settings.lines.enabled or bool(self._settings.decontaminate.files)
-        if self._is_on:
-            self._file = self._stack.enter_context(self._output.publish(self._path))
-            self._edits = RowWriter(self._file, EDIT_SCHEMA)
-        return self
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if error is None and self._is_on:
-            self._edits.close()
-        self._stack.__exit__(kind, error, traceback)
+        self.edits: RowWriter
 
     def drops(self, row: int, document: Document, writer: PartWriter) -> bool:
         """Whether the document of a row goes because of the items that it holds; it is dropped then."""
@@ -88,7 +72,20 @@ class Editor:
         for one in cuts:
             hashed = xxhash.xxh3_64_intdigest(text[one.start : one.end].encode("utf-8", "surrogatepass"))
             numbers = {"row": writer.num_kept, "input_row": row, "start": one.start, "end": one.end, "hash": hashed}
-            self._edits.write(encodable({**numbers, "id": document.id, **notes[one.place]}))
+            self.edits.write(encodable({**numbers, "id": document.id, **notes[one.place]}))
             self._output.counts.edited(document.metadata["source"], notes[one.place]["reason"], 1)
         document.text = left
         return True
+
+
+@contextmanager
+def editing(task: Task, output: TaskOutput, settings: DedupSettings) -> Iterator[Editor]:
+    """The editor of a task's part. Where nothing can be cut out, it does nothing and writes no file."""
+    made = Editor(task, output, settings)
+    if not settings.lines.enabled and not settings.decontaminate.files:
+        yield made
+        return
+    with output.publish(f"{EDITS}/part-{task.name}.parquet") as file:
+        made.edits = RowWriter(file, EDIT_SCHEMA)
+        yield made
+        made.edits.close()
