@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from manifests.explore.build import Build
 from manifests.explore.clusters import STAGE, stored_files
@@ -22,8 +20,9 @@ def check_edits(build: Build, problems: list[str], checked: Counter[str]) -> Non
     found: list[str] = []
     for path in stored_files(manifest, EDITS):
         name = path.rpartition("/")[2]
-        originals, kept = _numbered(build, before[name]), _numbered(build, f"{STAGE}/{name}")
-        for row, group in groupby(_rows(build, path, None), lambda edit: edit["row"]):
+        parts = (before[name], f"{STAGE}/{name}")  # with their rows; what is asked for is ascending in both
+        originals, kept = (enumerate(build.rows(part, ["id", "source", "text"])) for part in parts)
+        for row, group in groupby(build.rows(path), lambda edit: edit["row"]):
             edits = list(group)
             document = next((one for number, one in kept if number == row), None)
             original = next((one for number, one in originals if number == edits[0]["input_row"]), None)
@@ -44,13 +43,3 @@ def check_edits(build: Build, problems: list[str], checked: Counter[str]) -> Non
     }
     if not found and stated != dict(counted):
         problems.append(f"{STAGE}: its files say {dict(counted)} edits, the manifest says {stated}")
-
-
-def _rows(build: Build, path: str, columns: list[str] | None) -> Iterator[dict[str, Any]]:
-    for table in build.tables(path, columns):
-        yield from table.to_pylist()
-
-
-def _numbered(build: Build, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The documents of a part with their rows, once; both that are asked for are ascending."""
-    return enumerate(_rows(build, path, ["id", "source", "text"]))

@@ -13,7 +13,6 @@ from manifests.explore.decisions import SIGNALS, decisions_of
 from manifests.manifest import Manifest
 
 _FEW = 3  # lines about one part; a thousand of the same say no more
-_BATCH_ROWS = 4096
 _RULES = ("gopher_repetition.", "gopher_quality.", "c4.", "fineweb.")  # the families of the published rules' signals
 
 
@@ -70,11 +69,11 @@ def _differences(
     """In words. `places`: the part's signals, kept and dropped documents, all in the same order. `languages` counts."""
     signals, kept, dropped = places
     ids: dict[bool, Iterator[dict[str, Any]]] = {
-        True: _rows(build, kept, ["id"]),
-        False: _rows(build, dropped, ["id", "reason"]),
+        True: build.rows(kept, ["id"]),
+        False: build.rows(dropped, ["id", "reason"]),
     }
     counted = {True: 0, False: 0}
-    for number, row in enumerate(_rows(build, signals)):
+    for number, row in enumerate(build.rows(signals)):
         silent = (name for name, value in row.items() if value is None and name.startswith(_RULES))
         languages.setdefault(row["language"], Counter()).update(["", *silent])
         is_kept = row["reason"] is None
@@ -100,9 +99,3 @@ def _decide(row: dict[str, Any], comparisons: tuple[Comparison, ...]) -> str | N
         if value is not None and (value < limit if comparison.must_be == "at_least" else value > limit):
             return comparison.reason
     return None
-
-
-def _rows(build: Build, path: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    for table in build.tables(path, columns):
-        for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
-            yield from batch.to_pylist()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a third of a second, which questions that go through DuckDB
     import pyarrow as pa
 
 DROPPED = "dropped"
+_BATCH_ROWS = 4096
 
 
 class Build:
@@ -72,6 +73,12 @@ class Build:
         with self._parquet(path) as parquet:
             for group in range(parquet.num_row_groups):
                 yield parquet.read_row_group(group, columns=columns)
+
+    def rows(self, path: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of a Parquet file. Raises `UserError` where it cannot be read."""
+        for table in self.tables(path, columns):
+            for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+                yield from batch.to_pylist()
 
     @contextmanager
     def _parquet(self, path: str) -> Iterator[Any]:
