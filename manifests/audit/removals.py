@@ -52,8 +52,8 @@ def check_removals(build: Build, problems: list[str], notes: list[str], checked:
         )
         removals = _Removals(build, tables, candidates, settings["minhash"])
         for batch in _batches(build, 1 if deep else max(1, total // _SAMPLE)):
-            checked["removals"] += len(batch)
             problems += removals.problems(batch)
+            checked["removals"] += len(batch) - removals.num_unknown
             if len(problems) > _FEW:
                 break
         notes.extend(f"{part}: not here now, so removals for its documents were not checked" for part in removals.gone)
@@ -88,6 +88,7 @@ class _Removals:
         self._build, self._tables, self._candidates = build, tables, candidates
         self._minhash = minhash
         self.gone: dict[str, None] = {}
+        self.num_unknown = 0  # of the last batch, removals for documents of such parts
 
     def problems(self, batch: list[tuple[str, Drop]]) -> list[str]:
         """A line for each removal that is not as stated. Ids may repeat: one kept document that fits is enough."""
@@ -105,6 +106,7 @@ class _Removals:
         unknown = (
             self._of_gone([id for id in (batch[at][1]["duplicate_of"] for at in pending) if id]) if self.gone else set()
         )
+        self.num_unknown = sum(batch[at][1]["duplicate_of"] in unknown for at in pending)
         return [
             f"{part}: {drop['id']}: dropped as {drop['reason']} of {drop['duplicate_of']}, but {wrong}"
             for (part, drop), wrong in ((batch[at], wrong) for at, wrong in pending.items())

@@ -116,9 +116,8 @@ class Ngrams:
         is_short = 1 < num_words > len(self.words) // 4
         width = max(3, num_words)  # shorter n-grams repeat in every long text
         telling = {tuple(self.words[at : at + width]) for at in range(max(0, len(self.words) - width + 1))}
-        self.repeats_itself = 2 * len(telling) < len(self.words) - width + 1 or (
-            is_short and 0 < 2 * len(set(self.words)) <= len(self.words)
-        )
+        is_low = len(telling) < 100 and 2 * len(telling) < len(self.words) - width + 1
+        self.repeats_itself = is_low or (is_short and 0 < 2 * len(set(self.words)) <= len(self.words))
 
     def similarity(self, dropped: Ngrams, measure: str) -> float:
         """Jaccard similarity with a dropped text, or by `containment` the share of its n-grams that are here.

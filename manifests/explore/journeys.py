@@ -44,6 +44,10 @@ def journey_lines(build: Build, journey: Journey, limits: Limits) -> list[str]:
     if journey.copies:
         by_source = ", ".join(f"{name} {number:,}" for name, number in _copies_of(journey).items())
         lines.append(f"  copies    {journey.copies:,} others were dropped as copies of it ({by_source})")
+    lines += [
+        f"  cut       {cut['characters']:,} characters in {cut['places']:,} places: {cut['reason']} (dedup/edits)"
+        for cut in journey.cuts
+    ]
     lines += [f"  tokens    {place['shard']}:{place['start']} ({place['length']:,} tokens)" for place in journey.places]
     if _left_out(build, journey):
         lines.append(
@@ -60,6 +64,7 @@ def journey_data(build: Build, journey: Journey, limits: Limits) -> dict[str, An
         "stages": [_sighting_data(sighting, limits) for sighting in journey.sightings],
         "copies": journey.copies,
         "copies_by_source": _copies_of(journey),
+        "cuts": journey.cuts,
         "tokens": journey.places,
         "left_out_by_weight": _left_out(build, journey),
     }

@@ -32,6 +32,7 @@ class Journey:
 
     sightings: list[Sighting]
     places: list[dict[str, Any]] = field(default_factory=list)
+    cuts: list[dict[str, Any]] = field(default_factory=list)  # by reason, what dedup cut out of its text
 
     @property
     def last(self) -> Sighting:
@@ -62,6 +63,18 @@ def find_journeys(build: Build, tables: Tables, column: str, value: str) -> list
     if "shards" in build.manifests:
         for journey in found:
             journey.places = _places(build, tables, journey)
+    edits = {entry.path for entry in build.manifests["dedup"].outputs} if "dedup" in build.manifests else set()
+    for journey in found:
+        for sighting in journey.sightings:
+            path = f"edits/{sighting.part.rpartition('/')[2]}"
+            if sighting.stage == "dedup" and sighting.kept and path in edits:
+                parameters = Parameters()
+                journey.cuts += tables.rows(
+                    'SELECT reason, count(*) AS places, sum("end" - start)::BIGINT AS characters '
+                    f"FROM {tables.source([f'dedup/{path}'], parameters)} "
+                    f"WHERE row = {parameters.bind(sighting.row)} GROUP BY reason ORDER BY reason",
+                    parameters,
+                )
     return found
 
 

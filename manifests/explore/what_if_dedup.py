@@ -62,7 +62,7 @@ def what_if_dedup(build: Build, assignments: list[str]) -> WhatIf:
     paths = stored_files(manifest, CANDIDATES)
     if not paths or not settings["minhash"]["verify"]:
         raise UserError(
-            f"{build.url}: --what-if {PREFIX}... needs similarities of pairs, and this build has none (an older "
+            f"{build.url}: --what-if {assignments[0]} needs similarities of pairs, and this build has none (an older "
             "groundup, or dedup.minhash.verify=false). Run its recipe again."
         )
     changes = _parse(assignments, settings, manifest.facts.get("num_unlike", 0))

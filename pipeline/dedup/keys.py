@@ -40,10 +40,15 @@ def folded_bytes(text: str) -> memoryview:
     return folded[: fold_spaces(data, folded)].data
 
 
-def content_hash(text: str) -> tuple[int, int]:
-    """Two 64-bit hashes of a text: equal where the texts are byte-identical after white space is folded (BLAKE2b)."""
-    digest = hashlib.blake2b(folded_bytes(text), digest_size=16).digest()
-    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+def content_hash(text: str) -> tuple[int, int, int]:
+    """Two 64-bit hashes of a text (BLAKE2b), and its characters; white space is folded.
+
+    Hashes are equal where the texts are byte-identical after that.
+    """
+    folded = folded_bytes(text)
+    digest = hashlib.blake2b(folded, digest_size=16).digest()
+    length = len(folded) if text.isascii() else int(np.count_nonzero(np.asarray(folded) & 0xC0 != 0x80))
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little"), length
 
 
 def normalised_url(url: str | None) -> str | None:
@@ -122,10 +127,12 @@ class PartKeys:
         groups = [group_of(row["source"], row["file"], settings.scope) for row in rows]
         space_of = {group: space_number(group) for group in set(groups)}
         spaces = np.array([space_of[group] for group in groups], dtype=np.uint64)
-        hashes = np.array([content_hash(text) for text in texts], dtype=np.uint64).reshape(-1, 2)
+        hashes = np.array([content_hash(text) for text in texts], dtype=np.uint64).reshape(-1, 3)
         documents = np.zeros(len(rows), dtype=DOCUMENT)
         documents["content"] = hashes[:, 0]
-        documents["rank"] = ranks(primaries(rows, settings.keep, self._source_order), ties(rows))
+        documents["rank"] = ranks(
+            primaries(rows, settings.keep, self._source_order, hashes[:, 2].astype(np.int64)), ties(rows)
+        )
         has_keys = np.ones(len(rows), dtype=np.bool_)
         has_keys[list(left_out)] = False
         if settings.url:

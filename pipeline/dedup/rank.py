@@ -39,16 +39,19 @@ def ordinal_and_row(numbers: Int64Array) -> tuple[Int64Array, Int64Array]:
     return numbers >> _ORDINAL_BITS, numbers & ((1 << _ORDINAL_BITS) - 1)
 
 
-def primaries(rows: Sequence[dict[str, Any]], keep: str, source_order: Sequence[str]) -> NDArray[np.uint32]:
+def primaries(
+    rows: Sequence[dict[str, Any]], keep: str, source_order: Sequence[str], lengths: Int64Array
+) -> NDArray[np.uint32]:
     """The quantity that `dedup.keep` names as a number, the smaller the better: 1 to 2**32 - 1.
 
     Args:
-        rows: columns `text`, `date` and `source` of documents; with a signal, `signal`.
+        rows: columns `date` and `source` of documents; with a signal, `signal`.
         keep: the setting. `first` is not known in a part and gives 1: `in_build_order` fills it in.
         source_order: names of the sources in the order of the recipe.
+        lengths: characters of their texts, white space folded.
     """
     if keep == "longest":
-        values = [_LAST - len(row["text"]) for row in rows]
+        values = (_LAST - lengths).tolist()
     elif keep == "newest":
         values = [_LAST - minutes(row["date"]) for row in rows]
     elif keep == "source":

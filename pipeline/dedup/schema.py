@@ -22,7 +22,7 @@ CANDIDATE_SCHEMA = pa.schema(
         ("row", pa.int64()),
         ("id", pa.string()),
         ("source", pa.string()),
-        ("length", pa.int64()),  # characters of its text
+        ("length", pa.int64()),  # characters of its text, white space folded
         ("date", pa.string()),
         ("signal", pa.float64()),  # that `dedup.keep` names, else null
         ("content", pa.uint64()),  # hash of its text, which decides between equals

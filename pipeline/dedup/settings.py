@@ -42,7 +42,8 @@ class MinHashSettings(Settings):
     """A document is removed where a kept one is at least so similar."""
     measure: Literal["similarity", "containment"] = "similarity"
     """What is compared with the threshold: the Jaccard similarity of the n-gram sets of the two texts, or the share of
-    the document's n-grams that the kept one has."""
+    the document's n-grams that the kept one has. Pairs are proposed by Jaccard similarity in either case: of a document
+    and one twice as long that holds it, one in twenty. More buckets of fewer hashes propose more of them."""
     fold_verified: bool = False
     """Compare texts without their digits, signs and marks, as proposals are made. By default these count, so that pages
     which differ in numbers alone stay."""

@@ -15,7 +15,7 @@ from pipeline.documents.schema import Block
 from pipeline.readers.members import MemberStream
 from pipeline.readers.transcoded import TranscodedStream
 
-RANGE_BYTES = 256 << 20  # of one file, that are one task
+RANGE_BYTES = 64 << 20  # of one file, that are one task
 COLUMNS = ("text", "id", "url", "title", "date", "language")  # what a row may say of a document
 
 

@@ -7,12 +7,14 @@ depends on the documents themselves (`pipeline/dedup/rank.py`), not on how they 
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from math import isqrt
 from typing import Any
 
 from manifests.errors import UserError
 from manifests.manifest import FileEntry, Manifest, read_manifest
+from manifests.seal import SEAL
 from manifests.storage import Folder
 from pipeline.dedup.background import background_lines
 from pipeline.dedup.candidates import ENTRY, range_count
@@ -124,6 +126,8 @@ class DedupStage(Stage):
                 raise UserError(f"dedup.against: {build.url} is this build itself. Name earlier builds.")
             manifest = read_manifest(build.folder(self.name))
             if manifest is None:
+                if not build.exists(SEAL):
+                    raise UserError(f"dedup.against: {build.url}: there is no build. Was it moved? Correct the path.")
                 raise UserError(f"dedup.against: {build.url} has no finished stage dedup. Finish it, or leave it out.")
             found.append((build.url, manifest))
         return found
@@ -196,6 +200,13 @@ class DedupStage(Stage):
         }
         if contaminated:
             facts["evaluation_sets"] = next((record.facts["num_items"] for record in contaminated.values()), {})
+        edited: Counter[str] = Counter()
+        for record in applied:
+            for counts in record.counts.sources.values():
+                edited.update(counts.edited)
+        if edited:
+            told = ", ".join(f"{reason} {number:,}" for reason, number in sorted(edited.items()))
+            runner.watcher.note(f"dedup: places cut out of texts: {told}; each is in {self.folder.url}/edits")
         if settings.keep_keys:
             facts["keys"] = made_with(settings)
             num_bytes = sum(entry.bytes for record in keys for entry in record.outputs)

@@ -70,7 +70,8 @@ class Texts(LayoutPhase):
                 known = part.array(output, "documents")[rows]
                 signatures.append(part.array(output, "signatures")[rows])
                 for facts, row in zip(known, rows_of(part, rows, output), strict=True):
-                    if content_hash(row["text"])[0] != facts["content"]:
+                    content, _, length = content_hash(row["text"])
+                    if content != facts["content"]:
                         raise _damaged(part, output)
                     if is_compared[at]:
                         ngrams = sketcher.ngrams(row["text"])
@@ -78,7 +79,7 @@ class Texts(LayoutPhase):
                         num_values += ngrams.values.size
                         texts[at]["sequence"], texts[at]["is_repetitive"] = ngrams.sequence, ngrams.is_repetitive
                     texts[at]["end"] = num_values
-                    candidates.write(self._candidate(int(documents[at]), part, facts, row))
+                    candidates.write(self._candidate(int(documents[at]), part, facts, row | {"length": length}))
                     at += 1
             candidates.close()
         output.publish_array(_path(group, "texts.npy"), texts)
@@ -98,7 +99,7 @@ class Texts(LayoutPhase):
                 "row": row["row"],
                 "id": row["id"],
                 "source": row["source"],
-                "length": len(row["text"]),
+                "length": row["length"],
                 "date": row["date"],
                 "signal": None if signal is None or np.isnan(signal) else signal,
                 "content": int(facts["content"]),

@@ -36,6 +36,7 @@ _STEP = 0x9E3779B97F4A7C15
 _MASK64 = (1 << 64) - 1
 _NGRAM_SEED = 0x6E6772616D73  # any fixed number; a change of it changes every hash of an n-gram
 _FINE_SEED = 0x66696E65
+_FEW = 100  # n-grams: a text of more says much, however often it says it
 _TELLING = 3  # words: shorter n-grams repeat in every long text
 
 
@@ -52,7 +53,9 @@ class NGrams(NamedTuple):
 
     values: NDArray[np.uint64]  # hashes of those that are different, ascending
     sequence: int  # hash of all words in order
-    is_repetitive: bool  # fewer than half of its n-grams are different; of a short text, at most half of its words
+    is_repetitive: (
+        bool  # its n-grams are few, and fewer than half are different; of a short text, at most half of its words
+    )
 
 
 class Sketcher:
@@ -95,7 +98,7 @@ class Sketcher:
         sequence, num_words = self._states[1, [SEQUENCE, NUM_WORDS]].tolist()
         width = max(self._width, _TELLING)
         counted = values if width == self._width else self._sketcher(width)._different(text)
-        is_repetitive = 2 * counted.size < num_words - width + 1
+        is_repetitive = 2 * counted.size < num_words - width + 1 and counted.size < _FEW
         if 1 < self._width > num_words // _SHORT:
             is_repetitive |= 0 < 2 * self._sketcher(1)._different(text).size <= num_words
         return NGrams(values, sequence, is_repetitive)

@@ -24,7 +24,9 @@ def row(**fields: Any) -> dict[str, Any]:
 
 
 def order(keep: str, *rows: dict[str, Any]) -> list[int]:
-    return np.argsort(primaries(rows, keep, ["wiki", "web"]), kind="stable").tolist()
+    return np.argsort(
+        primaries(rows, keep, ["wiki", "web"], np.array([len(row["text"]) for row in rows])), kind="stable"
+    ).tolist()
 
 
 def test_numbers_pack_part_and_row() -> None:
@@ -66,7 +68,7 @@ def test_what_is_no_date_is_last(wrong: str | None) -> None:
 
 def test_signals_come_highest_first_and_can_be_read_back() -> None:
     values = [0.5, None, -2.0, 1e9, 0.0, float("nan"), 0.75]
-    primary = primaries([row(signal=value) for value in values], "quality.score", [])
+    primary = primaries([row(signal=value) for value in values], "quality.score", [], np.zeros(7, dtype=np.int64))
     assert np.argsort(primary, kind="stable").tolist() == [3, 6, 0, 4, 2, 1, 5]
     assert primary.min() >= 1
     again = signal_of(primary)

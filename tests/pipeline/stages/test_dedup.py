@@ -289,7 +289,7 @@ def test_a_second_build_against_the_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ('dedup.against=["nowhere"]', "has no finished stage dedup"),
+        ('dedup.against=["nowhere"]', "there is no build. Was it moved"),
         ('dedup.against=["out"]', "is this build itself"),
         ('dedup.against=["first"]', "minhash.num_buckets is 14 there and 20 here"),
         ('dedup.against=["bare"]', "keeps no keys"),

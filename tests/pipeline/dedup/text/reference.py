@@ -90,7 +90,7 @@ def is_repetitive(words: list[str], width: int) -> bool:
         return True
     width = max(3, width)
     ngrams = [tuple(words[at : at + width]) for at in range(len(words) - width + 1)]
-    return 2 * len(set(ngrams)) < len(ngrams)
+    return len(set(ngrams)) < 100 and 2 * len(set(ngrams)) < len(ngrams)
 
 
 def hashes_of_text(sketcher: sketch.Sketcher, text: str) -> list[int]:
