@@ -19,7 +19,7 @@ from pipeline.dedup.rank import UInt64Array, primaries, ranks, ties
 from pipeline.dedup.schema import EXACT, NEAR, URL
 from pipeline.dedup.settings import DedupSettings
 from pipeline.dedup.text.kernels import fold_spaces
-from pipeline.dedup.text.sketch import NUM_FINE, Sketcher, mix
+from pipeline.dedup.text.sketch import NUM_FINE, Sketcher, mix, stream
 
 KEYS_FORMAT = 1
 """Raised with any change of what keys and signatures are made of, so that builds of two kinds are not compared."""
@@ -93,10 +93,7 @@ def bucket_keys(signatures: NDArray[np.uint32], num_buckets: int, spaces: UInt64
     """
     num_hashes = signatures.shape[1] // num_buckets
     values = signatures.reshape(len(signatures), num_buckets, num_hashes)
-    seeds = mix(
-        np.arange(1, num_buckets + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(_BUCKET_SEED)
-    )
-    keys: UInt64Array = seeds ^ spaces[:, np.newaxis]
+    keys: UInt64Array = stream(_BUCKET_SEED, num_buckets) ^ spaces[:, np.newaxis]
     for position in range(num_hashes):
         keys += values[..., position]
         mix(keys)

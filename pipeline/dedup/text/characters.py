@@ -38,25 +38,13 @@ CHARACTER = (1 << 21) - 1
 CONJOINING_JAMO = (0x1100, 0x1200)
 _DECIMAL_SEPARATORS = ".,\u060c\u066b\u2396\u2397\u2398"
 _WITHOUT_SPACES = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x1950, 0x19DF),  # Tai Le, New Tai Lue
-    (0x1A20, 0x1AAF),  # Tai Tham
-    (0x2E80, 0x2FDF),  # radicals
-    (0x3005, 0x3007),  # iteration mark, closing mark, zero
-    (0x3021, 0x3029),  # Hangzhou numerals
-    (0x3040, 0x312F),  # kana, Bopomofo
-    (0x31A0, 0x31BF),  # Bopomofo
-    (0x31F0, 0x31FF),  # kana
-    (0x3400, 0x4DBF),  # Han
-    (0x4E00, 0x9FFF),  # Han
-    (0xA9E0, 0xA9FF),  # Myanmar
-    (0xAA60, 0xAADF),  # Myanmar, Tai Viet
-    (0xF900, 0xFAFF),  # Han, compatibility
-    (0xFF66, 0xFF9F),  # kana, half width
-    (0x1B000, 0x1B16F),  # kana
-    (0x20000, 0x3FFFF),  # Han
+    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF)),  # Thai, Lao; Myanmar; Khmer
+    *((0x1950, 0x19DF), (0x1A20, 0x1AAF)),  # Tai Le, New Tai Lue; Tai Tham
+    *((0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3021, 0x3029)),  # radicals; iteration mark to zero; Hangzhou numerals
+    *((0x3040, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF)),  # kana, Bopomofo
+    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)),  # Han
+    *((0xA9E0, 0xA9FF), (0xAA60, 0xAADF)),  # Myanmar; Tai Viet
+    *((0xFF66, 0xFF9F), (0x1B000, 0x1B16F)),  # kana of half width and of hentaigana
 )
 _FIRST_PLAIN_PLANE = 0x20000  # above it there are Han characters, tags and nothing that folds
 _FULL_WIDTH = (0xFF01, 0xFF5E)  # letters, digits and signs of ASCII, as wide as an ideograph

@@ -198,15 +198,9 @@ def fold_spaces(data: NDArray[np.uint8], folded: NDArray[np.uint8]) -> int:
             if at + 1 < length and (data[at + 1] == 0x85 or data[at + 1] == 0xA0):
                 width = 2
         elif 0xE1 <= byte <= 0xE3 and at + 2 < length:
-            second, third = data[at + 1], data[at + 2]
-            if second == 0x80 and byte == 0xE2:
-                if third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF:
-                    width = 3
-            elif (
-                (byte == 0xE2 and second == 0x81 and third == 0x9F)
-                or (byte == 0xE1 and second == 0x9A and third == 0x80)
-                or (byte == 0xE3 and second == 0x80 and third == 0x80)
-            ):
+            code = np.int64(byte & 0xF) << 12 | np.int64(data[at + 1] & 0x3F) << 6 | np.int64(data[at + 2] & 0x3F)
+            is_space = 0x2000 <= code <= 0x200A or code == 0x2028 or code == 0x2029 or code == 0x202F
+            if is_space or code == 0x1680 or code == 0x205F or code == 0x3000:
                 width = 3
         if width:
             is_pending = size > 0

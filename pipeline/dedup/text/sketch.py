@@ -67,7 +67,7 @@ class Sketcher:
         self._power = np.uint64(pow(WORD_BASE, self._width, 1 << 64))
         self._table = folded() if settings.fold_verified else standing()
         self._is_folded = settings.fold_verified
-        self._seed = np.uint64(int(_stream(settings.seed, 1)[0]) + self._width & _MASK64)
+        self._seed = np.uint64(int(stream(settings.seed, 1)[0]) + self._width & _MASK64)
         self._ngram_seed = np.uint64(_NGRAM_SEED + self._width)
         self._factors, self._offsets = _functions(settings.seed, settings.num_hashes)
         self._fine_factors, self._fine_offsets = _functions(_FINE_SEED, NUM_FINE * _MINIMA_OF_FINE)
@@ -148,9 +148,9 @@ def _pieces(text: str) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32],
         end = _cut(text, begin)
         piece = text[begin:end] if begin or end < len(text) else text
         is_last = end == len(text)
-        codes = composed = _code_points(piece)
+        codes = composed = code_points(piece)
         if not piece.isascii() and may_compose(codes) and not unicodedata.is_normalized("NFC", piece):
-            composed = _code_points(unicodedata.normalize("NFC", piece))
+            composed = code_points(unicodedata.normalize("NFC", piece))
             if ((codes >= CONJOINING_JAMO[0]) & (codes < CONJOINING_JAMO[1])).any():
                 codes = composed
         yield codes, composed, is_last
@@ -170,16 +170,11 @@ def _cut(text: str, begin: int) -> int:
     return end
 
 
-def _code_points(text: str) -> NDArray[np.uint32]:
-    data = text.encode("utf-32-le", "surrogatepass")
-    return np.frombuffer(data, dtype="<u4", count=len(data) // 4) if data else _NOTHING
+def code_points(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-_NOTHING = np.empty(0, dtype=np.uint32)
-_NOTHING.setflags(write=False)
-
-
-def _stream(seed: int, count: int) -> NDArray[np.uint64]:
+def stream(seed: int, count: int) -> NDArray[np.uint64]:
     """`count` pseudo-random 64-bit numbers of a seed: SplitMix64, the same on every machine and numpy."""
     return mix(np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_STEP) + np.uint64(seed & _MASK64))
 
@@ -196,7 +191,7 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _functions(seed: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Odd factors and offsets of hash functions."""
-    numbers = (_stream(seed, 1 + 2 * count)[1:] >> np.uint64(32)).astype(np.uint32)
+    numbers = (stream(seed, 1 + 2 * count)[1:] >> np.uint64(32)).astype(np.uint32)
     return numbers[:count] | np.uint32(1), numbers[count:].copy()
 
 

@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from pipeline.compiled.cache import entry
 from pipeline.dedup.text.characters import ALONE, DIGIT, DROPPED, SEPARATOR, SPACE, ZERO, folded
-from pipeline.dedup.text.sketch import mix
+from pipeline.dedup.text.kernels import CHARACTER_FACTOR, WORD_BASE, WORD_SEED
+from pipeline.dedup.text.sketch import code_points, mix
 
 Int64Array = NDArray[np.int64]
 UInt64Array = NDArray[np.uint64]
 
 SIGNS = [code for code in range(0x2300) if unicodedata.category(chr(code)) == "Sm"]
-_SEED, _FACTOR = np.uint64(0x9AE16A3B2F90404F), np.uint64(0x9E3779B97F4A7C15)
-_BASE = 0x9E3779B97F4A7C13  # 3 modulo 8: of the greatest order modulo 2**64
-_INVERSE = pow(_BASE, -1, 1 << 64)
+_SEED, _FACTOR, _BASE = map(np.uint64, (WORD_SEED, CHARACTER_FACTOR, WORD_BASE))
 _HANGUL, _NUM_HANGUL, _LEADING, _VOWEL, _TRAILING = 0xAC00, 11172, 0x1100, 0x1161, 0x11A7
 _PIECE = 1 << 20  # characters that are looked at together
 
@@ -45,7 +44,7 @@ def word_spans(text: str, keeps_digits: bool = True) -> WordSpans:
         end = begin + _PIECE
         if end < len(text):  # a piece ends with a space, so that no word is cut
             end = text.rfind(" ", begin, end) + 1 or text.find(" ", end) + 1 or len(text)
-        codes = np.frombuffer(text[begin:end].encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        codes = code_points(text[begin:end])
         hashes, places = np.empty(len(codes), np.uint64), np.empty((2, len(codes)), np.int64)
         count = _scan(codes, table, hashes, *places)
         found.append((mix(hashes[:count].copy()), *(places[:, :count] + begin)))
@@ -100,12 +99,11 @@ def _scan(codes, table, hashes, starts, ends):  # type: ignore[no-untyped-def]
 
 
 class WordRuns:
-    """Hashes of words in a row, of any lengths, from sums over all words before each place."""
+    """Hashes of words in a row, of any lengths: polynomials in the words' hashes, from those of all words before."""
 
     def __init__(self, hashes: UInt64Array) -> None:
-        self.num_words = len(hashes)
-        self._sums = np.zeros(self.num_words + 1, np.uint64)
-        np.cumsum(hashes * _powers(_BASE, self.num_words), out=self._sums[1:])
+        self._before = np.zeros(len(hashes) + 1, np.uint64)
+        _roll(hashes, self._before)
 
     def hashes(self, begins: Int64Array, ends: Int64Array) -> UInt64Array:
         """The hash of each run. It does not depend on what stands around it."""
@@ -113,23 +111,23 @@ class WordRuns:
 
     def joined(self, runs: Int64Array) -> UInt64Array:
         """The hash of two runs, the one behind the other: rows of begin, end, begin, end."""
-        first, second = self._raw(runs[:, 0], runs[:, 1]), self._raw(runs[:, 2], runs[:, 3])
-        lengths = runs[:, 1] - runs[:, 0]
-        return mix(first + second * _powers(_BASE, int(lengths.max(initial=0)) + 1)[lengths])
+        begins, ends = runs[:, ::2].T, runs[:, 1::2].T
+        first, second = self._raw(begins, ends)
+        return mix(first * _powers(ends[1] - begins[1]) + second)
 
     def _raw(self, begins: Int64Array, ends: Int64Array) -> UInt64Array:
-        raw: UInt64Array = self._sums[ends] - self._sums[begins]
-        raw *= _powers(_INVERSE, self.num_words + 1)[begins]
-        return raw
+        return self._before[ends] - self._before[begins] * _powers(ends - begins)
 
 
-_KEPT: dict[int, UInt64Array] = {}
+@entry
+def _roll(hashes, before):  # type: ignore[no-untyped-def]
+    for index in range(len(hashes)):
+        before[index + 1] = before[index] * _BASE + hashes[index]
 
 
-def _powers(base: int, count: int) -> UInt64Array:
-    """The first `count` powers of a base modulo 2**64."""
-    if len(_KEPT.get(base, ())) < count:
-        powers = np.full(max(2 * count, 1 << 16), base, np.uint64)
-        powers[0] = 1
-        _KEPT[base] = np.multiply.accumulate(powers)
-    return _KEPT[base][:count]
+def _powers(lengths: Int64Array) -> UInt64Array:
+    """The base to the power of each length, modulo 2**64."""
+    powers = np.full(int(lengths.max(initial=0)) + 1, _BASE)
+    powers[0] = 1
+    found: UInt64Array = np.multiply.accumulate(powers)[lengths]
+    return found
