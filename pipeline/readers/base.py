@@ -101,17 +101,13 @@ class Reader(Block):
 
         A range holds the rows that begin in it. The file alone decides; reading all ranges gives what reading it gives.
         """
-        starts: list[tuple[int, dict[str, Any]]] = [(0, {})]
+        ranges: list[dict[str, Any]] = [{"start": 0, "stop": None, "before": {}}]
         border = range_bytes
         for num_bytes, start, before in self.places(range_bytes):
             if num_bytes >= border:
-                starts.append((start, before))
+                ranges[-1]["stop"] = start
+                ranges.append({"start": start, "stop": None, "before": before})
                 border = (num_bytes // range_bytes + 1) * range_bytes
-        stops = [*(start for start, _ in starts[1:]), None]
-        ranges = [
-            {"start": start, "stop": stop, "before": before}
-            for (start, before), stop in zip(starts, stops, strict=True)
-        ]
         return ranges if len(ranges) > 1 else []
 
     def stream(self, raw: Any, codec: str | None = None, **options: Any) -> MemberStream:
