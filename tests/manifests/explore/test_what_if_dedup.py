@@ -82,7 +82,9 @@ def test_the_answer_is_what_a_run_gives(tmp_path: Path, built: dict[str, str], a
     assert found == {move: number for move, number in moves.items() if move[1] != move[2]}
     assert found
     length = {
-        (row["source"], row["id"]): len(row["text"]) for kept in (0, 1) for row in rows_of(build, "dedup", bool(kept))
+        (row["source"], row["id"]): len(" ".join(row["text"].split()))
+        for kept in (0, 1)
+        for row in rows_of(build, "dedup", bool(kept))
     }
     for effect in answer["sources"]:
         mine = [key for key in now if key[0] == effect["source"]]
