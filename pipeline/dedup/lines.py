@@ -125,6 +125,15 @@ def cut(text: str, spans: list[tuple[int, int]]) -> tuple[str, list[Cut]]:
     return "".join(text[begin:end] for begin, end in zip(bounds[::2], bounds[1::2], strict=True)), cuts
 
 
+def with_signs(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span with the signs that touch it, so that no bracket or question mark is left alone."""
+    while start > 0 and not text[start - 1].isalnum() and not text[start - 1].isspace():
+        start -= 1
+    while end < len(text) and not text[end].isalnum() and not text[end].isspace():
+        end += 1
+    return start, end
+
+
 def says_nothing(text: str) -> bool:
     """Whether a text has no letter and no digit."""
     return not any(map(str.isalnum, text))

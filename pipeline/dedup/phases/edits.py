@@ -11,7 +11,7 @@ import xxhash
 from datatrove.data import Document
 
 from pipeline.dedup.decontaminate import CONTAMINATED
-from pipeline.dedup.lines import cut, places_to_cut, says_nothing, whole
+from pipeline.dedup.lines import cut, places_to_cut, says_nothing, whole, with_signs
 from pipeline.dedup.phases.contaminated import found_in
 from pipeline.dedup.phases.lines import repeats_in, units_of
 from pipeline.dedup.schema import EDIT_SCHEMA, EDITS
@@ -52,7 +52,7 @@ class Editor:
         is_named: it stands for others that went, so it keeps its lines where nothing but them would be left.
         """
         text, found = document.text, self._found.get(row, [])
-        spans = [(one["start"], one["end"]) for one in found]
+        spans = [with_signs(text, one["start"], one["end"]) for one in found]
         notes: list[dict[str, Any]] = [{"reason": CONTAMINATED, "detail": one["item"]} for one in found]
         first, last = np.searchsorted(self._repeats["document"], [self._first + row, self._first + row + 1]).tolist()
         if first < last:
@@ -66,7 +66,8 @@ class Editor:
         left, cuts = cut(text, spans)
         if says_nothing(left):
             if not is_named:
-                writer.add(document, REPEATED_LINES, len(cuts))
+                reason = REPEATED_LINES if len(spans) > len(found) else CONTAMINATED
+                writer.add(document, reason, len(cuts))
                 return False
             left, cuts = cut(text, spans[: len(found)])
         for one in cuts:
