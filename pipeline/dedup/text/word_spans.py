@@ -102,8 +102,10 @@ class WordRuns:
     """Hashes of words in a row, of any lengths: polynomials in the words' hashes, from those of all words before."""
 
     def __init__(self, hashes: UInt64Array) -> None:
-        self._before = np.zeros(len(hashes) + 1, np.uint64)
+        self._before, self._powers = np.zeros(len(hashes) + 1, np.uint64), np.full(len(hashes) + 1, _BASE)
         _roll(hashes, self._before)
+        self._powers[0] = 1
+        np.multiply.accumulate(self._powers, out=self._powers)
 
     def hashes(self, begins: Int64Array, ends: Int64Array) -> UInt64Array:
         """The hash of each run. It does not depend on what stands around it."""
@@ -113,21 +115,13 @@ class WordRuns:
         """The hash of two runs, the one behind the other: rows of begin, end, begin, end."""
         begins, ends = runs[:, ::2].T, runs[:, 1::2].T
         first, second = self._raw(begins, ends)
-        return mix(first * _powers(ends[1] - begins[1]) + second)
+        return mix(first * self._powers[ends[1] - begins[1]] + second)
 
     def _raw(self, begins: Int64Array, ends: Int64Array) -> UInt64Array:
-        return self._before[ends] - self._before[begins] * _powers(ends - begins)
+        return self._before[ends] - self._before[begins] * self._powers[ends - begins]
 
 
 @entry
 def _roll(hashes, before):  # type: ignore[no-untyped-def]
     for index in range(len(hashes)):
         before[index + 1] = before[index] * _BASE + hashes[index]
-
-
-def _powers(lengths: Int64Array) -> UInt64Array:
-    """The base to the power of each length, modulo 2**64."""
-    powers = np.full(int(lengths.max(initial=0)) + 1, _BASE)
-    powers[0] = 1
-    found: UInt64Array = np.multiply.accumulate(powers)[lengths]
-    return found
