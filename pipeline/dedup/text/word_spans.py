@@ -118,7 +118,8 @@ class WordRuns:
         return mix(first * self._powers[ends[1] - begins[1]] + second)
 
     def _raw(self, begins: Int64Array, ends: Int64Array) -> UInt64Array:
-        return self._before[ends] - self._before[begins] * self._powers[ends - begins]
+        raw: UInt64Array = self._before[ends] - self._before[begins] * self._powers[ends - begins]
+        return raw
 
 
 @entry
