@@ -36,7 +36,7 @@ from pipeline.documents.parts import SIGNALS
 from pipeline.engine.records import TaskRecord
 from pipeline.engine.runner import PhaseRunner
 from pipeline.engine.tasks import WORK, Task
-from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks, say_compiling
+from pipeline.stages.base import Stage, StageResult, kept_parts, part_name, part_source, part_tasks
 
 RANGE_BYTES = 256 << 20  # what proposing the pairs of one range may use
 _LIBRARY_BYTES = 0.25e9  # for `--plan`: a worker that holds no texts
@@ -134,7 +134,6 @@ class DedupStage(Stage):
 
     def run(self, runner: PhaseRunner) -> StageResult:
         settings = self.recipe.dedup
-        say_compiling(runner.watcher, self.name, "pipeline.dedup.text")
         folder = KEYS if settings.keep_keys else f"{WORK}/{KEYS}"
         contaminated = self._contaminated(runner)
         keys = runner.run(
