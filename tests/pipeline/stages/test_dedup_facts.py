@@ -74,7 +74,7 @@ def test_a_template_is_warned_of_before_pairs_are_proposed(tmp_path: Path, verif
     assert facts["expected"] == pytest.approx(300 * probability, rel=0.5)
     (line,) = [note for note in notes.notes if "proposed with" in note]
     assert said in line
-    assert "dedup.minhash.num_buckets=" in line
+    assert "More dedup.minhash.hashes_per_bucket" in line
 
 
 def test_no_near_duplicates_no_background(tmp_path: Path) -> None:
