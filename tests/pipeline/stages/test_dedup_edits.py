@@ -19,6 +19,8 @@ from manifests.audit.audit import audit_build
 from manifests.audit.edits import check_edits
 from manifests.errors import UserError
 from manifests.explore.build import Build
+from manifests.explore.sightings import find_journeys
+from manifests.explore.sql import Tables
 from manifests.manifest import read_manifest
 from manifests.storage import Folder
 from pipeline.build import run_build
@@ -233,6 +235,9 @@ def test_contaminated_documents_are_dropped_or_cut(tmp_path: Path, action: str) 
         (edit,) = rows_of(build, "dedup/edits/*.parquet")
         assert (edit["id"], edit["reason"], edit["detail"]) == ("bad", "contaminated", "set.jsonl 5")
         assert edits_of(build) == {"contaminated": 1}
+        with Tables(opened := Build(str(build))) as tables:
+            (journey,) = find_journeys(opened, tables, "id", "bad")
+        assert journey.cuts == [{"reason": "contaminated", "places": 1, "characters": len(QUESTION)}]
 
 
 def test_edits_alone_are_enough(tmp_path: Path) -> None:
