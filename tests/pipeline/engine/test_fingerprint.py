@@ -45,6 +45,7 @@ def test_what_is_left_out_of_manifests_only_moves_data() -> None:
         "manifests.manifest",
         "manifests.paths",
         "manifests.process",
+        "manifests.seal",
         "manifests.secrets",
         "manifests.settings",
         "manifests.storage",
