@@ -13,7 +13,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from functools import partial
@@ -25,7 +24,7 @@ import pyarrow.parquet as pq
 
 from bench.data import OUTPUT, REPOSITORY, missing_data, missing_modules
 from bench.dedup_data import BELOW, DATA, EXACT, NEAR, Corpus
-from bench.measure import Measurement, run_measured
+from bench.measure import Measurement, Watch, run_measured
 from bench.results import Bench, Result, Table
 
 _WORK = OUTPUT / "dedup"
@@ -72,34 +71,12 @@ paths = [{json.dumps(str(paths[0].parent / "*.jsonl"))}]
 def _groundup(what: str, recipe: Path, workers: int = _WORKERS) -> tuple[Measurement, dict[str, Any]]:
     log = recipe.parent / f"{what}.txt"
     command = [sys.executable, "-m", "bench.dedup", what, str(recipe), str(workers)]
-    disk = _DiskWatch(recipe.parent / "build" / "dedup")
+    disk = Watch(0.5, partial(_folder_bytes, recipe.parent / "build" / "dedup"))
     disk.start()
     measurement = run_measured(command, REPOSITORY, {}, log)
     found = json.loads(log.read_text().splitlines()[-1])
     found |= {"peak_disk_bytes": disk.stop(), "worker_bytes": measurement.peak_process_bytes}
     return measurement, found
-
-
-class _DiskWatch:
-    """The most bytes that a folder holds at a time, looked at twice a second."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ended = threading.Event()
-        self._peak = 0
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> int:
-        self._ended.set()
-        self._thread.join()
-        return self._peak
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.5):
-            self._peak = max(self._peak, _folder_bytes(self._folder))
 
 
 def _folder_bytes(folder: Path) -> int:
@@ -195,7 +172,7 @@ def _beside(name: str, sides: tuple[str, ...], num_documents: int, mean_characte
 
 
 def _accuracy(corpus: Corpus, folder: Path) -> dict[str, Any]:
-    """What was removed, held against what was planted."""
+    """Recall and precision: compares the drops of a build with the copies that were planted."""
     dropped: dict[int, tuple[int, str]] = {}
     for path in sorted((folder / "dropped").glob("*.parquet")):
         for row in pq.read_table(path, columns=["id", "duplicate_of", "reason"]).to_pylist():

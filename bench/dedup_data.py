@@ -63,7 +63,7 @@ class Corpus:
         self._shift = num_documents // 2 + 1
 
     def role(self, number: int) -> tuple[str, int]:
-        """What a document is, and the number of the original that it is a copy of (its own where it is none)."""
+        """The kind of a document, and the number of its original: its own where it is no copy."""
         place = number * self._factor % self.num_documents
         begin = 0.0
         for name, rate in RATES:

@@ -1,4 +1,4 @@
-"""What the peers of the dedup bench run, each as a process of its own: `python -m bench.dedup_peers SIDE FILES OUTPUT`.
+"""Runs a peer of the dedup bench in a process of its own: `python -m bench.dedup_peers SIDE FILES OUTPUT`.
 
 All read the same files of JSONL, compare 14 buckets of 8 minima over 5-grams of words, and write what they keep. Only
 the standard library is imported before a side is chosen, so that a peer may have an interpreter of its own.

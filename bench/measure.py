@@ -7,7 +7,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,15 +77,14 @@ def run_measured(command: Sequence[str], folder: Path, environment: dict[str, st
     )
 
 
-class _MemoryWatch:
-    """Samples the memory of all processes of a session (Linux; elsewhere it sees nothing and reports 0)."""
+class Watch:
+    """Samples a number of bytes in a thread, every so many seconds, and keeps the largest."""
 
-    def __init__(self, session: int) -> None:
-        self._session = session
+    def __init__(self, seconds: float, sample: Callable[[], int]) -> None:
+        self._seconds = seconds
+        self._sample = sample
         self._ended = threading.Event()
         self._peak = 0
-        self._cpu_seconds: dict[str, float] = {}
-        self.peak_process_bytes = 0
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
@@ -96,21 +95,35 @@ class _MemoryWatch:
         self._thread.join()
         return self._peak
 
+    def _watch(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self._peak = max(self._peak, self._sample())
+
+
+class _MemoryWatch(Watch):
+    """Samples the memory of all processes of a session (Linux; elsewhere it sees nothing and reports 0)."""
+
+    def __init__(self, session: int) -> None:
+        super().__init__(_SAMPLE_SECONDS, self._look)
+        self._session = session
+        self._cpu_seconds: dict[str, float] = {}
+        self.peak_process_bytes = 0
+
     def cpu_seconds(self) -> float:
         return sum(self._cpu_seconds.values())
 
-    def _watch(self) -> None:
-        while not self._ended.wait(_SAMPLE_SECONDS):
-            processes = _processes(self._session)
-            self._peak = max(self._peak, sum(map(_memory_bytes, processes)))
-            for process in processes:
-                try:
-                    ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
-                    most = _HIGHEST.search((process / "status").read_bytes())
-                except OSError:  # it ended while we looked
-                    continue
-                self._cpu_seconds[process.name] = sum(map(int, ticks)) / _TICKS
-                self.peak_process_bytes = max(self.peak_process_bytes, int(most.group(1)) * 1024 if most else 0)
+    def _look(self) -> int:
+        processes = _processes(self._session)
+        num_bytes = sum(map(_memory_bytes, processes))
+        for process in processes:
+            try:
+                ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+                most = _HIGHEST.search((process / "status").read_bytes())
+            except OSError:  # it ended while we looked
+                continue
+            self._cpu_seconds[process.name] = sum(map(int, ticks)) / _TICKS
+            self.peak_process_bytes = max(self.peak_process_bytes, int(most.group(1)) * 1024 if most else 0)
+        return num_bytes
 
 
 def _processes(session: int) -> list[Path]:
