@@ -158,7 +158,7 @@ class _Removals:
         return {id for row in self._compared(ids) if row["part"] in self.gone for id in row["ids"]}
 
     def _mismatch(self, drop: Drop, kept: Drop) -> str | None:
-        """What is wrong with a removal for this document; None where it is as stated."""
+        """Compares a dropped document with a kept one; says what differs from the drop, None where nothing does."""
         if drop["reason"] == "exact_duplicate":
             same = drop["text"].split() == kept["text"].split()
             return None if same else "their texts differ by more than white space"
@@ -193,7 +193,7 @@ def _page(url: str | None) -> str | None:
 
 
 def _add_up(build: Build, tables: Tables, candidates: list[str], problems: list[str]) -> None:
-    """What kept documents say that they stand for is what was dropped, and what the manifest says of clusters."""
+    """Checks that `cluster_size` and `copies` of kept documents add up to the drops, and to the manifest's clusters."""
     manifest = build.manifest(STAGE)
     sizes: Counter[str] = Counter()
     removed: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -1,4 +1,4 @@
-"""How similar two texts are, by plain sets of word n-grams: what `dedup` says of a removal is computed again by it.
+"""Computes the similarity of two texts by plain sets of word n-grams, to check what `dedup` says of a removal.
 
 It repeats the definition in `pipeline/dedup/text` and shares no code with it, on purpose. Texts are NFC. Case, white
 space and invisible characters do not count; each sign is a word, and so is each character of scripts without spaces.

@@ -1,4 +1,4 @@
-"""What two texts differ in, for people: the changed places, with a few words about each."""
+"""Shows where two texts differ: each changed place, with a few words around it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def change_lines(first: str, second: str) -> list[str]:
 
 
 def _changes(one: list[str], two: list[str]) -> tuple[list[tuple[int, int, int, int]], bool]:
-    """Where words differ, as begin and end in each text; and whether there was too much to compare all of it."""
+    """The ranges of words that differ, in each text; and whether the texts were too long to compare whole."""
     changes: list[tuple[int, int, int, int]] = []
     at = other = 0
     while at < len(one) or other < len(two):

@@ -34,11 +34,6 @@ def number(ordinal: int, rows: NDArray[np.integer]) -> Int64Array:
     return rows.astype(np.int64) + (ordinal << _ORDINAL_BITS)
 
 
-def ordinal_and_row(numbers: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Ordinal of the input part and row in it, of numbers of documents."""
-    return numbers >> _ORDINAL_BITS, numbers & ((1 << _ORDINAL_BITS) - 1)
-
-
 def primaries(
     rows: Sequence[dict[str, Any]], keep: str, source_order: Sequence[str], lengths: Int64Array
 ) -> NDArray[np.uint32]:

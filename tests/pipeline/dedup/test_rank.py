@@ -12,7 +12,6 @@ from pipeline.dedup.rank import (
     in_build_order,
     minutes,
     number,
-    ordinal_and_row,
     primaries,
     ranks,
     signal_of,
@@ -31,8 +30,7 @@ def order(keep: str, *rows: dict[str, Any]) -> list[int]:
 
 def test_numbers_pack_part_and_row() -> None:
     numbers = number(3, np.array([0, 7, 2**32 - 1]))
-    ordinals, rows = ordinal_and_row(numbers)
-    assert (ordinals.tolist(), rows.tolist()) == ([3, 3, 3], [0, 7, 2**32 - 1])
+    assert ((numbers >> 32).tolist(), (numbers & (2**32 - 1)).tolist()) == ([3, 3, 3], [0, 7, 2**32 - 1])
     assert numbers[2] < number(4, np.array([0]))[0]
     for ordinal, wrong in [(-1, [0]), (2**31, [0]), (0, [-1]), (0, [2**32])]:
         with pytest.raises(ValueError, match="part"):
